@@ -1,0 +1,64 @@
+"""Native MLX optimizers with torch's numerics, used as ``mlx.optimizers`` is.
+
+    optimizer = AdamW(learning_rate=1e-3)
+    optimizer.update(model, grads)
+    mx.eval(model.parameters(), optimizer.state)
+
+MLX's schedules, ``clip_grad_norm``, ``MultiOptimizer``, ``Lion`` and the base class ``Optimizer`` stand here as well, so that
+``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimizers as optim``.
+"""
+
+from mlx.optimizers import (
+    Lion,
+    MultiOptimizer,
+    Optimizer,
+    clip_grad_norm,
+    cosine_decay,
+    exponential_decay,
+    join_schedules,
+    linear_schedule,
+    step_decay,
+)
+
+from ._rule import Rule
+from ._sparse import RowSparse
+from .adafactor import Adafactor
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .asgd import ASGD
+from .muon import Muon
+from .rms import Adadelta, Adagrad, RMSprop
+from .rprop import Rprop
+from .sgd import SGD
+from .sparse_adam import SparseAdam
+
+AdaDelta = Adadelta  # MLX's spelling
+
+__all__ = [
+    "ASGD",
+    "SGD",
+    "AdaDelta",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "MultiOptimizer",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "RowSparse",
+    "Rule",
+    "SGD",
+    "SparseAdam",
+    "clip_grad_norm",
+    "cosine_decay",
+    "exponential_decay",
+    "join_schedules",
+    "linear_schedule",
+    "step_decay",
+]

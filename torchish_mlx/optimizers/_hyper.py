@@ -1,0 +1,169 @@
+"""What a rule declares about its arguments: the numbers that may change while training, and the choices of code path.
+
+A :class:`Hyper` is a number. It stands as a float32 array in the optimizer's state, so a compiled step sees every
+change without a new trace. A :class:`Static` is anything else (a flag, a count of iterations): it is part of the trace,
+and :func:`structure` makes a change of it visible to ``mx.compile`` as the shape of an empty array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+Check = Callable[[str, Any], None]
+
+
+def as_array(value: Any) -> mx.array | None:
+    """The mx.array behind an array or a Tensor; None for a Python number."""
+    if isinstance(value, mx.array):
+        return value
+    return mx.array(value) if hasattr(value, "__mlx_array__") else None
+
+
+def as_number(name: str, value: Any) -> Any:
+    """``value`` as a Python number; a tensor must hold one element (torch's message otherwise)."""
+    array = as_array(value)
+    if array is None:
+        return value
+    if array.size != 1:
+        raise ValueError(f"Tensor {name} must be 1-element")
+    return array.item()
+
+
+class Hyper:
+    """A number that training may change. ``check(name, value)`` raises torch's error for a value out of range."""
+
+    def __init__(self, default: Any, check: Check | None = None) -> None:
+        self.default, self._check, self.name = default, check, ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, rule: Any, owner: type | None = None) -> Any:
+        return self if rule is None else rule.values[self.name]
+
+    def __set__(self, rule: Any, value: Any) -> None:
+        rule.write(self.name, value)
+
+    def check(self, value: Any) -> None:
+        if self._check is not None:
+            self._check(self.name, value)
+
+    def carry(self, value: Any) -> Any:
+        """The arrays that stand for ``value`` in the state."""
+        array = as_array(value)
+        return mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
+
+    def read(self, carried: Any) -> Any:
+        """What a formula sees of the carried arrays."""
+        return carried.reshape(()) if carried.ndim else carried
+
+    def restore(self, carried: Any, value: Any) -> Any:
+        """The Python value of loaded arrays: ``value`` itself where it is what they hold, to float32."""
+        return value if same(self.carry(value), carried) else carried.item()
+
+
+class Decay(Hyper):
+    """A decay rate ``b``, carried with ``1 - b``, because a formula needs both to full precision.
+
+    float32(0.999) is 1.3e-8 off, so ``1 - float32(0.999)`` is 1.3e-5 off: the difference is taken in double. A rate that
+    is a tensor has no double behind it, and its complement is taken when it is read, so that it may change in place.
+    """
+
+    def carry(self, value: Any) -> Any:
+        array = as_array(value)
+        if array is not None:
+            return [array.astype(mx.float32).reshape(())]
+        return [mx.array(value, mx.float32), mx.array(1 - value, mx.float32)]
+
+    def read(self, carried: Any) -> tuple[mx.array, mx.array]:
+        return (carried[0], carried[1]) if len(carried) == 2 else (carried[0], 1 - carried[0])
+
+    def restore(self, carried: Any, value: Any) -> Any:
+        return value if same(self.carry(value), carried) else carried[0].item()
+
+
+class Each(Hyper):
+    """A tuple of numbers, each carried as ``element`` carries one: Adam's ``betas``, Rprop's ``etas``."""
+
+    def __init__(self, element: Hyper, default: Any, check: Check | None = None) -> None:
+        super().__init__(default, check)
+        self.element = element
+
+    def carry(self, value: Any) -> Any:
+        return [self.element.carry(v) for v in value]
+
+    def read(self, carried: Any) -> Any:
+        return tuple(self.element.read(c) for c in carried)
+
+    def restore(self, carried: Any, value: Any) -> Any:
+        return tuple(self.element.restore(c, v) for c, v in zip(carried, value, strict=True))
+
+
+class Static(Hyper):
+    """A choice that shapes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Whether two carried values hold the same float32 numbers."""
+    if isinstance(ours, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    return ours.item() == theirs.item()
+
+
+def structure(values: tuple[Any, ...]) -> mx.array:
+    """An empty array whose shape stands for ``values``: mx.compile traces anew when a captured shape changes.
+
+    A Python value in a captured tree is a constant of the trace, and a change of it is silently missed; a shape is not.
+    """
+    return mx.zeros((0, hash(repr(values)) & 0x7FFFFFFF))
+
+
+def traced(array: mx.array) -> bool:
+    """Whether ``array`` is being traced by ``mx.compile`` or a gradient: then, and only then, it can't be evaluated."""
+    try:
+        mx.eval(array)
+    except ValueError:
+        return True
+    return False
+
+
+def nonneg(what: str) -> Check:
+    """Refuse a negative number and nan. (``not 0 <= x``, and not ``x < 0``, which nan passes.)"""
+
+    def check(name: str, value: Any) -> None:
+        if not 0.0 <= as_number(name, value):
+            raise ValueError(f"Invalid {what}: {value}")
+
+    return check
+
+
+def at_least_zero(what: str) -> Check:
+    """As :func:`nonneg`, in the words that torch's Adafactor and Muon use."""
+
+    def check(name: str, value: Any) -> None:
+        if not 0.0 <= as_number(name, value):
+            raise ValueError(f"{what} should be >= 0 but is: {value}")
+
+    return check
+
+
+def positive(what: str) -> Check:
+    def check(name: str, value: Any) -> None:
+        if not 0.0 < as_number(name, value):
+            raise ValueError(f"Invalid {what}: {value}")
+
+    return check
+
+
+def each_in_unit(what: str) -> Check:
+    """Each rate of a tuple in [0, 1)."""
+
+    def check(name: str, values: Any) -> None:
+        for i, value in enumerate(values):
+            if not 0.0 <= as_number(f"{name}[{i}]", value) < 1.0:
+                raise ValueError(f"Invalid {what} at index {i}: {value}")
+
+    return check

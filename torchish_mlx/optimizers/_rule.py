@@ -1,0 +1,245 @@
+"""What every optimizer stands on: a formula with declared hyper-parameters, and on top of it MLX's Optimizer.
+
+A subclass declares :class:`Hyper` and :class:`Static` fields and writes
+
+- ``slots(h, p)``: the arrays to keep for one parameter, under torch's names;
+- ``tick(h, clock)``: what depends on the step count alone, computed once per count and not once per parameter;
+- ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
+
+``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. The formula is all that an adapter of
+``torchish_mlx.optim`` takes from a rule; the instance methods below make the rule, alone, an ``mlx.optimizers.Optimizer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import Parameter, Signature
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import mlx.core as mx
+from mlx.optimizers import Optimizer
+from mlx.utils import tree_map
+
+from ._core import advance, check_items, paired
+from ._hyper import Hyper, Static, as_array, structure, traced
+from ._state import State
+
+HALF = (mx.float16, mx.bfloat16)
+STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
+
+
+class Rule(Optimizer):
+    """Base class of every optimizer here. See the module's docstring for what a subclass writes."""
+
+    lr: Any = Hyper(1e-3)
+    maximize: Any = Static(False)
+    counted: ClassVar[bool] = True  # whether torch keeps a "step" in the state of a parameter
+    integer_step: ClassVar[bool] = False  # whether that "step" is a Python int in torch
+    sparse: ClassVar[bool] = False  # whether gradients are RowSparse
+    eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
+    clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
+
+    # The formula ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+        """Initial slots of the parameter ``p``: arrays in its dtype."""
+        return {}
+
+    @classmethod
+    def start(cls, h: Any) -> dict[str, mx.array]:
+        """The clock of a parameter that has not been updated yet."""
+        return {"step": mx.array(0.0)}
+
+    @classmethod
+    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+        """Advance ``clock`` by one step, in place, and return what the formula needs of it.
+
+        Called once per distinct count: ``mx.compile`` does not merge equal ``expm1`` and ``log1p``, and 148 bias
+        corrections, one per parameter, made a step five times slower.
+        """
+        clock["step"] = clock["step"] + 1
+        return ()
+
+    @classmethod
+    def formula(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+        """The new value of ``p``, given its gradient ``g``, its slots ``s`` (updated in place) and ``k`` of ``tick``."""
+        raise NotImplementedError(f"{cls.__name__} has no formula: a subclass of Rule writes one")
+
+    @classmethod
+    def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+        """:meth:`formula`, with half precision widened to float32 and the results narrowed again."""
+        wide = mx.float32 if p.dtype in HALF else p.dtype
+        inner = {name: value.astype(wide) for name, value in s.items()}
+        g = g.astype(wide)
+        new = cls.formula(h, -g if h.maximize else g, p.astype(wide), inner, k)
+        s.update((name, value.astype(s[name].dtype if name in s else p.dtype)) for name, value in inner.items())
+        return new.astype(p.dtype)
+
+    # Hyper-parameters -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def fields(cls) -> dict[str, Hyper]:
+        """name -> Hyper, in the order of declaration, ``lr`` first and ``maximize`` last."""
+        return cls._fields
+
+    @classmethod
+    def validate(cls, values: Mapping[str, Any]) -> None:
+        """Raise ValueError, in torch's words, for the first argument that is out of its range."""
+        for name, field in cls.fields().items():
+            if name in values:
+                field.check(values[name])
+
+    @classmethod
+    def choices(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the trace depends on besides shapes: the Static fields (a subclass may add to it)."""
+        return (cls.__name__, *(_hashable(values[n]) for n, f in cls.fields().items() if isinstance(f, Static)))
+
+    @classmethod
+    def carry(cls, arrays: dict[str, Any], values: Mapping[str, Any], name: str) -> None:
+        """Write what stands for ``values[name]`` into ``arrays``."""
+        field = cls.fields().get(name)
+        if field is None:
+            return
+        if not isinstance(field, Static):
+            arrays[name] = field.carry(values[name])
+        arrays[STRUCTURE] = structure(cls.choices(values))
+
+    @classmethod
+    def adopted(cls, values: Mapping[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
+        """The Python values that belong to freshly loaded ``arrays``; those that the arrays hold already stay as they are.
+
+        Nothing can be read inside a traced step: there the values stay.
+        """
+        if traced(arrays[STRUCTURE]):
+            return dict(values)
+        new = {name: f.restore(arrays[name], values[name]) for name, f in cls._fields.items() if name in arrays}
+        arrays[STRUCTURE] = structure(cls.choices({**values, **new}))
+        return {**values, **new}
+
+    @classmethod
+    def carried(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All arrays of one group: hyper-parameters, the clock, and the shape that stands for the Python values."""
+        arrays = {n: f.carry(values[n]) for n, f in cls.fields().items() if not isinstance(f, Static)}
+        arrays |= cls.start(SimpleNamespace(**arrays))
+        arrays[STRUCTURE] = structure(cls.choices(values))
+        return arrays
+
+    @classmethod
+    def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> SimpleNamespace:
+        """``h`` of the formula, from a group's Python values and its arrays."""
+        h = SimpleNamespace()
+        for name, field in cls.fields().items():
+            setattr(h, name, values[name] if isinstance(field, Static) else field.read(arrays[name]))
+        return h
+
+    # An mlx.optimizers.Optimizer ------------------------------------------------------------------------------------
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
+        found["maximize"] = found.pop("maximize")
+        cls._fields = found
+        kind = Parameter.POSITIONAL_OR_KEYWORD
+        names = {"learning_rate" if name == "lr" else name: field for name, field in cls.fields().items()}
+        cls.__signature__ = Signature([Parameter(n, kind, default=f.default) for n, f in names.items()])  # type: ignore[attr-defined]
+
+    _fields: ClassVar[dict[str, Hyper]] = {}
+    __signature__ = Signature([])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        bound = self.__signature__.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        rate = given.pop("learning_rate")
+        if callable(rate):
+            self._schedulers["lr"] = rate
+        given = {"lr": rate(mx.array(0, mx.uint64)) if callable(rate) else rate, **given}
+        self.validate(given)
+        self.values: dict[str, Any] = given
+        self._state: State = State()
+        self._state.groups.append(self.carried(given))
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        return self._state.groups[0]
+
+    def write(self, name: str, value: Any) -> None:
+        """Set a hyper-parameter; a compiled step that captured ``state`` sees it."""
+        if as_array(value) is None:  # an array may be a tracer, and has no value yet
+            self.fields()[name].check(value)
+        self.values[name] = value
+        self.carry(self.arrays, self.values, name)
+
+    @property
+    def state(self) -> State:
+        """The nested dict of arrays; assigning a tree loads it into the same dicts."""
+        return self._state
+
+    @state.setter
+    def state(self, tree: Any) -> None:
+        self._state.load(tree)
+        self.values = self.adopted(self.values, self.arrays)
+
+    @property
+    def step(self) -> mx.array:
+        """How many updates were made, as an unsigned integer array."""
+        return self.arrays["step"].astype(mx.uint64)
+
+    @property
+    def learning_rate(self) -> mx.array:
+        return self.arrays["lr"]
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | mx.array) -> None:
+        self.write("lr", value)
+
+    def init(self, parameters: Any) -> None:
+        """Make the slots of every array of ``parameters`` that has none."""
+        h = self.hypers(self.values, self.arrays)
+        for name, p, _ in paired(parameters, parameters):
+            if name not in self._state.slots and (made := self.slots(h, p)):
+                self._state.create(name).update(made)
+
+    def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
+        """New parameters, a tree of the structure of ``gradients``; ``parameters`` may hold more.
+
+        Raises ValueError, with nothing changed, for a gradient without a parameter or of another shape than it.
+        """
+        items = paired(gradients, parameters)
+        check_items(type(self), items)
+        for name, schedule in self._schedulers.items():
+            self.arrays[name] = mx.array(schedule(self.step), mx.float32)
+        new = iter(advance(type(self), self.values, self.arrays, self._state, list(self._state.slots), items))
+        return tree_map(lambda _: next(new), gradients)
+
+    def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:
+        """Write the initial slots of one array into ``state``."""
+        state.update(self.slots(self.hypers(self.values, self.arrays), parameter))
+
+    def apply_single(self, gradient: Any, parameter: mx.array, state: dict[str, mx.array]) -> mx.array:
+        """The new value of one array, at the next count of this optimizer (which stays as it is)."""
+        h, clock = self.hypers(self.values, self.arrays), {name: self.arrays[name] for name in self.clock}
+        return self.apply(h, gradient, parameter, state, self.tick(h, clock))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else value
+
+
+def lerp(a: mx.array, b: mx.array, weight: mx.array) -> mx.array:
+    """a + weight * (b - a)"""
+    return a + weight * (b - a)
+
+
+def bias_correction(complement: mx.array, t: mx.array) -> mx.array:
+    """``1 - b**t``, from ``1 - b``, to float32 precision (``1 - b**t`` itself is 1e-5 off at b = 0.999)."""
+    return -mx.expm1(t * mx.log1p(-complement))
+
+
+def decayed(h: Any, g: mx.array, p: mx.array) -> mx.array:
+    """``g + weight_decay * p``, and ``g`` itself where weight_decay is 0, as in torch (``p`` may be infinite)."""
+    return mx.where(h.weight_decay == 0, g, g + h.weight_decay * p)
+

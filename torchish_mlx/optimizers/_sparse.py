@@ -1,0 +1,70 @@
+"""A gradient of some rows of a matrix, such as an embedding's: MLX has no sparse arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import mlx.core as mx
+
+
+class RowSparse:
+    """Rows of a gradient: row ``indices[i]`` has the value ``values[i]``; all other rows are absent (not zero).
+
+    An index may come twice; its values are then summed, as torch's ``coalesce`` does.
+
+    Args:
+        indices: integer array of shape (n,), each in [0, shape[0]).
+        values: array of shape (n, *shape[1:]). For a 0-d parameter (shape ``()``), one "row" of shape (1,).
+        shape: shape of the whole gradient.
+
+    Raises:
+        ValueError: the shapes do not fit together.
+
+    Example:
+        >>> import mlx.core as mx
+        >>> g = RowSparse(mx.array([0, 2]), mx.ones((2, 3)), (4, 3))
+        >>> g.dense().sum(axis=1).tolist()
+        [3.0, 0.0, 3.0, 0.0]
+    """
+
+    is_sparse = True
+
+    def __init__(self, indices: mx.array, values: mx.array, shape: Sequence[int]) -> None:
+        self.indices, self.values, self.shape = indices, values, tuple(shape)
+        row = self.shape[1:]
+        if indices.ndim != 1 or tuple(values.shape) != (indices.size, *row):
+            raise ValueError(
+                f"rows of a gradient of shape {self.shape} need indices of shape (n,) and values of shape "
+                f"(n{''.join(f', {d}' for d in row)}), but got {tuple(indices.shape)} and {tuple(values.shape)}"
+            )
+
+    @property
+    def dtype(self) -> mx.Dtype:
+        return self.values.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def astype(self, dtype: mx.Dtype) -> RowSparse:
+        return RowSparse(self.indices, self.values.astype(dtype), self.shape)
+
+    def __neg__(self) -> RowSparse:
+        return RowSparse(self.indices, -self.values, self.shape)
+
+    def dense(self) -> mx.array:
+        """The same gradient as one array, with zeros in the absent rows."""
+        rows = mx.zeros(self.shape or (1,), self.dtype).at[self.indices].add(self.values)
+        return rows.reshape(self.shape)
+
+    def coalesced(self) -> RowSparse:
+        """Sorted by index, each entry holding the sum over its index (which then stands as often as before)."""
+        if self.indices.size < 2:
+            return self
+        order = mx.argsort(self.indices)
+        indices, values = self.indices[order], self.values[order]
+        segment = mx.concatenate([mx.zeros((1,), mx.int32), mx.cumsum((indices[1:] != indices[:-1]).astype(mx.int32))])
+        return RowSparse(indices, mx.zeros_like(values).at[segment].add(values)[segment], self.shape)
+
+    def __repr__(self) -> str:
+        return f"RowSparse(indices={self.indices}, values={self.values}, shape={self.shape})"

@@ -1,0 +1,128 @@
+"""The state of an optimizer: one nested dict of arrays, mutated and never rebound.
+
+::
+
+    {"_groups": [{"lr": ..., "betas": [...], "step": ...}, ...],      hyper-parameters and the count, once per group
+     "layers": [{"weight": {"exp_avg": ..., "exp_avg_sq": ...}}]}     slots of each parameter, nested as MLX nests them
+
+``_groups`` cannot be the name of a parameter: ``mlx.nn.Module`` keeps names with an underscore out of ``parameters()``.
+A compiled step captures these very dicts, so loading writes into them and every dict keeps its identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import mlx.core as mx
+
+GROUPS = "_groups"
+
+
+class State(dict[Any, Any]):
+    """The nested dict, with an index ``slots``: path of a parameter -> its dict of arrays."""
+
+    def __init__(self) -> None:
+        super().__init__({GROUPS: []})
+        self.slots: dict[str, dict[str, Any]] = {}
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        return dict.__getitem__(self, GROUPS)
+
+    def create(self, name: str) -> dict[str, Any]:
+        """The (new) slots of the parameter at ``name``, a path with dots; digits are places in a list."""
+        if name.split(".")[0] == GROUPS:
+            raise ValueError(f"a parameter can't be named {GROUPS!r}: the optimizer keeps its hyper-parameters there")
+        node: Any = self
+        *path, last = name.split(".")
+        for key, following in zip(path, [*path[1:], last], strict=True):
+            node = _child(node, key, list if following.isdigit() else dict)
+            if node is None:  # a list where this path wants names ("a.0" beside "a.b"): keep the path as one key
+                node, last = self, name
+                break
+        self.slots[name] = slots = _child(node, last, dict)
+        return slots
+
+    def load(self, tree: Any) -> None:
+        """Make this state hold what ``tree`` holds, in place. An empty tree forgets the slots and sets counts to zero.
+
+        Raises ValueError, with nothing changed, for a tree that is not the state of such an optimizer.
+        """
+        if tree is self:
+            return
+        if not isinstance(tree, dict):
+            raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(tree).__name__}")
+        if not tree:
+            reset = [{**g, "step": mx.array(0.0)} for g in self.groups]
+            tree = {GROUPS: reset}
+        groups = tree.get(GROUPS)
+        if not isinstance(groups, list) or [set(g) for g in groups] != [set(g) for g in self.groups]:
+            raise ValueError(
+                f"this is not the state of an optimizer with {len(self.groups)} parameter group(s) of this kind: "
+                f"its {GROUPS!r} entry holds {_describe(groups)}, expected {_describe(self.groups)}. "
+                "Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
+            )
+        _replace(self, _copied(tree))
+        self.slots = dict(_leaves(self, ""))
+
+
+def _describe(groups: Any) -> str:
+    return str([sorted(g) for g in groups]) if isinstance(groups, list) else repr(groups)
+
+
+def _child(node: Any, key: str, kind: type) -> Any:
+    """``node[key]``, made as an empty ``kind`` where there is none; None where ``node`` can't hold such a key."""
+    if isinstance(node, list):
+        if not key.isdigit():
+            return None
+        while len(node) <= int(key):
+            node.append({})
+        index: Any = int(key)
+        present = node[index]
+    else:
+        index, present = key, node.get(key)
+    if not isinstance(present, (dict, list)) or (not present and not isinstance(present, kind)):
+        node[index] = present = kind()
+    return present
+
+
+def _copied(tree: Any) -> Any:
+    """``tree`` with containers of its own and the same arrays."""
+    if isinstance(tree, dict):
+        return {key: _copied(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_copied(value) for value in tree]
+    return tree
+
+
+def _replace(node: Any, new: Any) -> None:
+    """Give ``node`` the content of ``new``, keeping every container that both have."""
+    if isinstance(node, dict):
+        for key in [key for key in node if key not in new]:
+            dict.__delitem__(node, key)
+        pairs: Any = list(new.items())
+    else:
+        del node[len(new) :]
+        node.extend({} for _ in range(len(new) - len(node)))
+        pairs = list(enumerate(new))
+    for key, value in pairs:
+        present = (dict.get(node, key)) if isinstance(node, dict) else node[key]
+        if (isinstance(present, dict) and isinstance(value, dict)) or (
+            isinstance(present, list) and isinstance(value, list)
+        ):
+            _replace(present, value)
+        elif isinstance(node, dict):
+            dict.__setitem__(node, key, value)
+        else:
+            node[key] = value
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path, dict) of every dict that holds arrays; interior nodes hold dicts and lists only."""
+    if isinstance(node, dict) and any(isinstance(value, mx.array) for value in node.values()):
+        yield path, node
+        return
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(child, (dict, list)) and not (path == "" and key == GROUPS):
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))

@@ -1,0 +1,80 @@
+"""Stochastic gradient descent. Numerics of torch 2.13's ``torch/optim/sgd.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import mlx.core as mx
+
+from ._hyper import Decay, Hyper, Static, as_number, nonneg
+from ._rule import Rule, decayed
+
+__all__ = ["SGD"]
+
+
+class SGD(Rule):
+    r"""Stochastic gradient descent, with momentum (Sutskever et al. 2013, https://proceedings.mlr.press/v28/sutskever13.html).
+
+    .. math::
+        g &\leftarrow g + \lambda p \\
+        b &\leftarrow \mu b + (1 - \tau) g \quad (b = g \text{ in the first step}) \\
+        p &\leftarrow p - lr \, b \quad (\text{nesterov: } p - lr (g + \mu b))
+
+    Args:
+        learning_rate (float or schedule): step length, in units of p / g; >= 0. Default: 1e-3.
+        momentum (float): :math:`\mu` >= 0. Default: 0, which keeps no buffer.
+        weight_decay (float): :math:`\lambda` >= 0. Default: 0.
+        dampening (float): :math:`\tau`. Default: 0.
+        nesterov (bool): look ahead; needs momentum > 0 and dampening 0.
+        maximize (bool): ascend instead of descend.
+
+    State: ``momentum_buffer`` once momentum is not 0, in the shape and dtype of the parameter.
+
+    Raises:
+        ValueError: an argument out of its range, in torch's words.
+
+    Example:
+        >>> import mlx.core as mx
+        >>> optimizer = SGD(learning_rate=0.5)
+        >>> optimizer.apply_gradients({"w": mx.array([2.0])}, {"w": mx.array([1.0])})["w"].item()
+        0.0
+
+    Source: ``torch.optim.SGD``.
+    """
+
+    counted: ClassVar[bool] = False
+    lr: Any = Hyper(1e-3, nonneg("learning rate"))
+    momentum: Any = Hyper(0, nonneg("momentum value"))
+    weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
+    dampening: Any = Decay(0)
+    nesterov: Any = Static(False)
+
+    @classmethod
+    def validate(cls, values: Mapping[str, Any]) -> None:
+        super().validate(values)
+        if values["nesterov"] and (values["momentum"] <= 0 or values["dampening"] != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+
+    @classmethod
+    def choices(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (*super().choices(values), cls._remembers(values))
+
+    @staticmethod
+    def _remembers(values: Mapping[str, Any]) -> bool:
+        return as_number("momentum", values["momentum"]) != 0
+
+    @classmethod
+    def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
+        h = super().hypers(values, arrays)
+        h.remembers = cls._remembers(values)
+        return h
+
+    @classmethod
+    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+        g = decayed(h, g, p)
+        if h.remembers:
+            before, (_, undamped) = s.get("momentum_buffer"), h.dampening
+            s["momentum_buffer"] = b = g if before is None else h.momentum * before + undamped * g
+            g = g + h.momentum * b if h.nesterov else b
+        return p - h.lr * g

@@ -1,0 +1,135 @@
+"""Torch's rules for mixing dtypes, zero-dimensional tensors and Python numbers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+#: Torch's names of the scalar types, as its error messages spell them.
+NAMES = {
+    mx.bool_: "Bool",
+    mx.uint8: "Byte",
+    mx.int8: "Char",
+    mx.int16: "Short",
+    mx.int32: "Int",
+    mx.int64: "Long",
+    mx.uint16: "UInt16",
+    mx.uint32: "UInt32",
+    mx.uint64: "UInt64",
+    mx.float16: "Half",
+    mx.bfloat16: "BFloat16",
+    mx.float32: "Float",
+    mx.float64: "Double",
+    mx.complex64: "ComplexFloat",
+}
+BOOL, INTEGER, FLOATING, COMPLEX = range(4)
+HALVES = frozenset((mx.float16, mx.bfloat16))
+FLOATS = frozenset((mx.float16, mx.bfloat16, mx.float32, mx.float64))
+INEXACT = FLOATS | {mx.complex64}
+#: The dtype that a Python number of a category makes of a tensor of a lower one.
+DEFAULTS = {BOOL: mx.bool_, INTEGER: mx.int64, FLOATING: mx.float32, COMPLEX: mx.complex64}
+
+Operand = Any  # an mx.array or a Python number
+
+
+def category(dtype: mx.Dtype) -> int:
+    """BOOL, INTEGER, FLOATING or COMPLEX; torch promotes across these first."""
+    if dtype in FLOATS:
+        return FLOATING
+    if dtype == mx.bool_:
+        return BOOL
+    return COMPLEX if dtype == mx.complex64 else INTEGER
+
+
+def number_category(value: Any) -> int:
+    """The category of a Python number."""
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, int):
+        return INTEGER
+    return COMPLEX if isinstance(value, complex) else FLOATING
+
+
+def _higher(a: mx.Dtype | None, b: mx.Dtype) -> mx.Dtype:
+    return b if a is None else mx.result_type(mx.zeros((), a), mx.zeros((), b))
+
+
+_promoted = functools.cache(_higher)
+
+
+def result_type(*operands: Operand) -> mx.Dtype:
+    """The dtype of an operation on arrays and numbers, by torch's rule.
+
+    Among arrays with dimensions the usual promotion; a zero-dimensional array counts only if its category
+    (bool, integer, floating, complex) is higher, a Python number only if its is higher still.
+    """
+    dim: mx.Dtype | None = None
+    zero: mx.Dtype | None = None
+    number: mx.Dtype | None = None
+    for operand in operands:
+        if not isinstance(operand, mx.array):
+            number = _promoted(number, DEFAULTS[number_category(operand)])
+        elif operand.ndim:
+            dim = _promoted(dim, operand.dtype)
+        else:
+            zero = _promoted(zero, operand.dtype)
+    return _combined(_combined(dim, zero), number) or mx.float32
+
+
+@functools.cache
+def _combined(higher: mx.Dtype | None, lower: mx.Dtype | None) -> mx.Dtype | None:
+    if higher is None or lower is None:
+        return lower if higher is None else higher
+    return _promoted(higher, lower) if category(lower) > category(higher) else higher
+
+
+def compute(fn: Callable[..., mx.array], *operands: Operand, wide: bool = False) -> mx.array:
+    """``fn`` of the operands in their common dtype.
+
+    In half precision the arithmetic is done in float32 and rounded once, as torch does, where it could make
+    a difference: when an operand is a number or of another dtype, and always with ``wide`` (for formulas of
+    more than one operation).
+    """
+    first = operands[0]
+    if isinstance(first, mx.array):
+        dtype = first.dtype
+        for other in operands[1:]:
+            if not isinstance(other, mx.array) or other.dtype != dtype:
+                break
+        else:
+            if not (wide and dtype in HALVES):
+                return fn(*operands)
+            return fn(*[x.astype(mx.float32) for x in operands]).astype(dtype)
+    dtype = result_type(*operands)
+    if dtype in HALVES:
+        return fn(*[cast(x, mx.float32) for x in operands]).astype(dtype)
+    return fn(*[cast(x, dtype) for x in operands])
+
+
+def cast(x: Operand, dtype: mx.Dtype) -> mx.array:
+    """An array of ``dtype`` from an array or a number."""
+    if isinstance(x, mx.array):
+        return x if x.dtype == dtype else x.astype(dtype)
+    return mx.array(x, dtype)
+
+
+def compare(fn: Callable[..., mx.array], *operands: Operand) -> mx.array:
+    """``fn`` of the operands rounded to their common dtype, half precision included."""
+    dtype = result_type(*operands)
+    return fn(*[cast(x, dtype) for x in operands])
+
+
+def floating(x: mx.array) -> mx.array:
+    """``x``, or its float32 copy where it holds integers or booleans."""
+    return x if x.dtype in INEXACT else x.astype(mx.float32)
+
+
+def checked_cast(name: str, result: mx.Dtype, given: mx.Dtype) -> None:
+    """Refuse to write a result of a higher category into a tensor of a lower one."""
+    if category(result) > category(given):
+        raise RuntimeError(
+            f"result type {NAMES[result]} can't be cast to the desired output type {NAMES[given]} ({name})"
+        )

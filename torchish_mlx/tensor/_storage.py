@@ -1,0 +1,185 @@
+"""Boxes for arrays: MLX arrays have no identity, so a Tensor holds a box whose array is replaced."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from ._views import Step, apply, joined, strides_after, write
+
+
+class Storage:
+    """A box that owns one ``mx.array``; the array is replaced and never mutated.
+
+    ``version`` counts the writes that autograd must know of. ``write`` replaces the array without counting:
+    it is what ``.data`` uses, whose writes torch's autograd does not see either.
+
+    >>> import mlx.core as mx
+    >>> s = Storage(mx.array([1.0]))
+    >>> s.array = s.array * 3
+    >>> s.array.item(), s.version
+    (3.0, 1)
+    """
+
+    __slots__ = ("_array", "version")
+
+    #: Whether the elements lie in row-major order in torch's account of strides.
+    contiguous = True
+
+    def __init__(self, array: Any = None) -> None:
+        self._array = array
+        self.version = 0
+
+    def read(self) -> mx.array:
+        """The array."""
+        return self._array
+
+    def write(self, value: mx.array) -> None:
+        """Replace the array without counting a version."""
+        self._array = value
+
+    @property
+    def array(self) -> mx.array:
+        """The array; assigning replaces it and counts a version."""
+        return self.read()
+
+    @array.setter
+    def array(self, value: mx.array) -> None:
+        self.write(value)
+        self.version += 1
+
+    def strides(self) -> tuple[int, ...]:
+        """Torch's strides, in elements: those of a row-major array."""
+        return strides_after(self.read().shape, ())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
+        new = Storage(self.read())
+        memo[id(self)] = new
+        return new
+
+
+class Slot(Storage):
+    """A place in a module, dict or list: ``array`` reads and writes ``container[key]``.
+
+    ``key`` may be a tuple, a path below the container that is walked at every access, so that replacing a
+    list of arrays by another does not leave the slot behind. After ``add_place`` a write goes to every place
+    and a read comes from the first. A deepcopy copies the containers through ``memo``, so a model and an
+    optimizer that are copied together stay linked; a pickle holds the containers likewise.
+
+    >>> import mlx.core as mx
+    >>> d = {"w": mx.array([1.0])}
+    >>> Slot(d, "w").array = mx.array([2.0])
+    >>> d["w"].item()
+    2.0
+    """
+
+    __slots__ = ("places",)
+
+    def __init__(self, container: Any, key: Any) -> None:
+        super().__init__()
+        self.places: list[tuple[Any, Any]] = [(container, key)]
+
+    def add_place(self, container: Any, key: Any) -> None:
+        """From now on every write goes to ``container[key]`` too."""
+        if not any(c is container and k == key for c, k in self.places):
+            self.places.append((container, key))
+
+    def read(self) -> mx.array:
+        container, key = self.places[0]
+        if type(key) is tuple:
+            for part in key:
+                container = container[part]
+            return container
+        return container[key]
+
+    def write(self, value: mx.array) -> None:
+        for container, key in self.places:
+            if type(key) is tuple:
+                for part in key[:-1]:
+                    container = container[part]
+                key = key[-1]
+            container[key] = value
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Slot:
+        new = Slot.__new__(Slot)
+        memo[id(self)] = new
+        new._array, new.version = None, self.version
+        new.places = []
+        for container, key in self.places:
+            new.places.append((copy.deepcopy(container, memo), key))
+        return new
+
+
+class Alias(Storage):
+    """The same array as ``base`` with a version count of its own: the storage of ``tensor.data``."""
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: Storage) -> None:
+        super().__init__()
+        self.base = base
+
+    def read(self) -> mx.array:
+        return self.base.read()
+
+    def write(self, value: mx.array) -> None:
+        self.base.write(value)
+
+    def strides(self) -> tuple[int, ...]:
+        return self.base.strides()
+
+    @property
+    def contiguous(self) -> bool:  # type: ignore[override]
+        return self.base.contiguous
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Alias:
+        new = Alias(copy.deepcopy(self.base, memo))
+        memo[id(self)] = new
+        return new
+
+
+class View(Storage):
+    """A part or another shape of ``base``: reading applies ``steps`` to its array, writing undoes them.
+
+    The version is the base's. A view of a view stands on the same base, with the steps joined.
+    """
+
+    __slots__ = ("base", "steps")
+
+    def __init__(self, base: Storage, steps: Sequence[Step]) -> None:
+        self._array = None
+        before: tuple[Step, ...] = ()
+        if isinstance(base, View):
+            base, before = base.base, base.steps
+        self.base = base
+        self.steps = functools.reduce(joined, steps, before)
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return self.base.version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self.base.version = value
+
+    def read(self) -> mx.array:
+        return apply(self.base.read(), self.steps)
+
+    def write(self, value: mx.array) -> None:
+        self.base.write(write(self.base.read(), value, self.steps))
+
+    def strides(self) -> tuple[int, ...]:
+        return strides_after(self.base.read().shape, self.steps)
+
+    @property
+    def contiguous(self) -> bool:  # type: ignore[override]
+        return self.strides() == strides_after(self.read().shape, ())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> View:
+        new = View(copy.deepcopy(self.base, memo), self.steps)
+        memo[id(self)] = new
+        return new

@@ -1,0 +1,207 @@
+"""Steps from an array to a view of it: each can be applied, undone on a write, and knows torch's strides."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+Shape = tuple[int, ...]
+
+
+class Step(ABC):
+    """One step of a view, from an array of shape ``before`` to one of shape ``after``."""
+
+    __slots__ = ("before", "after")
+
+    def __init__(self, before: Shape, after: Shape) -> None:
+        self.before = tuple(before)
+        self.after = tuple(after)
+
+    @abstractmethod
+    def forward(self, x: mx.array) -> mx.array:
+        """The view of ``x``."""
+
+    @abstractmethod
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        """``x`` with the part that the view shows replaced by ``value``."""
+
+    @abstractmethod
+    def strides(self, strides: Shape) -> Shape:
+        """Torch's strides of the view, given those of what it is taken from."""
+
+    def join(self, following: Step) -> Step | None:
+        """One step that does both, where there is one."""
+        return None
+
+
+class Reshape(Step):
+    """The same elements in the same order in another shape."""
+
+    __slots__ = ()
+
+    def forward(self, x: mx.array) -> mx.array:
+        return mx.reshape(x, self.after)
+
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        return mx.reshape(value, self.before)
+
+    def strides(self, strides: Shape) -> Shape:
+        out = reshaped_strides(self.before, strides, self.after)
+        assert out is not None, "a reshape that has to copy was made into a view"
+        return out
+
+    def join(self, following: Step) -> Step | None:
+        return Reshape(self.before, following.after) if isinstance(following, Reshape) else None
+
+
+class Permute(Step):
+    """The axes in another order."""
+
+    __slots__ = ("axes",)
+
+    def __init__(self, before: Shape, axes: Sequence[int]) -> None:
+        super().__init__(before, tuple(before[a] for a in axes))
+        self.axes = tuple(axes)
+
+    def forward(self, x: mx.array) -> mx.array:
+        return mx.transpose(x, self.axes)
+
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        return mx.transpose(value, [self.axes.index(i) for i in range(len(self.axes))])
+
+    def strides(self, strides: Shape) -> Shape:
+        return tuple(strides[a] for a in self.axes)
+
+    def join(self, following: Step) -> Step | None:
+        if not isinstance(following, Permute):
+            return None
+        return Permute(self.before, [self.axes[a] for a in following.axes])
+
+
+class Index(Step):
+    """A basic index: a tuple of ints, slices with a positive step, and ``None``; without ``Ellipsis``."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, before: Shape, key: tuple[Any, ...]) -> None:
+        after, axis = [], 0
+        for k in key:
+            if k is None:
+                after.append(1)
+                continue
+            if isinstance(k, slice):
+                after.append(len(range(*k.indices(before[axis]))))
+            axis += 1
+        super().__init__(before, (*after, *before[axis:]))
+        self.key = key
+
+    def forward(self, x: mx.array) -> mx.array:
+        return x[self.key]
+
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        out = mx.array(x)  # another handle on the same data: the assignment below replaces the handle's array
+        out[self.key] = value
+        return out
+
+    def strides(self, strides: Shape) -> Shape:
+        out, axis = [], 0
+        for k in self.key:
+            if k is None:
+                # torch's unsqueeze: the stride that a new axis of any size would have there
+                here = self.before[axis] * strides[axis] if axis < len(strides) else 1
+                out.append(here)
+                continue
+            if isinstance(k, slice):
+                out.append(strides[axis] * k.indices(self.before[axis])[2])
+            axis += 1
+        return (*out, *strides[axis:])
+
+
+class Expand(Step):
+    """Axes of size one repeated without a copy; cannot be written through."""
+
+    __slots__ = ()
+
+    def forward(self, x: mx.array) -> mx.array:
+        return mx.broadcast_to(x, self.after)
+
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+
+    def strides(self, strides: Shape) -> Shape:
+        lead = len(self.after) - len(self.before)
+        kept = [s if b == a else 0 for s, b, a in zip(strides, self.before, self.after[lead:], strict=True)]
+        return (*([0] * lead), *kept)
+
+
+def joined(steps: Sequence[Step], step: Step) -> tuple[Step, ...]:
+    """``steps`` with ``step`` after them, as few as there can be, so that a chain of views stays short."""
+    if steps and (both := steps[-1].join(step)) is not None:
+        return (*steps[:-1], both)
+    return (*steps, step)
+
+
+def apply(x: mx.array, steps: Sequence[Step]) -> mx.array:
+    """The view of ``x`` that ``steps`` describe."""
+    for step in steps:
+        x = step.forward(x)
+    return x
+
+
+def write(x: mx.array, value: mx.array, steps: Sequence[Step]) -> mx.array:
+    """``x`` with the elements that the view shows replaced by ``value``."""
+    inputs = []
+    for step in steps:
+        inputs.append(x)
+        x = step.forward(x)
+    for step, before in zip(reversed(steps), reversed(inputs), strict=True):
+        value = step.backward(before, value)
+    return value
+
+
+def strides_after(shape: Sequence[int], steps: Sequence[Step]) -> Shape:
+    """Torch's strides, in elements, after ``steps`` from a row-major array of ``shape``."""
+    strides: list[int] = []
+    size = 1
+    for n in reversed(shape):
+        strides.append(size)
+        size *= max(n, 1)
+    out = tuple(reversed(strides))
+    for step in steps:
+        out = step.strides(out)
+    return out
+
+
+def reshaped_strides(shape: Shape, strides: Shape, new: Shape) -> Shape | None:
+    """The strides that show the same elements in ``new`` shape without a copy, or None where there are none.
+
+    Runs of axes that lie together in memory are merged; every new axis must fit into one run.
+    """
+    if math.prod(shape) == 0:
+        return strides if shape == new else strides_after(new, ())
+    runs: list[tuple[int, int]] = []  # (elements, innermost stride), outermost first
+    for n, s in zip(shape, strides, strict=True):
+        if n == 1:
+            continue
+        if runs and runs[-1][1] == n * s:
+            runs[-1] = (runs[-1][0] * n, s)
+        else:
+            runs.append((n, s))
+    out: list[int] = []
+    left, stride = runs.pop() if runs else (1, 1)
+    for n in reversed(new):
+        if left == 1 and n != 1 and runs:
+            left, stride = runs.pop()
+        if left % n:
+            return None
+        out.append(stride)
+        left //= n
+        stride *= n
+    return tuple(reversed(out)) if left == 1 and not runs else None
