@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PYTEST_ARGS ?= -n auto
+PYTEST_ARGS ?= -n auto --dist loadgroup
 
 # MLX's Linux CPU wheel links a reference BLAS, whose matmuls are 30 times slower than OpenBLAS's.
 # Where Debian's or Ubuntu's libopenblas0-pthread is installed, it is loaded first; nothing depends on it.
@@ -44,7 +44,8 @@ EXTRAS_test := test,examples
 EXTRAS_lint := lint
 
 $(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS_$*)]"
+	@echo "Installing .[$(EXTRAS_$*)] into $(VENV)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS_$*)]"
 	@touch $@
 
 # Debian keeps ensurepip, which `python -m venv` needs, in a package of its own; virtualenv brings its own pip.

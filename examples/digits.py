@@ -1,11 +1,11 @@
 """Train a classifier written with mlx.nn on handwritten digits, in PyTorch's words, on MLX.
 
-    python examples/digits.py [--epochs 15] [--batch-size 64] [--lr 5e-3] [--seed 0] [--out out]
+    python examples/digits.py [--epochs 15] [--batch-size 32] [--lr 0.015] [--seed 0] [--out out]
 
-The same training runs twice: with `zero_grad()`, `backward()`, `step()`, and with MLX's
-`optimizer.update(model, grads)`. Both must give the same weights. Where torch is installed, torch runs it too,
-from the same initial weights and on the same batches, and its curve is drawn over ours. Writes OUT/digits.png
-and a checkpoint, the folder OUT/digits.
+The same training runs twice: with `zero_grad()`, `backward()`, `step()`, and with MLX's own words,
+`optimizer.update(model, grads)`. Both must give the same weights. Where torch is installed, torch runs it
+too, from the same initial weights and on the same batches, and its curve is drawn over ours.
+Writes OUT/digits.png and a checkpoint, the folder OUT/digits.
 """
 
 from __future__ import annotations
@@ -313,8 +313,8 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--epochs", type=int, default=15, help="passes over the training images")
-    parser.add_argument("--batch-size", type=int, default=64, help="images per step")
-    parser.add_argument("--lr", type=float, default=5e-3, help="the highest learning rate")
+    parser.add_argument("--batch-size", type=int, default=32, help="images per step")
+    parser.add_argument("--lr", type=float, default=0.015, help="the highest learning rate")
     parser.add_argument("--seed", type=int, default=0, help="for the weights and the order of the batches")
     parser.add_argument("--out", type=Path, default=Path("out"), help="where the plot and the checkpoint go")
     args = parser.parse_args()

@@ -15,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, str(ROOT / "examples" / "digits.py")]
 
+pytestmark = pytest.mark.xdist_group("demo")  # one worker, so that the demo runs once
+
 for _name in ("matplotlib", "sklearn", "tqdm"):
     pytest.importorskip(_name, reason="the examples extra is not installed")
 

@@ -1,1 +1,8 @@
-"""torchish_mlx."""
+"""torch's API over MLX. ``import torchish_mlx as torch`` gives the names that are here; ``docs/`` says which they are."""
+
+from . import optim, optimizers
+from ._version import __version__
+from .tensor import *  # noqa: F403
+from .tensor import __all__ as _tensor_names
+
+__all__ = ["__version__", "optim", "optimizers", *_tensor_names]

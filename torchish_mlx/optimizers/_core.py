@@ -88,15 +88,15 @@ def advance(
     if rule.counted:
         before = {name: arrays[name] for name in rule.clock}
         updated = {path for path, _, _ in items}
-        begun = [slots[path] for path in members if path in slots]
-        for path in members:  # whoever misses this step leaves the group's count with one of its own
-            if path not in updated and path in slots and "step" not in slots[path]:
+        begun = [path for path in members if slots.get(path)]
+        for path in begun:  # whoever misses this step leaves the group's count with one of its own
+            if path not in updated and "step" not in slots[path]:
                 slots[path].update(before)
     fresh: Any = None
     given = []
     for path, _, p in items:
         own = slots.get(path)
-        if own is None:
+        if not own:
             fresh = fresh or rule.hypers(values, arrays)
             own = rule.slots(fresh, p)
             if rule.counted and begun:  # it comes late: the others have counted already

@@ -77,6 +77,10 @@ class Rule(Optimizer):
         s.update((name, value.astype(s[name].dtype if name in s else p.dtype)) for name, value in inner.items())
         return new.astype(p.dtype)
 
+    @classmethod
+    def check_parameter(cls, p: mx.array) -> None:
+        """Raise torch's ValueError for a parameter that the rule can't train."""
+
     # Hyper-parameters -----------------------------------------------------------------------------------------------
 
     @classmethod
@@ -94,7 +98,8 @@ class Rule(Optimizer):
     @classmethod
     def choices(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """What the trace depends on besides shapes: the Static fields (a subclass may add to it)."""
-        return (cls.__name__, *(_hashable(values[n]) for n, f in cls.fields().items() if isinstance(f, Static)))
+        statics = ((n, f.default) for n, f in cls._fields.items() if isinstance(f, Static))
+        return (cls.__name__, *(_hashable(values.get(name, default)) for name, default in statics))
 
     @classmethod
     def carry(cls, arrays: dict[str, Any], values: Mapping[str, Any], name: str) -> None:
@@ -131,7 +136,8 @@ class Rule(Optimizer):
         """``h`` of the formula, from a group's Python values and its arrays."""
         h = SimpleNamespace()
         for name, field in cls.fields().items():
-            setattr(h, name, values[name] if isinstance(field, Static) else field.read(arrays[name]))
+            static = isinstance(field, Static)
+            setattr(h, name, values.get(name, field.default) if static else field.read(arrays[name]))
         return h
 
     # An mlx.optimizers.Optimizer ------------------------------------------------------------------------------------
@@ -242,4 +248,3 @@ def bias_correction(complement: mx.array, t: mx.array) -> mx.array:
 def decayed(h: Any, g: mx.array, p: mx.array) -> mx.array:
     """``g + weight_decay * p``, and ``g`` itself where weight_decay is 0, as in torch (``p`` may be infinite)."""
     return mx.where(h.weight_decay == 0, g, g + h.weight_decay * p)
-

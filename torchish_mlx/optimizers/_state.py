@@ -35,8 +35,9 @@ class State(dict[Any, Any]):
         if name.split(".")[0] == GROUPS:
             raise ValueError(f"a parameter can't be named {GROUPS!r}: the optimizer keeps its hyper-parameters there")
         node: Any = self
-        *path, last = name.split(".")
-        for key, following in zip(path, [*path[1:], last], strict=True):
+        keys = name.split(".")
+        last = keys[-1]
+        for key, following in zip(keys, keys[1:], strict=False):
             node = _child(node, key, list if following.isdigit() else dict)
             if node is None:  # a list where this path wants names ("a.0" beside "a.b"): keep the path as one key
                 node, last = self, name

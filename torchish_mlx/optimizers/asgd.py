@@ -54,7 +54,10 @@ class ASGD(Rule):
 
     @classmethod
     def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
-        eta, mu = mx.where(clock["step"] == 0, h.lr, clock["eta"]), clock["mu"]  # the first step's eta is its lr
+        eta, mu = (
+            mx.where(clock["step"] == 0, h.lr, clock["eta"]),
+            clock["mu"],
+        )  # the first step's eta is its lr
         clock["step"] = t = clock["step"] + 1
         clock["eta"] = h.lr / (1 + h.lambd * h.lr * t) ** h.alpha
         clock["mu"] = 1 / mx.maximum(1, t - h.t0)

@@ -84,12 +84,18 @@ class Muon(Rule):
     @classmethod
     def check_parameter(cls, p: mx.array) -> None:
         if p.ndim != 2:
-            raise ValueError(f"Muon only supports 2D parameters whereas we found a parameter with size: {list(p.shape)}")
+            raise ValueError(
+                f"Muon only supports 2D parameters whereas we found a parameter with size: {list(p.shape)}"
+            )
 
     @classmethod
     def ratio(cls, h: Any, shape: Sequence[int]) -> float:
         rows, columns = shape
-        return 0.2 * math.sqrt(max(rows, columns)) if h.adjust_lr_fn == "match_rms_adamw" else math.sqrt(max(1, rows / columns))
+        return (
+            0.2 * math.sqrt(max(rows, columns))
+            if h.adjust_lr_fn == "match_rms_adamw"
+            else math.sqrt(max(1, rows / columns))
+        )
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:

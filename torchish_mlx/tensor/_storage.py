@@ -13,10 +13,11 @@ from ._views import Step, apply, joined, strides_after, write
 
 
 class Storage:
-    """A box that owns one ``mx.array``; the array is replaced and never mutated.
+    """A box for one ``mx.array``, which is replaced and never mutated: it owns the array, or it is a slot.
 
-    ``version`` counts the writes that autograd must know of. ``write`` replaces the array without counting:
-    it is what ``.data`` uses, whose writes torch's autograd does not see either.
+    A slot is a place in a module, dict or list: ``array`` reads and writes ``container[key]``. ``version`` counts
+    the writes that autograd must know of. ``write`` replaces the array without counting: it is what ``.data``
+    uses, whose writes torch's autograd does not see either.
 
     >>> import mlx.core as mx
     >>> s = Storage(mx.array([1.0]))
@@ -25,22 +26,53 @@ class Storage:
     (3.0, 1)
     """
 
-    __slots__ = ("_array", "version")
+    __slots__ = ("_array", "places", "version")
 
     #: Whether the elements lie in row-major order in torch's account of strides.
     contiguous = True
 
     def __init__(self, array: Any = None) -> None:
         self._array = array
+        self.places: list[tuple[Any, Any]] = []
         self.version = 0
+
+    def add_place(self, container: Any, key: Any) -> None:
+        """Become a slot, or one with a further place: a write goes to every place, a read comes from the first.
+
+        ``key`` may be a tuple, a path below the container that is walked at every access, so that replacing a
+        list of arrays by another does not leave the slot behind.
+        """
+        self._array = None
+        if not any(c is container and k == key for c, k in self.places):
+            self.places.append((container, key))
+
+    def leave(self, container: Any, key: Any) -> None:
+        """Stop being ``container[key]``; without another place the storage owns the array that it had."""
+        array = self.read()
+        self.places = [(c, k) for c, k in self.places if not (c is container and k == key)]
+        self._array = None if self.places else array
 
     def read(self) -> mx.array:
         """The array."""
-        return self._array
+        if not self.places:
+            return self._array
+        container, key = self.places[0]
+        if type(key) is tuple:
+            for part in key:
+                container = container[part]
+            return container
+        return container[key]
 
     def write(self, value: mx.array) -> None:
         """Replace the array without counting a version."""
-        self._array = value
+        if not self.places:
+            self._array = value
+        for container, key in self.places:
+            if type(key) is tuple:
+                for part in key[:-1]:
+                    container = container[part]
+                key = key[-1]
+            container[key] = value
 
     @property
     def array(self) -> mx.array:
@@ -57,61 +89,26 @@ class Storage:
         return strides_after(self.read().shape, ())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
-        new = Storage(self.read())
+        """Copy the containers through ``memo``: a model and an optimizer that are copied together stay linked."""
+        new = Storage(self._array)
         memo[id(self)] = new
+        new.version = self.version
+        new.places = [(copy.deepcopy(container, memo), key) for container, key in self.places]
         return new
 
 
-class Slot(Storage):
-    """A place in a module, dict or list: ``array`` reads and writes ``container[key]``.
-
-    ``key`` may be a tuple, a path below the container that is walked at every access, so that replacing a
-    list of arrays by another does not leave the slot behind. After ``add_place`` a write goes to every place
-    and a read comes from the first. A deepcopy copies the containers through ``memo``, so a model and an
-    optimizer that are copied together stay linked; a pickle holds the containers likewise.
+def slot(container: Any, key: Any) -> Storage:
+    """A Storage that is a place from the start.
 
     >>> import mlx.core as mx
     >>> d = {"w": mx.array([1.0])}
-    >>> Slot(d, "w").array = mx.array([2.0])
+    >>> slot(d, "w").array = mx.array([2.0])
     >>> d["w"].item()
     2.0
     """
-
-    __slots__ = ("places",)
-
-    def __init__(self, container: Any, key: Any) -> None:
-        super().__init__()
-        self.places: list[tuple[Any, Any]] = [(container, key)]
-
-    def add_place(self, container: Any, key: Any) -> None:
-        """From now on every write goes to ``container[key]`` too."""
-        if not any(c is container and k == key for c, k in self.places):
-            self.places.append((container, key))
-
-    def read(self) -> mx.array:
-        container, key = self.places[0]
-        if type(key) is tuple:
-            for part in key:
-                container = container[part]
-            return container
-        return container[key]
-
-    def write(self, value: mx.array) -> None:
-        for container, key in self.places:
-            if type(key) is tuple:
-                for part in key[:-1]:
-                    container = container[part]
-                key = key[-1]
-            container[key] = value
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Slot:
-        new = Slot.__new__(Slot)
-        memo[id(self)] = new
-        new._array, new.version = None, self.version
-        new.places = []
-        for container, key in self.places:
-            new.places.append((copy.deepcopy(container, memo), key))
-        return new
+    made = Storage()
+    made.add_place(container, key)
+    return made
 
 
 class Alias(Storage):

@@ -167,14 +167,11 @@ class Node(ABC):
         return f"<{self.name}>"
 
 
-def run_backward(
-    roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create_graph: bool, only: Any = None
-) -> None:
+def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create_graph: bool) -> None:
     """Send gradients from ``roots``, pairs of (edge, gradient), to the leaves.
 
     The newest call goes first, so that every use of a value has been summed before its own call is pulled;
-    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``. ``only`` is a set of ids of
-    the leaves that may receive one; None for all.
+    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``.
     """
     pending: dict[Node, list[Any]] = {}
     queue: list[tuple[int, Node]] = []
@@ -182,8 +179,7 @@ def run_backward(
     def give(edge: tuple[Any, int | None], gradient: Any) -> None:
         to, index = edge
         if index is None:
-            if only is None or id(to) in only:
-                to._accumulate(gradient)
+            to._accumulate(gradient)
             return
         slots = pending.get(to)
         if slots is None:

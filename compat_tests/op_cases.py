@@ -1,0 +1,258 @@
+"""The calls with which compat_tests/test_ops.py runs every row of the table of ops, on torch and here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Arg:
+    """A tensor argument: random numbers of a kind in a shape, or given values."""
+
+    shape: tuple[int, ...] = ()
+    kind: str = "real"
+    values: Any = None
+
+    def make(self, rng: np.random.Generator) -> np.ndarray:
+        if self.values is not None:
+            return np.asarray(self.values)
+        if self.kind == "int":
+            return rng.integers(-4, 5, self.shape)
+        if self.kind == "bool":
+            return rng.integers(0, 2, self.shape).astype(bool)
+        x = np.asarray(rng.uniform(0.5, 2.0, self.shape))  # away from kinks, which have a test of their own
+        if self.kind == "positive":
+            return x
+        return x * np.where(rng.integers(0, 2, self.shape), 1.0, -1.0)
+
+    @property
+    def floating(self) -> bool:
+        return self.kind in ("real", "positive") and (self.values is None or np.asarray(self.values).dtype.kind == "f")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call: positional arguments, of which the first is the tensor of the method, and keywords."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    second: bool = True  # whether torch has a derivative of the derivative
+
+    def __str__(self) -> str:
+        def show(a: Any) -> str:
+            if isinstance(a, Arg):
+                return f"{a.kind[0] if a.values is None else 'v'}{list(a.shape) if a.values is None else ''}"
+            return "[" + ",".join(map(show, a)) + "]" if isinstance(a, (list, tuple)) else repr(a)
+
+        return ",".join([*map(show, self.args), *(f"{k}={show(v)}" for k, v in self.kwargs.items())])
+
+
+def X(*shape: int) -> Arg:
+    return Arg(shape)
+
+
+def P(*shape: int) -> Arg:
+    return Arg(shape, "positive")
+
+
+def N(*shape: int) -> Arg:
+    return Arg(shape, "int")
+
+
+def B(*shape: int) -> Arg:
+    return Arg(shape, "bool")
+
+
+def V(*values: Any) -> Arg:
+    return Arg(values=np.array(values))
+
+
+def case(*args: Any, **kwargs: Any) -> Case:
+    return Case(args, kwargs)
+
+
+SHAPES: list[tuple[int, ...]] = [(), (0,), (5,), (3, 4), (2, 1, 3, 2)]
+PAIRS: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+    ((), ()),
+    ((5,), ()),
+    ((), (5,)),
+    ((3, 4), (4,)),
+    ((3, 1), (1, 4)),
+    ((2, 1, 3, 2), (3, 1)),
+    ((0, 3), (3,)),
+    ((0,), ()),
+]
+
+
+def unary(kind: str = "real") -> list[Case]:
+    return [case(Arg(s, kind)) for s in SHAPES]
+
+
+def binary(kind: str = "real", other: str = "real") -> list[Case]:
+    return [case(Arg(a, kind), Arg(b, other)) for a, b in PAIRS]
+
+
+def numbers(*values: Any) -> list[Case]:
+    return [case(X(3, 4), v) for v in values]
+
+
+REDUCED: list[Case] = [
+    *unary(),
+    case(X(3, 4), 1),
+    case(X(3, 4), (0, -1)),
+    case(X(3, 4), dim=0, keepdim=True),
+    case(X(2, 1, 3, 2), (1, 3)),
+    case(X(0, 3), 0),
+    case(X(), 0),
+]
+FILLED: list[Case] = [c for c in REDUCED if 0 not in c.args[0].shape]
+FLAGS: list[Case] = [case(a) for a in (B(), B(0), B(5), N(3, 4), X(3))] + [
+    case(B(3, 4), 1),
+    case(N(2, 1, 3, 2), dim=-1, keepdim=True),
+]
+COMPARED: list[Case] = [*binary(), case(N(3, 4), N(4)), case(N(5), 1.5), case(N(5), N(5)), *numbers(1, 0.5)]
+TRUTHS: list[Case] = [*binary("bool", "bool"), case(N(5), N(5)), case(X(5), B(5))]
+BITS: list[Case] = [case(B(3, 4), B(4)), case(N(5), N(5)), case(N(5), 3), case(B(), B()), case(N(2, 1, 3, 2), N(3, 1))]
+
+CASES: dict[str, list[Case]] = {
+    "add": [*binary(), *numbers(2, 0.3), case(X(3, 4), X(4), alpha=0.3), case(N(4), N(4), alpha=2), case(X(3, 4), N(4))],
+    "sub": [*binary(), *numbers(2, 0.3), case(X(3, 4), X(4), alpha=0.3), case(N(4), 2)],
+    "mul": [*binary(), *numbers(2, 0.3), case(N(4), 3), case(X(3, 4), B(4))],
+    "div": [
+        *binary(),
+        *numbers(2, 0.3),
+        case(N(4), V(1, 2, -3, 4)),
+        case(N(4), 2),
+        *[
+            case(a, b, rounding_mode=mode)
+            for mode in ("floor", "trunc")
+            for a, b in ((X(3, 4), X(4)), (X(5), 0.3), (V(7, -7, 7, -7, 6, -6), V(2, 2, -2, -2, -3, -3)))
+        ],
+    ],
+    "pow": [*binary("positive"), *numbers(0, 1, 2, 3, -1, -2), *[case(P(3, 4), e) for e in (0.5, -0.5, 1.7, -2.3, 4)], case(N(4), 2)],
+    "addcmul": [case(X(3, 4), X(3, 1), X(4), value=0.3), *[case(X(*s), X(*s), X(*s)) for s in SHAPES], case(N(4), N(4), N(4), value=2)],
+    "addcdiv": [case(X(3, 4), X(3, 1), X(4), value=0.3), *[case(X(*s), X(*s), X(*s)) for s in SHAPES]],
+    "lerp": [
+        *[case(X(*s), X(*s), w) for s in SHAPES for w in (0.1, 0.9)],
+        case(X(3, 4), X(4), V(0.1, 0.4, 0.6, 0.9)),
+    ],
+    "neg": [*unary(), case(N(5))],
+    "abs": [*unary(), case(N(5))],
+    "sign": [*unary(), case(N(5))],
+    "square": [*unary(), case(N(5))],
+    **{name: [*unary("positive"), case(V(1, 4))] for name in ("sqrt", "rsqrt", "log")},
+    **{name: [*unary(), case(V(1, 4))] for name in ("reciprocal", "exp")},
+    "clamp": [
+        *[case(X(*s), -1.0, 1.0) for s in SHAPES],
+        case(X(3, 4), min=0.0),
+        case(X(3, 4), max=0.3),
+        case(X(3, 4), X(4), X(3, 1)),
+        case(X(3, 4), max=X(4)),
+        case(N(5), -1, 2),
+        case(N(5), 0.5),
+    ],
+    "maximum": [*binary(), case(N(5), N(5)), case(N(5), X(5))],
+    "minimum": [*binary(), case(N(5), N(5)), case(N(5), X(5))],
+    **{name: COMPARED for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    **{name: TRUTHS for name in ("logical_and", "logical_or", "logical_xor")},
+    "logical_not": [*unary("bool"), case(N(5)), case(X(5))],
+    **{name: BITS for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
+    "bitwise_not": [case(B(5)), case(N(3, 4)), case(B())],
+    **{
+        name: [*unary(), case(N(3)), case(V(1.0, float("nan"), float("inf"), -float("inf")))]
+        for name in ("isnan", "isinf", "isfinite")
+    },
+    "where": [
+        *[case(B(*s), X(*s), X(*s)) for s in SHAPES],
+        case(B(3, 1), X(4), X(3, 4)),
+        case(B(5), X(5), 0.0),
+        case(B(5), 1, X(5)),
+        case(B(5), X(5), N(5)),
+    ],
+    "matmul": [
+        case(X(3, 4), X(4, 2)),
+        case(X(4), X(4)),
+        case(X(3, 4), X(4)),
+        case(X(3), X(3, 4)),
+        case(X(2, 3, 4), X(4, 2)),
+        case(X(2, 1, 3, 4), X(5, 4, 2)),
+        case(X(0, 4), X(4, 2)),
+        case(X(3, 0), X(0, 2)),
+    ],
+    "mm": [case(X(3, 4), X(4, 2)), case(X(0, 4), X(4, 2)), case(X(3, 0), X(0, 2))],
+    "bmm": [case(X(2, 3, 4), X(2, 4, 2)), case(X(0, 3, 4), X(0, 4, 2))],
+    "mv": [case(X(3, 4), X(4)), case(X(0, 4), X(4))],
+    "dot": [case(X(5), X(5)), case(X(0), X(0))],
+    "outer": [case(X(5), X(3)), case(X(0), X(3))],
+    "addmm": [case(X(3, 2), X(3, 4), X(4, 2)), case(X(3, 2), X(3, 4), X(4, 2), beta=0.3, alpha=0.7), case(X(2), X(3, 4), X(4, 2))],
+    "sum": [*REDUCED, case(N(3, 4)), case(B(5)), case(B(3, 4), 1)],
+    "mean": REDUCED,
+    "norm": [
+        *REDUCED,
+        *[case(X(3, 4), p) for p in (0, 1, 2, 3, 1.5, 0.5, float("inf"), -float("inf"))],
+        *[case(X(3, 4), p, 1) for p in (1, 2, 3, float("inf"))],
+        case(X(2, 1, 3, 2), 2, (1, 3), keepdim=True),
+    ],
+    "var": [case(X(5)), case(X(3, 4), 1), case(X(3, 4), 0, False), case(X(3, 4), dim=(0, 1), correction=2), case(X(3, 4), False), case(X(2, 1, 3, 2), (2, 3), keepdim=True)],
+    "std": [case(X(5)), case(X(3, 4), 1), case(X(3, 4), 0, False), case(X(3, 4), dim=(0, 1), correction=2), case(X(3, 4), False), case(X(2, 1, 3, 2), (2, 3), keepdim=True)],
+    "amax": FILLED,
+    "amin": FILLED,
+    "argmax": [case(X()), case(X(5)), case(X(3, 4)), case(X(3, 4), 1), case(X(3, 4), dim=0, keepdim=True), case(V(1, 3, 3))],
+    "argmin": [case(X()), case(X(5)), case(X(3, 4)), case(X(3, 4), 1), case(X(3, 4), dim=0, keepdim=True), case(V(3, 1, 1))],
+    "any": FLAGS,
+    "all": FLAGS,
+    "cat": [
+        case([X(5), X(3)]),
+        case([X(3, 4), X(3, 2)], 1),
+        case([X(3, 4), X(0), X(2, 4)], dim=0),
+        case([X(2, 1, 3, 2), X(2, 1, 1, 2)], -2),
+        case([X(3), N(2)]),
+    ],
+    "stack": [case([X(), X()]), case([X(3, 4), X(3, 4)], 1), case([X(0), X(0)]), case([X(3), N(3)], -1)],
+    "gather": [case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2])), case(X(5), 0, V(4, 4, 0)), case(X(3, 4), -2, V([2, 0, 0, 1]))],
+    "max": [*FILLED[:4], case(X(3, 4), 1), case(X(3, 4), 0, True), case(X(2, 1, 3, 2), dim=-2), case(X(), 0), *binary()],
+    "min": [*FILLED[:4], case(X(3, 4), 1), case(X(3, 4), 0, True), case(X(2, 1, 3, 2), dim=-2), case(X(), 0), *binary()],
+    "reshape": [case(X(3, 4), (2, 6)), case(X(3, 4), (-1,)), case(X(), (1, 1)), case(X(0, 3), (3, 0)), case(X(0), (0, 5))],
+    "flatten": [*unary(), case(X(2, 1, 3, 2), 1, 2)],
+    "permute": [case(X(3, 4), (1, 0)), case(X(2, 1, 3, 2), (3, 0, -2, 1)), case(X(), ())],
+    "transpose": [case(X(3, 4), 0, 1), case(X(2, 1, 3, 2), -1, 1), case(X(), 0, -1)],
+    "t": [case(X()), case(X(5)), case(X(3, 4))],
+    "unsqueeze": [case(X(), 0), case(X(3, 4), 1), case(X(3, 4), -1), case(X(0), 0)],
+    "squeeze": [*unary(), case(X(2, 1, 3, 2), 1), case(X(2, 1, 3, 2), 0), case(X(1, 3, 1), (0, -1))],
+    "narrow": [case(X(5), 0, 1, 3), case(X(3, 4), -1, -2, 2), case(X(3, 4), 0, 1, 0)],
+    "select": [case(X(5), 0, 2), case(X(3, 4), 1, -1)],
+    "clone": unary(),
+    # methods only
+    "view": [case(X(3, 4), 2, 6), case(X(3, 4), (-1,)), case(X(), 1, 1), case(X(0, 3), 3, 0)],
+    "view_as": [case(X(3, 4), X(2, 6))],
+    "reshape_as": [case(X(3, 4), X(2, 6))],
+    "expand": [case(X(3, 1), 3, 4), case(X(), 5), case(X(4), 2, -1), case(X(1, 3, 1), (2, 3, 5))],
+    "expand_as": [case(X(3, 1), X(3, 4))],
+    "contiguous": unary(),
+    "__getitem__": [
+        case(X(5), 2),
+        case(X(5), slice(1, 4)),
+        case(X(5), slice(None, None, 2)),
+        case(X(3, 4), (slice(None), -1)),
+        case(X(3, 4), (Ellipsis, 0)),
+        case(X(3, 4), None),
+        case(X(2, 1, 3, 2), (1, Ellipsis, None, slice(0, 1))),
+        case(X(3, 4), V(2, 0, 0)),
+        case(X(3, 4), (slice(1, None), [0, 0, 2])),
+        case(X(3, 4), ([0, 2], [1, 1])),
+        case(X(), Ellipsis),
+    ],
+    "type_as": [case(X(5), N(5)), case(N(5), X(5)), case(X(5), X(2))],
+    **{name: [case(X(5)), case(N(5))] for name in ("float", "half", "bfloat16", "long", "int", "bool", "double")},
+}
+#: In-place forms that have no function: their calls.
+WRITES: dict[str, list[Case]] = {
+    "copy": [case(X(3, 4), X(4)), case(X(3, 4), N(3, 1)), case(N(5), X(5)), case(X(), X(1)), case(X(0), X(0))],
+    "fill": [case(X(3, 4), 2), case(X(5), X()), case(N(5), 2.7), case(X(), 1.5), case(X(0), 1)],
+    "zero": [case(Arg(s)) for s in SHAPES] + [case(N(5)), case(B(3))],
+}
+#: Methods whose call is spelled out: what the table's row "to" is behind.
+MADE_OF = {"to": ("type_as", "float", "half")}

@@ -1,0 +1,143 @@
+"""One entry of ``param_groups``: a dict, whose numbers stand as arrays in the optimizer's state as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mlx.core as mx
+
+from ..optimizers import Rule
+from ..optimizers._hyper import structure, traced
+from ..optimizers._rule import STRUCTURE
+from ..tensor import Tensor
+
+_missing = object()
+
+
+class Group(dict[str, Any]):
+    """``group["lr"]`` reads what was written; writing also replaces the array that the step reads.
+
+    So a compiled step sees every change, without a new trace. An assignment inside a traced step would become a constant
+    of the trace, and raises RuntimeError. A tensor given as a number (``lr``) may be changed in place.
+
+    The group of an optimizer without a rule, one written by a user of torch, reads its numbers in Python: any change of
+    them shows as a changed shape, which makes ``mx.compile`` trace anew.
+    """
+
+    def __init__(self, rule: type[Rule] | None, items: Mapping[str, Any]) -> None:
+        super().__init__(items)
+        self.rule = rule
+        self.arrays: dict[str, Any] = {}
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Write the arrays of all entries, keeping those that are no hyper-parameters (the clock)."""
+        if self.rule is None:
+            self.arrays[STRUCTURE] = self._shape()
+            return
+        try:
+            fresh = self.rule.carried(self)
+        except KeyError as error:
+            raise ValueError(f"the parameter group has no {error}; it has {sorted(self)}") from None
+        self.arrays.update({name: value for name, value in fresh.items() if name not in self.rule.clock})
+        for name in self.rule.clock:
+            self.arrays.setdefault(name, fresh[name])
+        for name in self:
+            self._link(name)
+
+    def restart(self) -> None:
+        """Set the clock to its start."""
+        if self.rule is not None:
+            fresh = self.rule.carried(self)
+            self.arrays.update({name: fresh[name] for name in self.rule.clock})
+
+    def adopt(self) -> None:
+        """Take the numbers of freshly loaded arrays."""
+        if self.rule is not None:
+            super().update(self.rule.adopted(self, self.arrays))
+        elif not traced(self.arrays[STRUCTURE]):
+            self.arrays[STRUCTURE] = self._shape()
+
+    def replace(self, items: Mapping[str, Any]) -> None:
+        """Hold ``items`` and nothing else."""
+        for key in self:
+            self._unlink(key)
+        super().clear()
+        super().update(items)
+        self.rebuild()
+
+    def _shape(self) -> Any:
+        return structure(tuple((key, value) for key, value in self.items() if key not in ("params", "param_names")))
+
+    def _link(self, key: str) -> None:
+        """Have a tensor that was given as a number live where the step reads it."""
+        value = self.get(key)
+        if isinstance(value, Tensor) and isinstance(self.arrays.get(key), mx.array):
+            value._add_place(self.arrays, key)
+
+    def _unlink(self, key: str) -> None:
+        value = self.get(key)
+        if isinstance(value, Tensor) and isinstance(self.arrays.get(key), mx.array):
+            value._leave(self.arrays, key)
+
+    def _check(self, key: str) -> None:
+        if traced(self.arrays[STRUCTURE]):
+            raise RuntimeError(
+                f"group[{key!r}] is assigned while the optimizer's state is traced, where it would become a constant. "
+                "Inside a compiled step: assign it before the call. After a pure-function compile: assign the returned "
+                "state (optimizer.state = state) first."
+            )
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._check(key)
+        if value is not self.get(key):
+            self._unlink(key)
+        super().__setitem__(key, value)
+        if self.rule is None:
+            self.arrays[STRUCTURE] = self._shape()
+        else:
+            self.rule.carry(self.arrays, self, key)
+            self._link(key)
+
+    def __delitem__(self, key: str) -> None:
+        self._check(key)
+        self._unlink(key)
+        super().__delitem__(key)
+        self.arrays.pop(key, None)
+        if self.rule is None:
+            self.arrays[STRUCTURE] = self._shape()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Group:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, default: Any = _missing) -> Any:
+        if key not in self and default is not _missing:
+            return default
+        value = self[key]
+        del self[key]
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        key = next(reversed(self))
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        for key in list(self):
+            del self[key]
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self)
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)

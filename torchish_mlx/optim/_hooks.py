@@ -1,0 +1,113 @@
+"""Hooks around ``step``, ``state_dict`` and ``load_state_dict``, in torch's order."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+Hook = Callable[..., Any]
+Hooks = OrderedDict[int, Hook]
+
+_ids = itertools.count()
+_global_pre_hooks: Hooks = OrderedDict()
+_global_post_hooks: Hooks = OrderedDict()
+
+
+class RemovableHandle:
+    """What registering a hook returns; ``remove()``, or leaving a ``with`` block, takes the hook away again."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.id = next(_ids)
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def register(hooks: Hooks, hook: Hook, prepend: bool = False) -> RemovableHandle:
+    """Add ``hook`` at the end of ``hooks``, or at their front."""
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
+
+
+def register_optimizer_step_pre_hook(hook: Hook) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs) -> None or (args, kwargs)`` before every ``step`` of every optimizer.
+
+    Source: ``torch.optim.optimizer.register_optimizer_step_pre_hook``.
+    """
+    return register(_global_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs) -> None`` after every ``step`` of every optimizer.
+
+    Source: ``torch.optim.optimizer.register_optimizer_step_post_hook``.
+    """
+    return register(_global_post_hooks, hook)
+
+
+def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
+    """``step`` with its hooks: global and own ones before it, own and global ones after it."""
+
+    @functools.wraps(step)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (self, *args)
+        for hook in (*_global_pre_hooks.values(), *self._hooks("step_pre").values()):
+            result = hook(self, given, kwargs)
+            if result is not None:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise RuntimeError(
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
+                    )
+                given, kwargs = result
+        out = step(*given, **kwargs)
+        for hook in (*self._hooks("step_post").values(), *_global_post_hooks.values()):
+            hook(self, given, kwargs)
+        return out
+
+    call.hooked = True  # type: ignore[attr-defined]
+    return call
+
+
+class Hooked:
+    """The registering methods of ``torch.optim.Optimizer``."""
+
+    def _hooks(self, kind: str) -> Hooks:
+        """The hooks of one kind; made when first asked for, so that a subclass need not call ``__init__``."""
+        return self.__dict__.setdefault("_registered", {}).setdefault(kind, OrderedDict())
+
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return (args, kwargs) to replace them."""
+        return register(self._hooks("step_pre"), hook)
+
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after each step."""
+        return register(self._hooks("step_post"), hook)
+
+    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before :meth:`state_dict` is made."""
+        return register(self._hooks("state_dict_pre"), hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict) -> state_dict or None`` after :meth:`state_dict` is made."""
+        return register(self._hooks("state_dict_post"), hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict) -> state_dict or None`` before loading, with a shallow copy of it."""
+        return register(self._hooks("load_pre"), hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after loading."""
+        return register(self._hooks("load_post"), hook, prepend)

@@ -1,0 +1,189 @@
+"""torch's state dict: ``{"state": {0: {...}, ...}, "param_groups": [{..., "params": [0, ...]}]}``, out and in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from ..optimizers import Rule
+from ..optimizers._hyper import Static
+from ..tensor import Tensor
+from ._groups import Group
+from ._state import OptimizerState
+
+# What older versions of torch did not save, and the value that stands for it.
+LATER_KEYS: dict[str, Any] = {
+    "amsgrad": False,
+    "capturable": False,
+    "centered": False,
+    "decoupled_weight_decay": False,
+    "differentiable": False,
+    "foreach": None,
+    "fused": None,
+    "maximize": False,
+    "momentum": 0,
+    "nesterov": False,
+}
+
+
+def packed(groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> dict[str, Any]:
+    """The state dict: parameters become their numbers, in the order of the groups."""
+    numbers: dict[Tensor, int] = {}
+    packed_groups, start = [], 0
+    for group in groups:
+        for i, p in enumerate(group["params"], start):
+            numbers.setdefault(p, i)
+        start += len(group["params"])
+        entry = {key: value for key, value in group.items() if key != "params"}
+        packed_groups.append({**entry, "params": [numbers[p] for p in group["params"]]})
+    if isinstance(state, OptimizerState):
+        entries = {i: dict(state[p]) for p, i in numbers.items() if p in state} | state.loose
+    else:  # a wrapper that keeps a dict of its own
+        entries = {numbers.get(k, k) if isinstance(k, Tensor) else k: v for k, v in state.items()}
+    return {"state": entries, "param_groups": packed_groups}
+
+
+def unpacked(groups: Sequence[Group], state_dict: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``state_dict`` means for these groups: {"state": {p: entries}, "param_groups": [...]}, cast and checked.
+
+    Raises ValueError where it does not fit, before anything is changed.
+    """
+    for key in ("param_groups", "state"):
+        if key not in state_dict:
+            raise ValueError(f"this is not an optimizer's state dict: it has {list(state_dict)}, and no {key!r}")
+    saved = [dict(group) for group in state_dict["param_groups"]]
+    if len(groups) != len(saved):
+        raise ValueError(
+            "loaded state dict has a different number of parameter groups: "
+            f"{len(saved)}, and the optimizer has {len(groups)}"
+        )
+    for i, (group, other) in enumerate(zip(groups, saved, strict=True)):
+        if len(group["params"]) != len(other["params"]):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                f"group {i} has {len(other['params'])} parameters, and the optimizer's has {len(group['params'])}"
+            )
+    numbered = dict(
+        zip(
+            chain.from_iterable(g["params"] for g in saved),
+            chain.from_iterable(g["params"] for g in groups),
+            strict=True,
+        )
+    )
+    new_groups = [_group(group, other, defaults) for group, other in zip(groups, saved, strict=True)]
+    state: dict[Any, Any] = {}
+    for key, entries in state_dict["state"].items():
+        state[numbered.get(key, key)] = _cast(numbered[key], entries) if key in numbered else entries
+    for group, values in zip(groups, new_groups, strict=True):
+        if group.rule is not None:
+            _check(group.rule, values, state, {numbered[k]: k for k in numbered})
+    return {"state": state, "param_groups": new_groups}
+
+
+def _group(group: Group, saved: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of one loaded group: torch's rule for ``params`` and ``param_names``, and keys that came later."""
+    values = {key: copy.deepcopy(value) for key, value in saved.items()}
+    values["params"] = group["params"]
+    if "param_names" in group:
+        values.setdefault("param_names", group["param_names"])
+    for key, value in LATER_KEYS.items():
+        if key in defaults:
+            values.setdefault(key, value)
+    return values
+
+
+def _array(value: Any) -> mx.array | None:
+    """The array of a Tensor, an mx.array, a NumPy array or another library's tensor; None for anything else."""
+    if isinstance(value, Tensor):
+        return value.array
+    if isinstance(value, mx.array):
+        return value
+    if isinstance(value, np.ndarray) or hasattr(value, "__dlpack__"):
+        return mx.array(value.detach() if hasattr(value, "detach") else value)
+    return None
+
+
+def _cast(p: Tensor, value: Any, key: Any = None) -> Any:
+    """torch's rule: state takes the dtype of its parameter where that is a floating one, except the step."""
+    array = _array(value)
+    if array is not None:
+        return Tensor(array.astype(p.dtype) if key != "step" and p.is_floating_point() else array)
+    if isinstance(value, Mapping):
+        return {k: _cast(p, v, k) for k, v in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return type(value)(_cast(p, v) for v in value)  # type: ignore[call-arg]
+    return value
+
+
+def _check(
+    rule: type[Rule], values: Mapping[str, Any], state: Mapping[Any, Any], numbers: Mapping[Tensor, int]
+) -> None:
+    """Refuse entries that the rule could not go on with: another model's, or another optimizer's."""
+    missing = [name for name, field in rule.fields().items() if name not in values and not isinstance(field, Static)]
+    if missing:
+        raise ValueError(f"the loaded parameter group lacks {missing} of {rule.__name__}; it has {sorted(values)}")
+    h = rule.hypers(values, rule.carried(values))
+    for p in values["params"]:
+        entries = state.get(p)
+        if not entries:
+            continue
+        where = f"the loaded state of parameter {numbers[p]} (shape {tuple(p.shape)})"
+        wanted = {name: tuple(a.shape) for name, a in rule.slots(h, p.array).items()}
+        if rule.counted:
+            wanted |= dict.fromkeys(rule.clock, ())
+        lacking = sorted(wanted.keys() - entries.keys())
+        if lacking:
+            raise ValueError(
+                f"{where} lacks {lacking} of {rule.__name__}; it has {sorted(entries)}. It was saved by another optimizer."
+            )
+        for name, value in entries.items():
+            shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+            expected = wanted.get(
+                name, tuple(p.shape) if name == "momentum_buffer" and isinstance(value, Tensor) else shape
+            )
+            if shape != expected:
+                raise ValueError(
+                    f"{where} has {name!r} of shape {shape}, expected {expected}. It was saved for another model, or with "
+                    "the parameters in another order."
+                )
+
+
+def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, Any]) -> None:
+    """Make ``state`` hold exactly the entries of ``loaded`` ({p: entries}), in place.
+
+    A count that the first parameter of a group has becomes the group's; who has another one keeps it as its own.
+    """
+    state.forget()
+    for group in groups:
+        shared: dict[str, float] | None = None
+        for p in group["params"]:
+            entries = dict(loaded.get(p) or {})
+            rule = group.rule
+            if rule is not None:
+                entries = {k: v for k, v in entries.items() if v is not None}
+            if entries and rule is not None and rule.counted:
+                clock = {name: _number(entries.pop(name)) for name in rule.clock}
+                if shared is None:
+                    shared = clock
+                    group.arrays.update({name: mx.array(value, mx.float32) for name, value in clock.items()})
+                elif clock != shared:
+                    entries |= {name: Tensor(mx.array(value, mx.float32)) for name, value in clock.items()}
+            target = state.entries(p)
+            for name, value in entries.items():
+                if rule is not None and rule.counted and name in rule.clock:
+                    target.slots[name] = value.array
+                elif isinstance(value, Tensor):
+                    target.slots[name] = value.array
+                else:
+                    target[name] = value
+    state.loose = {key: value for key, value in loaded.items() if not isinstance(key, Tensor)}
+
+
+def _number(value: Any) -> float:
+    array = _array(value)
+    return float(value if array is None else array.item())

@@ -1,0 +1,266 @@
+"""The torch side for any ``mlx.optimizers.Optimizer`` class: MLX's Lion, Adafactor, Muon, a user's own, MultiOptimizer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from inspect import Parameter as Argument
+from typing import Any, ClassVar
+
+import mlx.core as mx
+import mlx.optimizers as native_optimizers
+from mlx.nn import Module
+import numpy as np
+
+from ..optimizers import Rule
+from ..optimizers._hyper import Hyper, Static
+from ..tensor import parameters
+from .optimizer import Optimizer, ParamsT
+
+__all__ = ["Lion", "MultiOptimizer", "from_mlx"]
+
+
+class _OptionalRate(Hyper):
+    """A learning rate that may be None, as MLX's Adafactor has it: then no array stands for it."""
+
+    def carry(self, value: Any) -> Any:
+        return [] if value is None else [super().carry(value)]
+
+    def read(self, carried: Any) -> Any:
+        return super().read(carried[0]) if carried else None
+
+    def restore(self, carried: Any, value: Any) -> Any:
+        if not carried or value is None:
+            return value
+        return super().restore(carried[0], value) if self.carry(value)[0].item() != carried[0].item() else value
+
+
+class _NativeRule(Rule):
+    """A rule whose formula is ``apply_single`` of an MLX optimizer, with that class's own numerics and slots."""
+
+    native: ClassVar[type[native_optimizers.Optimizer]]
+    lr: Any = _OptionalRate(None)
+
+    @classmethod
+    def arguments(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What to construct ``native`` with."""
+        names = cls.fields().keys() - {"maximize"}
+        return {"learning_rate" if name == "lr" else name: values[name] for name in names if name in values}
+
+    @classmethod
+    def validate(cls, values: Mapping[str, Any]) -> None:
+        for name in ("lr", "learning_rate"):
+            if callable(values.get(name)):
+                raise TypeError(
+                    f"{name} is a schedule; param_groups hold numbers. Give its first value and write "
+                    'group["lr"] = schedule(step) in the loop, or use the MLX optimizer alone.'
+                )
+        cls.native(**cls.arguments(values))
+
+    @classmethod
+    def build(cls, h: Any, step: mx.array) -> native_optimizers.Optimizer:
+        built = cls.native(**cls.arguments(vars(h)))
+        built.state["step"] = step.astype(mx.uint64)
+        return built
+
+    @classmethod
+    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+        made: dict[str, mx.array] = {}
+        cls.build(h, mx.array(0)).init_single(p, made)
+        return made
+
+    @classmethod
+    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+        clock["step"] = clock["step"] + 1
+        return cls.build(h, clock["step"])
+
+    @classmethod
+    def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+        """As MLX computes it; parameters and state keep their dtype where MLX would promote them."""
+        dtypes = {name: value.dtype for name, value in s.items()}
+        new = k.apply_single(g, p, s)
+        s.update((name, s[name].astype(dtype)) for name, dtype in dtypes.items())
+        return new.astype(p.dtype)
+
+
+@cache
+def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
+    """The rule of an optimizer class: one of ours is its own; MLX's gets fields from the arguments of its constructor."""
+    if issubclass(cls, Rule):
+        return cls
+    fields: dict[str, Any] = {}
+    for name, argument in _constructor(cls).items():
+        if argument.kind in (Argument.VAR_POSITIONAL, Argument.VAR_KEYWORD):
+            raise TypeError(
+                f"{cls.__name__}.__init__ takes *args or **kwargs, so its options can't be put into param_groups; "
+                "write them out in its signature"
+            )
+        fields["lr" if name == "learning_rate" else name] = (
+            _OptionalRate(None) if name == "learning_rate" else Static(argument.default)
+        )
+    if "lr" not in fields:
+        fields["lr"] = Static(None)
+    return type(cls.__name__, (_NativeRule,), {"native": cls, "__doc__": cls.__doc__, **fields})
+
+
+def _constructor(cls: type) -> dict[str, Argument]:
+    return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])  # type: ignore[misc]
+
+
+class _FromMLX(Optimizer):
+    """An adapter over an MLX optimizer class; see :func:`from_mlx`."""
+
+    native: ClassVar[type[native_optimizers.Optimizer]]
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        bound = self.__signature__.bind(*args, **kwargs)
+        bound.apply_defaults()
+        defaults = dict(bound.arguments)
+        super().__init__(defaults.pop("params"), defaults)
+
+    def __reduce__(self) -> Any:
+        return _blank, (self.native,), self.__getstate__()
+
+
+def _blank(native: type[native_optimizers.Optimizer]) -> Optimizer:
+    cls = from_mlx(native)
+    return cls.__new__(cls)
+
+
+@cache
+def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
+    """The ``torch.optim`` side of an MLX optimizer class, with MLX's numerics underneath.
+
+    The result is constructed as torch's classes are, ``(params, lr, ...)``: ``learning_rate`` is spelled ``lr``, the other
+    arguments keep MLX's names and stand in ``param_groups``. A change of ``group["lr"]`` reaches a compiled step without a
+    new trace; a change of another option makes it trace anew, for MLX's classes read them as Python numbers.
+
+    Args:
+        cls: a subclass of ``mlx.optimizers.Optimizer`` whose constructor names its arguments; ``MultiOptimizer`` too.
+
+    Raises:
+        TypeError: not such a class.
+
+    Example:
+        >>> import mlx.core as mx
+        >>> import mlx.optimizers
+        >>> from torchish_mlx import Parameter, optim
+        >>> p = Parameter(mx.array([1.0]))
+        >>> optimizer = optim.from_mlx(mlx.optimizers.AdaDelta)([p], lr=0.5)
+        >>> (p * p).sum().backward()
+        >>> optimizer.step()
+        >>> bool(p.item() < 1)
+        True
+    """
+    if not (isinstance(cls, type) and issubclass(cls, native_optimizers.Optimizer)):
+        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}")
+    if issubclass(cls, native_optimizers.MultiOptimizer):
+        return MultiOptimizer
+    rule = _rule_for(cls)
+    kind = Argument.POSITIONAL_OR_KEYWORD
+    if issubclass(cls, Rule):
+        given = [Argument(name, kind, default=field.default) for name, field in rule.fields().items()]
+    else:
+        given = [
+            a.replace(name="lr" if n == "learning_rate" else n, annotation=Argument.empty)
+            for n, a in _constructor(cls).items()
+        ]
+    body = {
+        "native": cls,
+        "rule": rule,
+        "__signature__": inspect.Signature([Argument("params", kind), *given]),
+        "__doc__": f"``mlx.optimizers``-style {cls.__name__} with torch.optim's face. {cls.__doc__ or ''}",
+        "__module__": __name__,
+    }
+    return type(cls.__name__, (_FromMLX,), body)
+
+
+class MultiOptimizer(Optimizer):
+    """Several optimizers in one, chosen by the path and the array of each parameter: ``mlx.optimizers.MultiOptimizer``.
+
+    Each optimizer becomes a parameter group, which holds its options; its rule goes on being its own.
+
+    Args:
+        params: an ``mlx.nn.Module``, Parameters or (name, Parameter) pairs.
+        optimizers: instances, of MLX's classes or of ``torchish_mlx.optimizers``; each with a number as learning rate.
+        filters: predicates (path, array) -> bool, one fewer than optimizers; the last optimizer takes what is left.
+
+    Raises:
+        ValueError: another number of filters, a scheduled learning rate, an optimizer that gets no parameter.
+
+    Example:
+        >>> import mlx.nn as nn
+        >>> from torchish_mlx import optim, optimizers
+        >>> model = nn.Linear(2, 2)
+        >>> optimizer = optim.MultiOptimizer(
+        ...     model, [optimizers.Muon(learning_rate=0.02), optimizers.AdamW()], [lambda path, a: a.ndim == 2]
+        ... )
+        >>> [len(group["params"]) for group in optimizer.param_groups]
+        [1, 1]
+    """
+
+    native = native_optimizers.MultiOptimizer
+
+    def __init__(
+        self,
+        params: ParamsT,
+        optimizers: Sequence[native_optimizers.Optimizer],
+        filters: Sequence[Callable[[str, mx.array], bool]] = (),
+    ) -> None:
+        if len(filters) != len(optimizers) - 1:
+            raise ValueError(f"Given {len(filters)} filters but {len(optimizers) - 1} needed.")
+        self._kinds = [type(optimizer) for optimizer in optimizers]
+        groups: list[dict[str, Any]] = [{"params": [], **_values(optimizer)} for optimizer in optimizers]
+        listed = list(parameters(params)) if isinstance(params, Module) else list(params)
+        for i, item in enumerate(listed):
+            name, p = item if isinstance(item, tuple) else (getattr(item, "path", None) or str(i), item)
+            chosen = next((k for k, accepts in enumerate(filters) if accepts(name, p.array)), len(filters))
+            groups[chosen]["params"].append(item)
+        for kind, group in zip(self._kinds, groups, strict=True):
+            _rule_for(kind).validate(group)
+        super().__init__(groups, {})
+
+    def _rule_of(self, items: Mapping[str, Any]) -> type[Rule] | None:
+        if len(self.param_groups) == len(self._kinds):
+            raise ValueError(
+                "the groups of a MultiOptimizer come from its filters; give all parameters to the constructor, or make an "
+                "optimizer of its own for the new ones"
+            )
+        return _rule_for(self._kinds[len(self.param_groups)])
+
+    rule = Rule
+
+    def _check_implementation(self, defaults: Mapping[str, Any]) -> None:  # type: ignore[override]
+        """Each rule was checked with its own options."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_kinds": self._kinds}
+
+
+def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
+    """The options of an optimizer instance, under their names in ``param_groups``."""
+    if optimizer._schedulers:
+        raise ValueError(
+            f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold numbers. Construct "
+            'it with a float and write group["lr"] in the loop.'
+        )
+    if isinstance(optimizer, Rule):
+        return dict(optimizer.values)
+    values: dict[str, Any] = {}
+    for name in _constructor(type(optimizer)):
+        if name == "learning_rate":
+            rate = optimizer.state.get("learning_rate")
+            values["lr"] = None if rate is None else float(str(np.float32(rate.item())))  # 0.01, not 0.009999999776
+        elif hasattr(optimizer, name):
+            values[name] = getattr(optimizer, name)
+        else:
+            raise ValueError(
+                f"{type(optimizer).__name__} does not keep its argument {name!r} as an attribute, so it can't be put into "
+                "param_groups"
+            )
+    return values
+
+
+Lion = from_mlx(native_optimizers.Lion)

@@ -1,0 +1,425 @@
+"""``torch.optim.Optimizer`` over MLX: param_groups, step, zero_grad, state_dict, hooks; and MLX's tree API on the same object."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+import mlx.core as mx
+from mlx.nn import Module
+from mlx.utils import tree_map
+
+from ..optimizers import Rule
+from ..optimizers._core import paired
+from ..optimizers._hyper import as_array
+from ..optimizers._state import GROUPS
+from ..tensor import Tensor, enable_grad, locate, parameters
+from ._groups import Group
+from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from ._state import OptimizerState
+from ._state_dict import packed, restore, unpacked
+from ._step import advance_all, gradients_of, in_tree_order, resolve, schedule_evaluation
+
+__all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
+
+ParamsT: TypeAlias = Iterable[Any] | Module
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+
+class Optimizer(Hooked):
+    """The base of all optimizers, and what a user's own subclass stands on.
+
+    Args:
+        params: an iterable of Parameters, of (name, Parameter) pairs, or of dicts with a key "params" (one per group);
+            an ``mlx.nn.Module`` may stand wherever parameters may. A tree of arrays is refused: ``model.parameters()``
+            of MLX is a copy of the references, and updating it would change nothing.
+        defaults: options of every group that does not give its own.
+
+    Attributes:
+        param_groups: a list of dicts.
+        state: ``state[p]`` is torch's dict of a parameter; the whole is the dict of arrays that MLX's ``mx.eval``,
+            ``mx.compile`` and ``tree_flatten`` take. It is mutated and never replaced.
+
+    Raises:
+        TypeError, ValueError: in torch's words.
+
+    Example:
+        >>> import mlx.core as mx
+        >>> from torchish_mlx import Parameter, optim
+        >>> p = Parameter(mx.array([1.0]))
+        >>> optimizer = optim.SGD([p], lr=0.5)
+        >>> (p * p).sum().backward()
+        >>> optimizer.step()
+        >>> p.item()
+        0.0
+
+    Source: ``torch.optim.Optimizer`` (torch 2.13).
+    """
+
+    rule: ClassVar[type[Rule] | None] = None
+    defaults: dict[str, Any]
+    param_groups: list[Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
+        if self.rule is not None:
+            self._check_implementation(defaults)
+            self.rule.validate(defaults)
+        self.defaults = defaults
+        if isinstance(params, (Tensor, mx.array)):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                f"{_typename(params)}"
+            )
+        _refuse_tree(params)
+        self.param_groups = []
+        given = [params] if isinstance(params, Module) else list(params)
+        if not given:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(given[0], dict) or isinstance(given[0], Module):
+            given = [{"params": given}]
+        for group in given:
+            self.add_param_group(group)
+        if self.rule is not None:
+            if defaults.get("fused") and defaults.get("foreach"):
+                raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+            if self.rule.eager_slots:
+                self._make_slots()
+
+    @staticmethod
+    def _check_implementation(defaults: Mapping[str, Any]) -> None:
+        """torch's limits of ``foreach``, and of what is not here."""
+        if defaults.get("foreach") and not defaults.get("capturable"):
+            for name, value in (
+                ("lr", defaults["lr"]),
+                *((f"betas[{i}]", b) for i, b in enumerate(defaults.get("betas", ()))),
+            ):
+                if "amsgrad" in defaults and as_array(value) is not None:
+                    raise ValueError(f"{name} as a Tensor is not supported for capturable=False and foreach=True")
+        if defaults.get("differentiable"):
+            if defaults.get("fused"):
+                raise RuntimeError("`fused` does not support `differentiable`")
+            raise NotImplementedError(
+                "differentiable=True is not supported: step() is not recorded on the tape. Write the update with "
+                "tensor operations, or differentiate a pure function over apply_gradients with mx.grad."
+            )
+
+    # Groups ---------------------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group: {"params": ..., and the options that differ from ``defaults``}.
+
+        Raises:
+            TypeError: not a dict, a set of parameters, or something that is no Tensor.
+            ValueError: a parameter that another group has, a missing option, names for some parameters only.
+        """
+        if not isinstance(param_group, dict) or isinstance(param_group, Module):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        tensors, names = _parameters_of(param_group["params"])
+        for p in tensors:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
+            if not (p.is_leaf or p.retains_grad):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        items = {**param_group, "params": tensors}
+        if names:
+            items["param_names"] = names
+        for name, default in self.defaults.items():
+            if default is required and name not in items:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            items.setdefault(name, default)
+        if len(tensors) != len(set(tensors)):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "see github.com/pytorch/pytorch/issues/40967 for more information",
+                stacklevel=3,
+            )
+        for group in self.param_groups:
+            if ("param_names" in items) != ("param_names" in group):
+                which = "with" if "param_names" in items else "without"
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. "
+                    f"cannot add param group {which} names to the optimizer"
+                )
+        if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
+            raise ValueError("some parameters appear in more than one parameter group")
+        rule = self._rule_of(items)
+        if rule is not None:
+            for p in tensors:
+                rule.check_parameter(p.array)
+        self._append(Group(rule, items))
+
+    def _rule_of(self, items: Mapping[str, Any]) -> type[Rule] | None:
+        """The rule of a new group."""
+        return self.rule
+
+    def _append(self, group: Group) -> None:
+        state = self.state
+        state.groups.append(group.arrays)
+        names = group.get("param_names") or [None] * len(group["params"])
+        for p, name in zip(group["params"], names, strict=True):
+            state.add(p, name, group)
+        self.param_groups.append(group)
+
+    def _make_slots(self) -> None:
+        for group in self.param_groups:
+            h = group.rule.hypers(group, group.arrays)
+            for p in group["params"]:
+                self.state.entries(p).slots.update(group.rule.slots(h, p.array))
+
+    # State ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> OptimizerState:
+        """torch's ``state[p]`` and MLX's dict of arrays; assigning loads into the same dicts.
+
+        Raises ValueError for a tree that is not the state of an optimizer with these groups.
+        """
+        if "_state" not in self.__dict__:
+            self.__dict__["_state"] = OptimizerState()
+        return self.__dict__["_state"]
+
+    @state.setter
+    def state(self, value: Mapping[Any, Any]) -> None:
+        if GROUPS in value:
+            self.state.load(value)
+            for group in self.state.group_of.values():
+                group.adopt()
+        elif all(isinstance(key, Tensor) for key in value):
+            restore(self.state, getattr(self, "param_groups", []), value)
+        else:
+            self.state.load(value)  # says what is wrong with it
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state in torch's layout: parameters are numbers, in the order of the groups.
+
+        Its tensors are the optimizer's own and go on changing with it, as in torch: ``copy.deepcopy`` keeps a moment.
+        """
+        for hook in self._hooks("state_dict_pre").values():
+            hook(self)
+        state_dict = packed(self.param_groups, self.state)
+        for hook in self._hooks("state_dict_post").values():
+            result = hook(self, state_dict)
+            state_dict = state_dict if result is None else result
+        return state_dict
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from ``state_dict``, matched by order; arrays may be Tensors, mx.arrays or another library's tensors.
+
+        State takes the dtype of its parameter, except ``step``. Keys that older versions of torch did not save are
+        filled in. A compiled step sees the loaded state.
+
+        Raises:
+            ValueError: it does not fit (groups, their sizes, entries, shapes); nothing is changed then.
+        """
+        state_dict = dict(state_dict)
+        for hook in self._hooks("load_pre").values():
+            result = hook(self, state_dict)
+            state_dict = state_dict if result is None else result
+        new = unpacked(self.param_groups, state_dict, self.defaults)
+        before, groups = self.state.snapshot(), [dict(group) for group in self.param_groups]
+        try:
+            self.__setstate__(new)
+        except BaseException:
+            for group, values in zip(self.param_groups, groups, strict=True):
+                group.replace(values)
+            self.state.restore(before)
+            raise
+        for hook in self._hooks("load_post").values():
+            hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        held = [p for group in self.param_groups for p in group["params"] if p in self.state]
+        state = {p: {name: _detached(value) for name, value in self.state[p].items()} for p in held}
+        return {
+            "defaults": self.defaults,
+            "state": {**state, **self.state.loose},
+            "param_groups": [dict(group) for group in self.param_groups],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over ``{"state": {p: entries}, "param_groups": [...]}``, in place: loading and unpickling end here."""
+        self.__dict__.update({k: v for k, v in state.items() if k not in ("state", "param_groups")})
+        self.__dict__.setdefault("defaults", {}).setdefault("differentiable", False) if self.rule is None else None
+        if "param_groups" not in self.__dict__:
+            self.param_groups = []
+            for items in state["param_groups"]:
+                self._append(Group(self._rule_of(items), items))
+        else:
+            for group, items in zip(self.param_groups, state["param_groups"], strict=True):
+                group.replace(items)
+        restore(self.state, self.param_groups, state["state"])
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join(lines) + "\n)"
+
+    # torch's step ---------------------------------------------------------------------------------------------------
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; one without is left as it is, its count included.
+
+        Args:
+            closure: evaluated first, with gradients recorded; its value is returned.
+
+        Schedules one evaluation, of what it wrote, and does not wait for it; nothing else evaluates.
+
+        Raises:
+            RuntimeError: a gradient that the optimizer can't take; nothing is changed then.
+        """
+        if self.rule is None:
+            raise NotImplementedError("an optimizer without a rule must write its own step()")
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        state = self.state
+        new = advance_all(state, [(g, items) for g in self.param_groups if (items := gradients_of(state, g))])
+        for path, array in new.items():
+            state.parameters[path].array = array
+        schedule_evaluation([p for group in self.param_groups for p in group["params"]], state)
+        return loss
+
+    step = hooked(step)  # type: ignore[assignment]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    p.grad = None if set_to_none or p.grad.is_sparse else mx.zeros_like(p.grad.array)
+
+    # MLX's tree API -------------------------------------------------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> mx.array:
+        """The learning rate of the first group, as an array; assigning sets it in every group."""
+        return mx.array(self.param_groups[0]["lr"]) if self.rule is None else self.param_groups[0].arrays["lr"]
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | mx.array) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
+    def init(self, parameters: Any) -> None:
+        """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
+
+        Raises ValueError for one that this optimizer does not hold.
+        """
+        for group, items in resolve(self.state, _arrays(parameters), parameters):
+            if group.rule is not None:
+                h = group.rule.hypers(group, group.arrays)
+                for path, _, p in items:
+                    if not self.state.slots.get(path) and (made := group.rule.slots(h, p)):
+                        self.state.create(path).update(made)
+
+    def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
+        """New parameters, as a tree of the structure of ``gradients``; ``parameters`` (a module or a tree) may hold more.
+
+        Uses and advances the same state as :meth:`step`, and touches no Parameter.
+
+        Raises:
+            ValueError: a gradient without a parameter, of another shape, or of a parameter that is not in this optimizer.
+        """
+        work = resolve(self.state, gradients, parameters)
+        if self.rule is None:
+            return self._by_step(gradients, parameters)
+        new = advance_all(self.state, work)
+        order = in_tree_order(gradients, new, self.state, parameters)
+        return tree_map(lambda _: next(order), gradients)
+
+    def update(self, model: Module, gradients: Any) -> None:
+        """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does."""
+        model.update(self.apply_gradients(gradients, model))
+
+    def _by_step(self, gradients: Any, parameters: Any) -> Any:
+        """:meth:`apply_gradients` by a step() that a user wrote: gradients and parameters pass through the Parameters."""
+        state = self.state
+        leaves = [item for _, items in resolve(state, gradients, parameters) for item in items]
+        held = [p for group in self.param_groups for p in group["params"]]
+        before = [(p, p.grad, p.array) for p in held]
+        try:
+            for p in held:
+                p.grad = None
+            for path, g, array in leaves:
+                state.parameters[path].array = array
+                state.parameters[path].grad = g
+            self.step()
+            new = {path: state.parameters[path].array for path, _, _ in leaves}
+        finally:
+            for p, grad, array in before:
+                p.storage.array, p.grad = array, grad
+        order = in_tree_order(gradients, new, state, parameters)
+        return tree_map(lambda _: next(order), gradients)
+
+
+def _typename(value: Any) -> str:
+    return (
+        f"{type(value).__module__}.{type(value).__qualname__}"
+        if type(value).__module__ != "builtins"
+        else type(value).__name__
+    )
+
+
+def _detached(value: Any) -> Any:
+    """A state entry apart from its place."""
+    return Tensor(value.array) if isinstance(value, Tensor) else value
+
+
+def _arrays(tree: Any) -> Any:
+    return tree.parameters() if isinstance(tree, Module) else tree
+
+
+def _refuse_tree(params: Any) -> None:
+    """A tree of arrays is a throw-away copy of references; updating it would change nothing, without a word."""
+    if isinstance(params, dict) and not isinstance(params, Module):
+        raise TypeError(
+            "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
+            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or a list of dicts with "
+            'a key "params" for groups'
+        )
+
+
+def _parameters_of(params: Any) -> tuple[list[Any], list[str]]:
+    """The tensors of a group's "params", and their names where they come with names."""
+    _refuse_tree(params)
+    if isinstance(params, (Tensor, Module)):
+        params = [params]
+    elif isinstance(params, set):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will "
+            "change between runs. Please use a list instead."
+        )
+    tensors: list[Any] = []
+    names: list[str] = []
+    for param in params:
+        if isinstance(param, Module):
+            tensors += parameters(param)
+        elif isinstance(param, tuple):
+            names.append(param[0])
+            tensors.append(param[1])
+        elif isinstance(param, mx.array):
+            raise TypeError(
+                "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no identity to "
+                "update: pass a torchish_mlx.Parameter, or the model that holds the array"
+            )
+        else:
+            tensors.append(param)
+    if names and len(names) != len(tensors):
+        raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+    return tensors, names

@@ -1,0 +1,70 @@
+"""SGD with torch's signature; the formula is in ``torchish_mlx.optimizers``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import optimizers as rules
+from .optimizer import Optimizer, ParamsT
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent. See :class:`torchish_mlx.optimizers.SGD` for the formula, the arguments' ranges and the state.
+
+    Args:
+        params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
+        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        momentum, dampening, weight_decay, nesterov: as in the rule.
+        maximize (bool): ascend instead of descend.
+        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        differentiable (bool): True raises NotImplementedError.
+        fused (bool, optional): True runs the group's formulas as one compiled function.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: in torch's words.
+
+    Example:
+        >>> import mlx.core as mx
+        >>> from torchish_mlx import Parameter, optim
+        >>> p = Parameter(mx.array([1.0]))
+        >>> optimizer = optim.SGD([p], lr=0.5)
+        >>> (p * p).sum().backward()
+        >>> optimizer.step()
+        >>> bool(p.item() < 1)
+        True
+
+    Source: ``torch.optim.SGD``.
+    """
+
+    rule = rules.SGD
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Any = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float | Any = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+                "maximize": maximize,
+                "foreach": foreach,
+                "differentiable": differentiable,
+                "fused": fused,
+            },
+        )

@@ -1,0 +1,50 @@
+"""The Tensor, the tape, the table of ops, and Parameters over ``mlx.nn`` models; spelled like ``torch``."""
+
+from __future__ import annotations
+
+import mlx.core as _mx
+
+from . import ops as _ops
+from ._device import Device as Device
+from ._device import contiguous_format as contiguous_format
+from ._device import preserve_format as preserve_format
+from ._tape import enable_grad as enable_grad
+from ._tape import is_grad_enabled as is_grad_enabled
+from ._tape import no_grad as no_grad
+from ._tape import set_grad_enabled as set_grad_enabled
+from .creation import as_tensor as as_tensor
+from .creation import empty_like as empty_like
+from .creation import full as full
+from .creation import full_like as full_like
+from .creation import is_tensor as is_tensor
+from .creation import ones as ones
+from .creation import ones_like as ones_like
+from .creation import tensor as tensor
+from .creation import zeros as zeros
+from .creation import zeros_like as zeros_like
+from .parameter import Parameter as Parameter
+from .parameter import backward as backward
+from .parameter import buffers as buffers
+from .parameter import locate as locate
+from .parameter import named_buffers as named_buffers
+from .parameter import named_parameters as named_parameters
+from .parameter import parameters as parameters
+from .tensor import Size as Size
+from .tensor import Tensor as Tensor
+
+device = Device
+float16 = half = _mx.float16
+bfloat16 = _mx.bfloat16
+float32 = _mx.float32
+float64 = double = _mx.float64
+complex64 = _mx.complex64
+int8, int16, int32, int64 = _mx.int8, _mx.int16, _mx.int32, _mx.int64
+long, short = int64, int16
+uint8 = _mx.uint8
+inf, nan = float("inf"), float("nan")
+
+globals().update(_ops.FUNCTIONS)  # the functions of the table
+# these hide Python's own names, so they come last
+float, int, bool = _mx.float32, _mx.int32, _mx.bool_  # type: ignore[misc]
+
+__all__ = sorted(name for name in dict(globals()) if not name.startswith("_") and name != "annotations")

@@ -1,0 +1,399 @@
+"""THE TABLE of ops: the only place that has to grow. A row is one pure function of arrays.
+
+From a row come the function (``torchish_mlx.name``), the method (``tensor.name``), the in-place method
+(``tensor.name_``), the record on the tape and the derivative of every order. ``needs`` says from which values the
+derivative is computed, as torch's does: these are kept for backward, and an in-place write to one of them in
+between is torch's error. Where ``derivative`` is given, it is torch's at a tie or a kink where MLX's differs, or
+computed from the result; otherwise it is ``mx.vjp`` of the function.
+
+To add an op, add a row here and one to the table of compat_tests/test_ops.py, which fails until it is there.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+import numpy as np
+
+from . import _math as m
+from . import _shapes as s
+from ._device import check_placement
+from ._inplace import run_inplace, write_out
+from ._op import Op, call
+from ._promote import Operand, cast, compare, compute, floating
+from .tensor import Tensor
+
+BOTH = {"input": "input other", "other": "input other"}
+CROSS = {"input": "other", "other": "input"}
+ITSELF = {"input": "input"}
+FROM_RESULT = {"input": "result"}
+LINEAR: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One op: see the module's docstring.
+
+    Attributes:
+        fn: the function, with torch's parameters.
+        needs, derivative: as for ``Op``.
+        inplace: whether there is ``name_``.
+        method: whether there is a method; a function, where its arguments differ from the function's.
+        function: whether there is a function.
+        casts: the in-place form takes a result of any dtype.
+        number_first: the keyword of the number in torch's old form ``add_(number, tensor)``.
+        aliases: torch's other names.
+    """
+
+    fn: Callable[..., Any]
+    needs: Mapping[str, str] | None = None
+    derivative: Callable[..., Any] | None = None
+    inplace: bool = False
+    method: bool = True
+    function: bool = True
+    casts: bool = False
+    number_first: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+def unary(fn: Callable[[mx.array], mx.array], derivative: Callable[[mx.array, mx.array], mx.array]) -> Row:
+    """A function of one tensor that makes floats, with its derivative from the gradient and the result."""
+    return Row(lambda input: fn(floating(input)), FROM_RESULT, lambda g, y, input: derivative(g, y), inplace=True)
+
+
+def comparison(fn: Callable[..., mx.array], *aliases: str) -> Row:
+    """A function of two tensors or numbers that makes booleans."""
+    return Row(lambda input, other: compare(fn, input, other), LINEAR, aliases=aliases)
+
+
+def logical(fn: Callable[..., mx.array]) -> Row:
+    """A function of truth values."""
+    return Row(lambda input, other: fn(cast(input, mx.bool_), cast(other, mx.bool_)), LINEAR)
+
+
+def bitwise(fn: Callable[..., mx.array]) -> Row:
+    """A function of the bits of integers or of booleans."""
+    return Row(lambda input, other: compare(fn, input, other), LINEAR, inplace=True)
+
+
+TABLE: dict[str, Row] = {
+    # arithmetic
+    "add": Row(
+        lambda input, other, *, alpha=1: m.scaled(mx.add, input, other, alpha),
+        LINEAR,
+        inplace=True,
+        number_first="alpha",
+    ),
+    "sub": Row(
+        lambda input, other, *, alpha=1: m.scaled(mx.subtract, input, other, alpha),
+        LINEAR,
+        inplace=True,
+        number_first="alpha",
+        aliases=("subtract",),
+    ),
+    "mul": Row(lambda input, other: compute(mx.multiply, input, other), CROSS, inplace=True, aliases=("multiply",)),
+    "div": Row(
+        lambda input, other, *, rounding_mode=None: m.divide(input, other, rounding_mode),
+        {"input": "other", "other": "input other"},
+        m.divide_derivative,
+        inplace=True,
+        aliases=("divide", "true_divide"),
+    ),
+    "pow": Row(m.pow, {"input": "input exponent", "exponent": "input exponent result"}, m.pow_derivative, inplace=True),
+    "addcmul": Row(m.addcmul, {"tensor1": "tensor2", "tensor2": "tensor1"}, inplace=True, number_first="value"),
+    "addcdiv": Row(m.addcdiv, {"tensor1": "tensor2", "tensor2": "tensor1 tensor2"}, inplace=True, number_first="value"),
+    "lerp": Row(m.lerp, {"input": "weight", "end": "weight", "weight": "input end"}, inplace=True),
+    # one tensor
+    "neg": Row(lambda input: -input, LINEAR, inplace=True, aliases=("negative",)),
+    "abs": Row(mx.abs, ITSELF, lambda g, _, input: g * mx.sign(input), inplace=True, aliases=("absolute",)),
+    "sign": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
+    "square": Row(lambda input: input * input, ITSELF, inplace=True),
+    "sqrt": unary(mx.sqrt, lambda g, y: g / (2 * y)),
+    "rsqrt": unary(mx.rsqrt, lambda g, y: -0.5 * g * (y * y * y)),
+    "reciprocal": unary(mx.reciprocal, lambda g, y: -g * (y * y)),
+    "exp": unary(mx.exp, lambda g, y: g * y),
+    "log": Row(lambda input: mx.log(floating(input)), ITSELF, inplace=True),
+    "clamp": Row(
+        m.clamp,
+        {"input": "input min max", "min": "input min max", "max": "input min max"},
+        inplace=True,
+        aliases=("clip",),
+    ),
+    # two tensors
+    "maximum": Row(lambda input, other: compare(mx.maximum, input, other), BOTH, m.maximum_derivative),
+    "minimum": Row(lambda input, other: compare(mx.minimum, input, other), BOTH, m.minimum_derivative),
+    "eq": comparison(mx.equal),
+    "ne": comparison(mx.not_equal, "not_equal"),
+    "lt": comparison(mx.less, "less"),
+    "le": comparison(mx.less_equal, "less_equal"),
+    "gt": comparison(mx.greater, "greater"),
+    "ge": comparison(mx.greater_equal, "greater_equal"),
+    "logical_and": logical(mx.logical_and),
+    "logical_or": logical(mx.logical_or),
+    "logical_xor": logical(mx.not_equal),
+    "logical_not": Row(lambda input: mx.logical_not(input), LINEAR),
+    "bitwise_and": bitwise(mx.bitwise_and),
+    "bitwise_or": bitwise(mx.bitwise_or),
+    "bitwise_xor": bitwise(mx.bitwise_xor),
+    "bitwise_not": Row(lambda input: mx.bitwise_invert(input), LINEAR, inplace=True),
+    "isnan": Row(lambda input: mx.isnan(input), LINEAR),
+    "isinf": Row(lambda input: mx.isinf(input), LINEAR),
+    "isfinite": Row(lambda input: mx.isfinite(input), LINEAR),
+    "where": Row(m.where, {"input": "condition", "other": "condition"}, method=False),
+    # linear algebra
+    "matmul": Row(m.matmul, CROSS),
+    "mm": Row(m.mm, {"input": "mat2", "mat2": "input"}),
+    "bmm": Row(m.bmm, {"input": "mat2", "mat2": "input"}),
+    "mv": Row(m.mv, {"input": "vec", "vec": "input"}),
+    "dot": Row(m.dot, {"input": "tensor", "tensor": "input"}),
+    "outer": Row(m.outer, {"input": "vec2", "vec2": "input"}),
+    "addmm": Row(m.addmm, {"mat1": "mat2", "mat2": "mat1"}, inplace=True),
+    # reductions
+    "sum": Row(m.sum, LINEAR),
+    "mean": Row(m.mean, LINEAR),
+    "norm": Row(m.norm, {"input": "input result"}, m.norm_derivative),
+    "var": Row(m.var, ITSELF),
+    "std": Row(m.std, {"input": "input result"}, m.std_derivative),
+    "amax": Row(m.amax, {"input": "input result"}, m.extreme_derivative),
+    "amin": Row(m.amin, {"input": "input result"}, m.extreme_derivative),
+    "argmax": Row(lambda input, dim=None, keepdim=False: m.arg(mx.argmax, input, dim, keepdim), LINEAR),
+    "argmin": Row(lambda input, dim=None, keepdim=False: m.arg(mx.argmin, input, dim, keepdim), LINEAR),
+    "any": Row(lambda input, dim=None, keepdim=False: m.reduced(mx.any, input, dim, keepdim), LINEAR),
+    "all": Row(lambda input, dim=None, keepdim=False: m.reduced(mx.all, input, dim, keepdim), LINEAR),
+    # joining and choosing
+    "cat": Row(m.cat, LINEAR, method=False, aliases=("concat", "concatenate")),
+    "stack": Row(m.stack, LINEAR, method=False),
+    "gather": Row(m.gather, {"input": "index"}),
+    # writing
+    "to": Row(lambda input, dtype: cast(input, dtype), LINEAR, method=False, function=False),
+    "copy": Row(s.COPY.fn, LINEAR, inplace=True, method=False, function=False, casts=True),
+    "fill": Row(m.fill, LINEAR, inplace=True, method=False, casts=True),
+    "zero": Row(lambda input: mx.zeros_like(input), LINEAR, inplace=True, method=False, function=False),
+}
+
+
+class MaxResult(NamedTuple):
+    """What ``max(dim)`` and ``min(dim)`` return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _chosen(input: Tensor, index: Tensor, dim: int, keepdim: bool) -> MaxResult:
+    values = FUNCTIONS["gather"](input, dim, index)
+    if keepdim or not input.array.ndim:
+        return MaxResult(values, index)
+    return MaxResult(s.squeeze(values, dim), s.squeeze(index, dim))
+
+
+def _extreme(name: str, both: str, of_all: str, index: str) -> Callable[..., Any]:
+    """max or min, which torch gives three meanings."""
+
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
+        if other is not None or isinstance(dim, (Tensor, mx.array)):
+            return FUNCTIONS[both](input, dim if other is None else other, out=out)
+        if dim is None:
+            if not input.array.size:
+                raise RuntimeError(
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
+                    "dim with the 'dim' argument."
+                )
+            return FUNCTIONS[of_all](input, out=out)
+        if input.array.ndim and not input.array.shape[m.axis(input.array.ndim, dim)]:
+            raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+        result = _chosen(input, FUNCTIONS[index](input, dim, True), dim, keepdim)
+        if out is not None:
+            return write_out(name, result, out)
+        return result
+
+    function.__name__ = name
+    function.__doc__ = f"The {name} of all elements; with ``dim`` a pair (values, indices); with a tensor, elementwise."
+    return function
+
+
+#: Torch's names that are made of other rows: no derivative of their own.
+COMPOSED: dict[str, Callable[..., Any]] = {
+    "max": _extreme("max", "maximum", "amax", "argmax"),
+    "min": _extreme("min", "minimum", "amin", "argmin"),
+    **s.VIEWS,
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = dict(COMPOSED)
+"""Every function by torch's name; ``torchish_mlx`` has each under it."""
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def _arranged(row: Row, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments in torch's present form, given NumPy's names or torch's old form with the number first."""
+    for theirs, ours in _NUMPY_NAMES.items():
+        if theirs in kwargs and ours in op.parameters:
+            kwargs[ours] = kwargs.pop(theirs)
+    if row.number_first and len(args) > 2 and not isinstance(args[1], (Tensor, mx.array)):
+        warnings.warn(
+            f"{op.name}(input, number, tensor) is torch's old form: write {op.name}(input, tensor, "
+            f"{row.number_first}=number)",
+            UserWarning,
+            stacklevel=4,
+        )
+        kwargs[row.number_first] = args[1]
+        return (args[0], *args[2:])
+    return args
+
+
+def _function(name: str, row: Row, op: Op) -> Callable[..., Any]:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if kwargs or row.number_first:
+            out = kwargs.pop("out", None)
+            args = _arranged(row, op, args, kwargs)
+            if out is not None:
+                return write_out(name, call(op, args, kwargs), out)
+        return call(op, args, kwargs)
+
+    return _dressed(function, name, row)
+
+
+def _inplace(name: str, row: Row, op: Op) -> Callable[..., Any]:
+    casts = row.casts
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs or row.number_first:
+            args = _arranged(row, op, (self, *args), kwargs)[1:]
+        return run_inplace(op, self, args, kwargs, casts)
+
+    return _dressed(method, name + "_", row)
+
+
+def _dressed(function: Callable[..., Any], name: str, row: Row) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = row.fn.__doc__ if row.fn.__name__ != "<lambda>" and row.fn.__doc__ else f"Torch's ``{name}``."
+    if inspect.isfunction(row.fn):
+        function.__signature__ = inspect.signature(row.fn)  # type: ignore[attr-defined]
+    return function
+
+
+def _attach(name: str, function: Callable[..., Any]) -> None:
+    if name in Tensor.__dict__:
+        raise RuntimeError(f"Tensor.{name} is there already")
+    setattr(Tensor, name, function)
+
+
+OPS: dict[str, Op] = {name: Op(name, row.fn, row.needs, row.derivative) for name, row in TABLE.items()}
+for _name, _row in TABLE.items():
+    _op = OPS[_name]
+    for _alias in (_name, *_row.aliases):
+        if _row.function:
+            if _alias in FUNCTIONS:
+                raise RuntimeError(f"two rows are named {_alias}")
+            FUNCTIONS[_alias] = _function(_alias, _row, _op)
+        if _row.method:
+            _attach(_alias, FUNCTIONS[_alias])
+        if _row.inplace:
+            _attach(_alias + "_", _inplace(_alias, _row, _op))
+for _name, _method in {**COMPOSED, **s.METHODS}.items():
+    _attach(_name, _method)
+for _name, _method in s.PROPERTIES.items():
+    _attach(_name, property(_method))
+
+
+# -- methods whose arguments are not the function's ----------------------------------------------------------
+
+
+def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
+    """``self`` where ``condition``, else ``other``."""
+    return FUNCTIONS["where"](condition, self, other)
+
+
+def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
+    """In another dtype, on a device, or as another Tensor; itself where nothing changes and not ``copy``.
+
+    ``non_blocking`` and ``memory_format`` are torch's; MLX's memory is one, so a device only has to exist.
+    """
+    unknown = kwargs.keys() - {"non_blocking", "memory_format"}
+    if unknown or len(args) > 4:
+        raise TypeError(
+            f"to() got an unexpected keyword argument {sorted(unknown)[0]!r}" if unknown else "to(): too many"
+        )
+    for value in args:
+        if isinstance(value, Tensor):
+            dtype = value.dtype
+        elif isinstance(value, mx.Dtype):
+            dtype = value
+        elif not isinstance(value, bool):
+            check_placement(value)
+    check_placement(device, kwargs.get("memory_format"))
+    if dtype is not None and dtype != self.dtype:
+        return call(OPS["to"], (self, dtype), {})
+    return s.clone(self) if copy else self
+
+
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
+    """In the dtype of ``other``."""
+    return _to(self, other.dtype)
+
+
+def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return _to(self, dtype)
+
+    method.__name__ = name
+    method.__doc__ = f"In {dtype}."
+    return method
+
+
+_attach("where", _where)
+_attach("to", _to)
+_attach("type_as", _type_as)
+_attach("cpu", lambda self: self)
+for _name, _dtype in {
+    "float": mx.float32,
+    "double": mx.float64,
+    "half": mx.float16,
+    "bfloat16": mx.bfloat16,
+    "long": mx.int64,
+    "int": mx.int32,
+    "bool": mx.bool_,
+}.items():
+    _attach(_name, _as_dtype(_name, _dtype))
+
+
+# -- operators -----------------------------------------------------------------------------------------------
+
+_OPERANDS = (Tensor, mx.array, bool, int, float, complex, np.generic, np.ndarray)
+
+
+def _operator(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def method(self: Tensor, other: Operand) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
+
+    return method
+
+
+for _symbol, _name in {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "div",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+}.items():
+    setattr(Tensor, f"__{_symbol}__", _operator(FUNCTIONS[_name]))
+    setattr(Tensor, f"__r{_symbol}__", _operator(FUNCTIONS[_name], reflected=True))
+    if TABLE[_name].inplace:
+        setattr(Tensor, f"__i{_symbol}__", _operator(getattr(Tensor, _name + "_")))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Tensor, f"__{_name}__", _operator(FUNCTIONS[_name]))
+for _symbol, _name in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.items():
+    setattr(Tensor, f"__{_symbol}__", FUNCTIONS[_name])
+Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]

@@ -1,0 +1,493 @@
+"""The Tensor: a Storage with a gradient. Its arithmetic is attached by the table in ``ops``."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+import numpy as np
+
+from ..optimizers import RowSparse
+from ._device import Device, current_device
+from ._promote import FLOATS, INEXACT
+from ._repr import tensor_repr
+from ._storage import Alias, Storage, View
+from ._tape import is_grad_enabled, run_backward
+from ._views import Step
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple with ``numel()``, as torch prints it."""
+
+    def numel(self) -> int:
+        """The number of elements."""
+        out = 1
+        for n in self:
+            out *= n
+        return out
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+
+class Tensor:
+    """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
+
+    ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
+    whose storage it shares, or what ``mx.array`` takes. ``.data`` and ``.detach()`` share the storage.
+
+    >>> import mlx.core as mx
+    >>> from torchish_mlx import Tensor
+    >>> x = Tensor(mx.array([1.0, 2.0]), requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    _grad: Any = None
+    _grad_fn: Any = None
+    _index: int | None = None
+    _requires_grad: bool = False
+    _retains: bool = False
+    #: Of a view made while recording: the Tensor it shows, the steps from there, the version for which its
+    #: grad_fn holds, and the function that brings the grad_fn up to date.
+    _base: Tensor | None = None
+    _path: tuple[Step, ...] = ()
+    _seen: int = 0
+    _follow: Callable[..., None] | None = None
+
+    __array_priority__ = 1000
+    is_sparse = False
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            data = data._storage
+        elif not isinstance(data, Storage):
+            data = Storage(data if isinstance(data, mx.array) else mx.array(data))
+        self._storage: Storage = data
+        if requires_grad:
+            self.requires_grad = True
+
+    if TYPE_CHECKING:  # what the table attaches
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+
+    # -- the array ---------------------------------------------------------------------------------------
+
+    @property
+    def array(self) -> mx.array:
+        """The ``mx.array``, without a copy. Assigning replaces it."""
+        return self._storage.read()
+
+    @array.setter
+    def array(self, value: mx.array) -> None:
+        self._storage.array = value
+
+    @property
+    def data(self) -> Tensor:
+        """A Tensor on the same storage that autograd knows nothing of: ``p.data.mul_(0.9)`` changes ``p``.
+
+        Assigning makes this Tensor share the storage of the one given; a Parameter of a module keeps its
+        place in the module and takes the array.
+        """
+        out = Tensor.__new__(Tensor)
+        out._storage = Alias(_unaliased(self._storage))
+        return out
+
+    @data.setter
+    def data(self, value: Tensor | mx.array) -> None:
+        if isinstance(value, mx.array):
+            value = Tensor(value)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
+        mine, given = _unaliased(self._storage), _unaliased(value._storage)
+        if mine.places:
+            mine.write(given.read())
+        elif mine is not given:
+            self._storage = Alias(given)
+
+    def _add_place(self, container: Any, key: Any) -> None:
+        """Have this Tensor, and all that share its storage, live at ``container[key]``."""
+        storage = _unaliased(self._storage)
+        if isinstance(storage, View):  # a part of another array has no place of its own
+            self._storage = storage = Storage()
+        storage.add_place(container, key)
+
+    def _leave(self, container: Any, key: Any) -> None:
+        """Stop living at ``container[key]``, with the array that is there."""
+        _unaliased(self._storage).leave(container, key)
+
+    def detach(self) -> Tensor:
+        """A Tensor on the same storage that requires no gradient."""
+        out = Tensor.__new__(Tensor)
+        out._storage = self._storage
+        return out
+
+    def detach_(self) -> Tensor:
+        """Forget how this Tensor was computed."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._grad_fn, self._index, self._requires_grad = None, None, False
+        return self
+
+    def __mlx_array__(self) -> mx.array:
+        if is_grad_enabled() and self.requires_grad:
+            raise RuntimeError(
+                "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
+                "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
+            )
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array: a copy, unlike torch's."""
+        if self.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.dtype == mx.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return np.array(self.array)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        array = self.array
+        if array.size != 1:
+            raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+        return array.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers, or as a number for no dimensions."""
+        return self.array.tolist()
+
+    # -- what it looks like ------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The size of each dimension."""
+        return Size(self.array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of dimension ``dim``."""
+        if dim is None:
+            return self.shape
+        shape = self.shape
+        if not -max(len(shape), 1) <= dim < max(len(shape), 1) or not shape:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-max(len(shape), 1)}, "
+                f"{max(len(shape), 1) - 1}], but got {dim})"
+                if shape
+                else f"Dimension specified as {dim} but tensor has no dimensions"
+            )
+        return shape[dim]
+
+    @property
+    def dtype(self) -> mx.Dtype:
+        """The ``mx.Dtype``."""
+        return self.array.dtype
+
+    @property
+    def device(self) -> Device:
+        """Where MLX computes by default; its memory is shared by all devices."""
+        return current_device()
+
+    @property
+    def is_cuda(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.array.nbytes
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """The bytes of an element."""
+        return self.array.itemsize
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a real floating one."""
+        return self.dtype in FLOATS
+
+    def is_complex(self) -> bool:
+        """Whether the dtype is complex."""
+        return self.dtype == mx.complex64
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Torch's strides, in elements, or the one of dimension ``dim``."""
+        strides = self._storage.strides()
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether torch would hold the elements in row-major order without gaps."""
+        return self._storage.contiguous
+
+    # -- gradients ---------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient is wanted for this Tensor."""
+        if self._follow is not None:
+            self._follow(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._grad_fn is not None:
+            if not value:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return
+        if value and self.array.dtype not in INEXACT:
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad``; returns this Tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad_fn(self) -> Any:
+        """The recorded call that computed this Tensor, or None."""
+        if self._follow is not None:
+            self._follow(self)
+        return self._grad_fn
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded call computed this Tensor; ``backward`` fills ``grad`` of leaves."""
+        return self.grad_fn is None
+
+    def _edge(self) -> tuple[Any, int | None]:
+        """Where a gradient for this Tensor goes: to an output of a recorded call, or to this leaf."""
+        if self._follow is not None:
+            self._follow(self)
+        return (self, None) if self._grad_fn is None else (self._grad_fn, self._index)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient, summed over the calls of ``backward``: a Tensor, a ``RowSparse``, or None."""
+        if self._grad is None and self._grad_fn is not None and not self._retains:
+            warnings.warn(
+                "The .grad of a Tensor that is not a leaf was read; backward() does not fill it unless "
+                ".retain_grad() was called on the Tensor.",
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if isinstance(value, mx.array):
+            value = Tensor(value)
+        if value is None:
+            self._grad = None
+            return
+        if not isinstance(value, (Tensor, RowSparse)):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        shape = self.array.shape
+        if tuple(value.shape) != tuple(shape):
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                f"'{list(shape)}'. Please ensure that the gradient and the tensor are the same size"
+            )
+        if value.dtype not in INEXACT:
+            raise RuntimeError(
+                f"attempting to assign a gradient of dtype {value.dtype} to a tensor of dtype {self.dtype}: "
+                "a gradient is of a floating point dtype"
+            )
+        self._grad = value
+
+    def retain_grad(self) -> None:
+        """Have ``backward`` fill ``grad`` of this Tensor although it is not a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._grad_fn is None or self._retains:
+            return
+        self._retains = True
+        if self._grad_fn.retained is None:
+            self._grad_fn.retained = {}
+        self._grad_fn.retained[self._index] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether ``retain_grad`` was called on this non-leaf."""
+        return self._retains
+
+    def _accumulate(self, gradient: Any) -> None:
+        """Add a gradient, an array or (to be differentiated again) a Tensor, into ``grad``."""
+        old = self._grad
+        if isinstance(old, RowSparse):
+            old = Tensor(old.dense())
+        if isinstance(gradient, Tensor):
+            self._grad = gradient.clone() if old is None else old + gradient
+        elif old is None:
+            self._grad = Tensor(gradient)
+        else:
+            old._storage.array = old._storage.read() + gradient
+            self._grad = old
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Add the derivative of this Tensor with respect to every leaf into the leaf's ``grad``.
+
+        Args:
+            gradient: the derivative of something with respect to this Tensor, of its shape; may be left
+                out for a Tensor of one element.
+            retain_graph: keep what the recorded calls saved, for another backward; ``create_graph`` if None.
+            create_graph: record the backward pass, so that the gradients can be differentiated again.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+        array = self.array
+        if gradient is None:
+            if array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            gradient = Tensor(mx.ones_like(array))
+        elif not isinstance(gradient, Tensor):
+            if not isinstance(gradient, mx.array):
+                raise TypeError(
+                    f"gradients can be either Tensors, mx.arrays or None, but got {type(gradient).__name__}"
+                )
+            gradient = Tensor(gradient)
+        if gradient.array.shape != array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
+                f"{self.shape}."
+            )
+        seed: Any = gradient if create_graph else gradient.array.astype(array.dtype)
+        run_backward(
+            [(self._edge(), seed)],
+            retain_graph=create_graph if retain_graph is None else retain_graph,
+            create_graph=create_graph,
+        )
+
+    # -- Python ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element).any())  # type: ignore[attr-defined]
+
+    def __bool__(self) -> bool:
+        size = self.array.size
+        if size != 1:
+            what = "no values" if size == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+        return bool(self.array.item())
+
+    def _number(self) -> Any:
+        if self.array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.array.item()
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
+
+    def __index__(self) -> int:
+        if self.array.size != 1 or self.dtype in INEXACT:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.array.ndim else object.__format__(self, spec)
+
+    def __repr__(self) -> str:
+        return tensor_repr(self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reversed__(self) -> Tensor:
+        raise TypeError("a Tensor cannot be reversed: slices have a positive step; index with a tensor of ints")
+
+    def __getstate__(self) -> dict[str, Any]:
+        graph = ("_grad_fn", "_index", "_base", "_path", "_seen", "_follow", "_retains")
+        return {k: v for k, v in self.__dict__.items() if k not in graph}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol: "
+                "copy tensor.detach() or tensor.clone() instead"
+            )
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        for key, value in Tensor.__getstate__(self).items():
+            new.__dict__[key] = copy.deepcopy(value, memo)
+        return new
+
+
+def wrap(array: mx.array) -> Tensor:
+    """A Tensor around a new storage of ``array``; what every op uses."""
+    out = Tensor.__new__(Tensor)
+    out._storage = Storage(array)
+    return out
+
+
+def _unaliased(storage: Storage) -> Storage:
+    while isinstance(storage, Alias):
+        storage = storage.base
+    return storage
