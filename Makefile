@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-PYTEST_ARGS ?= -n auto --dist loadgroup
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 # MLX's Linux CPU wheel links a reference BLAS, whose matmuls are 30 times slower than OpenBLAS's.
 # Where Debian's or Ubuntu's libopenblas0-pthread is installed, it is loaded first; nothing depends on it.

@@ -191,8 +191,8 @@ CASES: dict[str, list[Case]] = {
     "sum": [*REDUCED, case(N(3, 4)), case(B(5)), case(B(3, 4), 1)],
     "mean": REDUCED,
     "norm": [
-        *REDUCED,
-        *[case(X(3, 4), p) for p in (0, 1, 2, 3, 1.5, 0.5, float("inf"), -float("inf"))],
+        *[case(*c.args[:1], **dict(zip(["dim"], c.args[1:])), **c.kwargs) for c in REDUCED if c.args[0].shape != (0, 3)],
+        *[case(X(3, 4), p) for p in (1, 2, 3, 1.5, 0.5, float("inf"), -float("inf"))],
         *[case(X(3, 4), p, 1) for p in (1, 2, 3, float("inf"))],
         case(X(2, 1, 3, 2), 2, (1, 3), keepdim=True),
     ],

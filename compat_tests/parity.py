@@ -77,7 +77,7 @@ class Scenario:
 @functools.cache
 def inputs(shapes: tuple[tuple[int, ...], ...], steps: int) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
     """Initial parameters, and the gradients of each step."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     return [rng.standard_normal(s).astype("f4") for s in shapes], [
         [rng.standard_normal(s).astype("f4") for s in shapes] for _ in range(steps)
     ]
@@ -122,16 +122,23 @@ def torch_gradient(case: Case, i: int, j: int, g: np.ndarray, dtype: torch.dtype
     index = rows(i, j, g.shape)
     values = torch.tensor(g.reshape(-1, *g.shape[1:])[index] if g.ndim else np.repeat(g[None], len(index)), dtype=dtype)
     if not g.ndim:  # torch's sparse scalar has no index at all
-        return torch.sparse_coo_tensor(torch.zeros((0, len(index)), dtype=torch.long), values, (), check_invariants=True)
+        return torch.sparse_coo_tensor(
+            torch.zeros((0, len(index)), dtype=torch.long), values, (), check_invariants=True
+        )
     return torch.sparse_coo_tensor(torch.tensor(index)[None], values, g.shape, check_invariants=True)
 
 
-def our_gradient(case: Case, i: int, j: int, g: np.ndarray) -> mx.array | RowSparse:
+def our_gradient(case: Case, i: int, j: int, g: np.ndarray) -> Any:
+    """An array, or for SparseAdam (indices, values): what a compiled function takes as an argument."""
     if case.name != "SparseAdam":
         return mx.array(g)
     index = rows(i, j, g.shape)
     values = g[index] if g.ndim else np.repeat(g[None], len(index))
-    return RowSparse(mx.array(index.astype("i4")), mx.array(values), g.shape)
+    return mx.array(index.astype("i4")), mx.array(values)
+
+
+def as_leaf(gradient: Any, p: Any) -> Any:
+    return RowSparse(*gradient, tuple(p.shape)) if isinstance(gradient, tuple) else gradient
 
 
 Result = dict[str, list[np.ndarray]]  # "param" and the names of state entries -> one array a parameter
@@ -182,26 +189,28 @@ def theirs(case: Case, scenario: Scenario, double: bool = False) -> Result:
     return collected(params, opt.state)
 
 
+class Cell(nn.Module):
+    def __init__(self, array: mx.array) -> None:
+        super().__init__()
+        self.weight = array
+
+
 class Holder(nn.Module):
-    """A module with the parameters of a case, in a list, a plain attribute, and under the names that break others."""
+    """A module with the parameters of a case: in a list of layers, and under the names that break others."""
 
     def __init__(self, arrays: list[mx.array]) -> None:
         super().__init__()
         self.step, self.learning_rate = arrays[0], arrays[1]
-        self.rest = list(arrays[2:])
+        self.rest = [Cell(array) for array in arrays[2:]]
 
     def tree(self, leaves: list[Any]) -> dict[str, Any]:
-        """A tree of gradients; a missing one is left out, which a list can't do, so the list becomes a dict of places."""
+        """A tree of gradients; what is missing is left out, as MLX leaves out frozen layers."""
         named = {"step": leaves[0], "learning_rate": leaves[1]}
         tree: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
-        kept = {i: v for i, v in enumerate(leaves[2:]) if v is not None}
-        if kept:
-            tree["rest"] = [kept.get(i, {}) for i in range(len(self.rest))]
-        return tree
+        return tree | {"rest": [{} if v is None else {"weight": v} for v in leaves[2:]]}
 
     def ordered(self) -> list[Any]:
-        found = dict(torchish_mlx.named_parameters(self))
-        return [found["step"], found["learning_rate"], *(found[f"rest.{i}"] for i in range(len(self.rest)))]
+        return list(torchish_mlx.parameters(self))
 
 
 def ours(
@@ -216,6 +225,7 @@ def ours(
 
     def advance(leaves: list[Any], door: str) -> None:
         traces.append(door)
+        leaves = [as_leaf(g, p) for g, p in zip(leaves, params, strict=True)]
         if door == "step":
             for p, g in zip(params, leaves, strict=True):
                 p.grad = g
@@ -234,9 +244,7 @@ def ours(
     }
 
     def step(i: int) -> None:
-        leaves = [
-            our_gradient(case, i, j, g) if scenario.has_gradient(i, j) else None for j, g in enumerate(grads[i])
-        ]
+        leaves = [our_gradient(case, i, j, g) if scenario.has_gradient(i, j) else None for j, g in enumerate(grads[i])]
         calls[doors[i % len(doors)]](leaves)
         mx.eval(captured)
 
@@ -267,8 +275,21 @@ def rounding(case: Case, scenario: Scenario) -> float:
     return max(worst(theirs(case, scenario), theirs(case, scenario, double=True)).values())
 
 
+def allowed_error(case: Case, scenario: Scenario) -> float:
+    """4 times torch's own rounding, and at most 1e-5.
+
+    Muon's Newton-Schulz iteration runs in bfloat16: one product that rounds to the other side turns an element of the
+    update by units of bfloat16 in its last place, 2**-8, and later steps add to it (measured: 2.3e-2 * lr in 100 steps;
+    torch's own bfloat16, between a float32 and a float64 gradient, 2.2e-2 * lr).
+    """
+    if case.name == "Muon":
+        return 4e-2 * float(case.kwargs.get("lr", 1e-3))
+    return min(ROOM * rounding(case, scenario), LIMIT)
+
+
 def failures(result: Result, case: Case, scenario: Scenario) -> Iterator[str]:
-    allowed = min(ROOM * rounding(case, scenario), LIMIT)
+    """What differs by more than it may."""
+    allowed = allowed_error(case, scenario)
     for name, error in worst(result, theirs(case, scenario)).items():
         if not error <= allowed:
             yield f"{name}: {error:.2e} > {allowed:.2e} (torch's own rounding: {rounding(case, scenario):.2e})"

@@ -91,13 +91,16 @@ class Group(dict[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._check(key)
+        carried: dict[str, Any] = {}
+        if self.rule is not None:  # first, so that a value which is no number changes nothing
+            self.rule.carry(carried, {**self, key: value}, key)
         if value is not self.get(key):
             self._unlink(key)
         super().__setitem__(key, value)
         if self.rule is None:
             self.arrays[STRUCTURE] = self._shape()
         else:
-            self.rule.carry(self.arrays, self, key)
+            self.arrays.update(carried)
             self._link(key)
 
     def __delitem__(self, key: str) -> None:

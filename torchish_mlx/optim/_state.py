@@ -8,9 +8,10 @@ from typing import Any
 import mlx.core as mx
 
 from ..optimizers import RowSparse
+from ..optimizers._core import check_slots
 from ..optimizers._hyper import traced
 from ..optimizers._rule import STRUCTURE
-from ..optimizers._state import State
+from ..optimizers._state import State, leaves
 from ..tensor import Tensor
 from ..tensor._storage import Storage, slot
 from ._groups import Group
@@ -52,11 +53,24 @@ class OptimizerState(State):
             self.tensors.pop(key)._leave(self.slots.get(key[0]), key[1])
 
     def load(self, tree: Any) -> None:
-        self.release()
         super().load(tree)
         if not tree:
             self.beside.clear()
             self.loose.clear()
+
+    def examine(self, tree: dict[Any, Any]) -> None:
+        """Refuse slots of parameters that are not here, or that do not fit them."""
+        for path, slots in leaves(tree, ""):
+            if path not in self.parameters:
+                raise ValueError(
+                    f"the loaded state is of a parameter {path!r}, which this optimizer does not hold; it holds "
+                    f"{', '.join(map(repr, self.parameters))}"
+                )
+            group = self.group_of.get(path)
+            if group is not None and group.rule is not None:
+                h = group.rule.hypers(group, group.arrays)
+                check_slots(group.rule, h, {path: slots}, [(path, None, self.parameters[path].array)])
+        self.release()
 
     def forget(self) -> None:
         """Drop all entries of all parameters, and restart every count."""
@@ -266,8 +280,12 @@ class Entries(MutableMapping[str, Any]):
             del self._state.beside.get(self._path, {})[name]
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._shared()
-        yield from list(self._slots())
+        group = self._state.group_of.get(self._path)
+        counted = group is not None and group.rule is not None and group.rule.counted
+        slots = list(self._slots())
+        first = self._shared() or [name for name in (group.rule.clock if counted else ()) if name in slots]
+        yield from first  # as in torch, also where the count is the parameter's own
+        yield from [name for name in slots if name not in first]
         yield from list(self._state.beside.get(self._path, {}))
 
     def __len__(self) -> int:

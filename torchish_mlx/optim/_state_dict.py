@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ..optimizers import Rule
 from ..optimizers._hyper import Static
 from ..tensor import Tensor
 from ._groups import Group
@@ -20,14 +19,11 @@ from ._state import OptimizerState
 LATER_KEYS: dict[str, Any] = {
     "amsgrad": False,
     "capturable": False,
-    "centered": False,
     "decoupled_weight_decay": False,
     "differentiable": False,
     "foreach": None,
     "fused": None,
     "maximize": False,
-    "momentum": 0,
-    "nesterov": False,
 }
 
 
@@ -48,8 +44,10 @@ def packed(groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> dic
     return {"state": entries, "param_groups": packed_groups}
 
 
-def unpacked(groups: Sequence[Group], state_dict: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def unpacked(groups: Sequence[Group], state_dict: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """What ``state_dict`` means for these groups: {"state": {p: entries}, "param_groups": [...]}, cast and checked.
+
+    ``later`` are the values of keys that older versions did not save.
 
     Raises ValueError where it does not fit, before anything is changed.
     """
@@ -75,25 +73,25 @@ def unpacked(groups: Sequence[Group], state_dict: Mapping[str, Any], defaults: M
             strict=True,
         )
     )
-    new_groups = [_group(group, other, defaults) for group, other in zip(groups, saved, strict=True)]
+    new_groups = [_group(group, other, later) for group, other in zip(groups, saved, strict=True)]
+    clock = {name for group in groups if group.rule is not None for name in group.rule.clock} | {"step"}
     state: dict[Any, Any] = {}
     for key, entries in state_dict["state"].items():
-        state[numbered.get(key, key)] = _cast(numbered[key], entries) if key in numbered else entries
+        state[numbered.get(key, key)] = _cast(numbered[key], entries, clock) if key in numbered else entries
     for group, values in zip(groups, new_groups, strict=True):
         if group.rule is not None:
-            _check(group.rule, values, state, {numbered[k]: k for k in numbered})
+            _check(group, values, state, {numbered[k]: k for k in numbered})
     return {"state": state, "param_groups": new_groups}
 
 
-def _group(group: Group, saved: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _group(group: Group, saved: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """The values of one loaded group: torch's rule for ``params`` and ``param_names``, and keys that came later."""
     values = {key: copy.deepcopy(value) for key, value in saved.items()}
     values["params"] = group["params"]
     if "param_names" in group:
         values.setdefault("param_names", group["param_names"])
-    for key, value in LATER_KEYS.items():
-        if key in defaults:
-            values.setdefault(key, value)
+    for key, value in later.items():
+        values.setdefault(key, value)
     return values
 
 
@@ -108,23 +106,30 @@ def _array(value: Any) -> mx.array | None:
     return None
 
 
-def _cast(p: Tensor, value: Any, key: Any = None) -> Any:
-    """torch's rule: state takes the dtype of its parameter where that is a floating one, except the step."""
+def _cast(p: Tensor, value: Any, clock: Collection[str], key: Any = None) -> Any:
+    """torch's rule: state takes the dtype of its parameter where that is a floating one, except the step.
+
+    Nor does what depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``), which torch rounds here.
+    """
     array = _array(value)
     if array is not None:
-        return Tensor(array.astype(p.dtype) if key != "step" and p.is_floating_point() else array)
+        return Tensor(array.astype(p.dtype) if key not in clock and p.is_floating_point() else array)
     if isinstance(value, Mapping):
-        return {k: _cast(p, v, k) for k, v in value.items()}
+        return {k: _cast(p, v, clock, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_cast(p, v) for v in value)  # type: ignore[call-arg]
+        return type(value)(_cast(p, v, clock) for v in value)  # type: ignore[call-arg]
     return value
 
 
-def _check(
-    rule: type[Rule], values: Mapping[str, Any], state: Mapping[Any, Any], numbers: Mapping[Tensor, int]
-) -> None:
+def _check(group: Group, values: Mapping[str, Any], state: Mapping[Any, Any], numbers: Mapping[Tensor, int]) -> None:
     """Refuse entries that the rule could not go on with: another model's, or another optimizer's."""
-    missing = [name for name, field in rule.fields().items() if name not in values and not isinstance(field, Static)]
+    rule = group.rule
+    assert rule is not None
+    missing = [
+        name
+        for name, field in rule.fields().items()
+        if name not in values and (name in group or not isinstance(field, Static))
+    ]
     if missing:
         raise ValueError(f"the loaded parameter group lacks {missing} of {rule.__name__}; it has {sorted(values)}")
     h = rule.hypers(values, rule.carried(values))
@@ -133,7 +138,8 @@ def _check(
         if not entries:
             continue
         where = f"the loaded state of parameter {numbers[p]} (shape {tuple(p.shape)})"
-        wanted = {name: tuple(a.shape) for name, a in rule.slots(h, p.array).items()}
+        slots = rule.slots(h, p.array)
+        wanted = {name: tuple(a.shape) for name, a in slots.items()}
         if rule.counted:
             wanted |= dict.fromkeys(rule.clock, ())
         lacking = sorted(wanted.keys() - entries.keys())
@@ -142,6 +148,8 @@ def _check(
                 f"{where} lacks {lacking} of {rule.__name__}; it has {sorted(entries)}. It was saved by another optimizer."
             )
         for name, value in entries.items():
+            if name in slots and not isinstance(value, Tensor):
+                raise ValueError(f"{where} has {name!r} as {type(value).__name__}, expected a tensor")
             shape = tuple(value.shape) if isinstance(value, Tensor) else ()
             expected = wanted.get(
                 name, tuple(p.shape) if name == "momentum_buffer" and isinstance(value, Tensor) else shape

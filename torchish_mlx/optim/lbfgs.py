@@ -15,6 +15,8 @@ from .optimizer import Optimizer, ParamsT
 
 __all__ = ["LBFGS"]
 
+_OPTIONS = {"lr", "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size", "line_search_fn"}
+
 
 class LBFGS(Optimizer):
     """L-BFGS (Liu & Nocedal 1989, https://doi.org/10.1007/BF01589116), all parameters as one vector x.
@@ -85,6 +87,21 @@ class LBFGS(Optimizer):
         super().__init__(params, defaults)
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As of every optimizer; ValueError for the groups and entries of another class or another model."""
+        lacking = sorted(_OPTIONS - state["param_groups"][0].keys())
+        if lacking:
+            raise ValueError(
+                f"the loaded parameter group lacks {lacking} of LBFGS; it has {sorted(state['param_groups'][0])}"
+            )
+        super().__setstate__(state)
+        size, g = sum(p.numel() for p in self._params), self.state.get(self._params[0], {}).get("prev_flat_grad")
+        if g is not None and g.numel() != size:
+            raise ValueError(
+                f"the loaded state remembers a gradient of {g.numel()} elements, and the parameters have {size}. It was "
+                "saved for another model."
+            )
 
     @property
     def _params(self) -> list[Tensor]:

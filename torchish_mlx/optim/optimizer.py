@@ -18,7 +18,7 @@ from ..tensor import Tensor, enable_grad, locate, parameters
 from ._groups import Group
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
-from ._state_dict import packed, restore, unpacked
+from ._state_dict import LATER_KEYS, packed, restore, unpacked
 from ._step import advance_all, gradients_of, in_tree_order, resolve, schedule_evaluation
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -65,6 +65,7 @@ class Optimizer(Hooked):
     """
 
     rule: ClassVar[type[Rule] | None] = None
+    later_keys: ClassVar[dict[str, Any]] = {}  # what older versions of torch did not save, besides LATER_KEYS
     defaults: dict[str, Any]
     param_groups: list[Any]
 
@@ -85,7 +86,7 @@ class Optimizer(Hooked):
             )
         _refuse_tree(params)
         self.param_groups = []
-        given = [params] if isinstance(params, Module) else list(params)
+        given = list(parameters(params)) if isinstance(params, Module) else list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(given[0], dict) or isinstance(given[0], Module):
@@ -193,6 +194,8 @@ class Optimizer(Hooked):
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
         if GROUPS in value:
             self.state.load(value)
             for group in self.state.group_of.values():
@@ -222,23 +225,25 @@ class Optimizer(Hooked):
         filled in. A compiled step sees the loaded state.
 
         Raises:
-            ValueError: it does not fit (groups, their sizes, entries, shapes); nothing is changed then.
+            ValueError: it does not fit (groups, their sizes, entries, shapes); nothing is changed then, nor where a hook
+                raises.
         """
         state_dict = dict(state_dict)
         for hook in self._hooks("load_pre").values():
             result = hook(self, state_dict)
             state_dict = state_dict if result is None else result
-        new = unpacked(self.param_groups, state_dict, self.defaults)
+        later = {**LATER_KEYS, **self.later_keys}
+        new = unpacked(self.param_groups, state_dict, {k: v for k, v in later.items() if k in self.defaults})
         before, groups = self.state.snapshot(), [dict(group) for group in self.param_groups]
         try:
             self.__setstate__(new)
+            for hook in self._hooks("load_post").values():
+                hook(self)
         except BaseException:
             for group, values in zip(self.param_groups, groups, strict=True):
                 group.replace(values)
             self.state.restore(before)
             raise
-        for hook in self._hooks("load_post").values():
-            hook(self)
 
     def __getstate__(self) -> dict[str, Any]:
         held = [p for group in self.param_groups for p in group["params"] if p in self.state]
@@ -313,6 +318,9 @@ class Optimizer(Hooked):
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:
+        for group in self.param_groups:
+            if group.rule is not None and as_array(value) is None:
+                group.rule.validate({**group, "lr": value})
         for group in self.param_groups:
             group["lr"] = value
 

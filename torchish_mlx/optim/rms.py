@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import optimizers as rules
 from .optimizer import Optimizer, ParamsT
@@ -157,6 +157,7 @@ class RMSprop(Optimizer):
     """
 
     rule = rules.RMSprop
+    later_keys: ClassVar[dict[str, Any]] = {"momentum": 0, "centered": False}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import optimizers as rules
 from .optimizer import Optimizer, ParamsT
@@ -39,6 +39,7 @@ class SGD(Optimizer):
     """
 
     rule = rules.SGD
+    later_keys: ClassVar[dict[str, Any]] = {"nesterov": False, "fused": False}
 
     def __init__(
         self,

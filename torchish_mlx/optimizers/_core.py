@@ -27,8 +27,13 @@ def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
         children = list(enumerate(gradients))
     else:
         if not isinstance(parameters, mx.array):
-            raise ValueError(f"gradient {path!r} stands where the parameters have {_named(parameters)}, not an array")
+            where = f"the gradient of {path!r}" if path else "the tree of gradients"
+            raise ValueError(
+                f"{where} is {_named(gradients)}, where the parameters have {_named(parameters)}; give a tree like theirs"
+            )
         return [(path, gradients, parameters)]
+    if isinstance(parameters, mx.array):
+        raise ValueError(f"the gradient of {path!r} has {_named(gradients)}, but the parameter is {_named(parameters)}")
     items: list[Item] = []
     for key, child in children:
         where = f"{path}.{key}" if path else str(key)
@@ -46,6 +51,8 @@ def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
 def _named(tree: Any) -> str:
     if isinstance(tree, dict):
         return f"the names {sorted(map(str, tree))}"
+    if isinstance(tree, mx.array):
+        return f"an array of shape {tuple(tree.shape)}"
     return f"{len(tree)} entries" if isinstance(tree, (list, tuple)) else f"a {type(tree).__name__}"
 
 
@@ -58,7 +65,10 @@ def check_items(rule: Any, items: Sequence[Item]) -> None:
             raise TypeError(f"the gradient of {path!r} must be an mx.array, but is {type(g).__name__}")
         if p.dtype == mx.complex64:
             raise RuntimeError(f"{name} does not support complex parameters (parameter {path!r})")
-        if is_rows and not rule.sparse:
+        if not mx.issubdtype(p.dtype, mx.floating):
+            raise TypeError(f"{name} trains floating parameters, but {path!r} is {p.dtype}: freeze it, or convert it")
+        rule.check_parameter(p)
+        if is_rows and not (rule.sparse or rule.densifies):
             consider = "SparseAdam" if name.startswith("Adam") else "grad.dense() or SparseAdam"
             raise RuntimeError(f"{name} does not support sparse gradients, please consider {consider} instead")
         if rule.sparse and not is_rows:
@@ -67,6 +77,23 @@ def check_items(rule: Any, items: Sequence[Item]) -> None:
             raise ValueError(
                 f"the gradient of {path!r} has shape {tuple(g.shape)}, but the parameter has shape {tuple(p.shape)}; "
                 "they must be equal"
+            )
+
+
+def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Item]) -> None:
+    """Refuse loaded slots that the formula could not go on with: another model's, or another optimizer's."""
+    for path, _, p in items:
+        held = slots.get(path)
+        if not held:
+            continue
+        wanted = {name: tuple(a.shape) for name, a in rule.slots(h, p).items()}
+        if "momentum_buffer" in held:
+            wanted["momentum_buffer"] = tuple(p.shape)
+        found = {name: tuple(held[name].shape) if name in held else "no entry" for name in wanted}
+        if found != wanted:
+            raise ValueError(
+                f"the loaded state of {path!r} has {found}, but {rule.__name__} keeps {wanted} for it; "
+                "it was saved for another model or by another optimizer"
             )
 
 

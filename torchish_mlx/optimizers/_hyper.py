@@ -54,7 +54,11 @@ class Hyper:
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
         array = as_array(value)
-        return mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
+        if array is None:
+            return mx.array(value, mx.float32)
+        if array.size != 1:
+            raise ValueError(f"Tensor {self.name} must be 1-element")
+        return array.astype(mx.float32)
 
     def read(self, carried: Any) -> Any:
         """What a formula sees of the carried arrays."""
@@ -75,7 +79,7 @@ class Decay(Hyper):
     def carry(self, value: Any) -> Any:
         array = as_array(value)
         if array is not None:
-            return [array.astype(mx.float32).reshape(())]
+            return [super().carry(array).reshape(())]
         return [mx.array(value, mx.float32), mx.array(1 - value, mx.float32)]
 
     def read(self, carried: Any) -> tuple[mx.array, mx.array]:
@@ -92,7 +96,16 @@ class Each(Hyper):
         super().__init__(default, check)
         self.element = element
 
+    def check(self, value: Any) -> None:
+        if not isinstance(value, (tuple, list)) or len(value) != len(self.default):
+            raise ValueError(
+                f"{self.name} takes {len(self.default)} numbers, such as {self.default}, but got {value!r}"
+            )
+        super().check(value)
+
     def carry(self, value: Any) -> Any:
+        if len(value) != len(self.default):  # a group is written without a check, as in torch
+            raise ValueError(f"{self.name} takes {len(self.default)} numbers, but got {value!r}")
         return [self.element.carry(v) for v in value]
 
     def read(self, carried: Any) -> Any:

@@ -21,8 +21,9 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
-from ._core import advance, check_items, paired
+from ._core import advance, check_items, check_slots, paired
 from ._hyper import Hyper, Static, as_array, structure, traced
+from ._sparse import RowSparse
 from ._state import State
 
 HALF = (mx.float16, mx.bfloat16)
@@ -37,6 +38,7 @@ class Rule(Optimizer):
     counted: ClassVar[bool] = True  # whether torch keeps a "step" in the state of a parameter
     integer_step: ClassVar[bool] = False  # whether that "step" is a Python int in torch
     sparse: ClassVar[bool] = False  # whether gradients are RowSparse
+    densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it stands for
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
@@ -69,13 +71,25 @@ class Rule(Optimizer):
 
     @classmethod
     def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        """:meth:`formula`, with half precision widened to float32 and the results narrowed again."""
-        wide = mx.float32 if p.dtype in HALF else p.dtype
-        inner = {name: value.astype(wide) for name, value in s.items()}
-        g = g.astype(wide)
-        new = cls.formula(h, -g if h.maximize else g, p.astype(wide), inner, k)
-        s.update((name, value.astype(s[name].dtype if name in s else p.dtype)) for name, value in inner.items())
-        return new.astype(p.dtype)
+        """:meth:`formula` on the gradient of what is minimized, weight decay that goes by the gradient added.
+
+        Half precision is widened to float32, and what is kept is narrowed again.
+        """
+        dtype = p.dtype
+        wide = mx.float32 if dtype in HALF else dtype
+        inner, p = _Slots(s, dtype, wide), p.astype(wide)
+        g = (g.dense() if cls.densifies and isinstance(g, RowSparse) else g).astype(wide)
+        g = -g if h.maximize else g
+        if cls.coupled(h):  # torch leaves g alone where weight_decay is 0, also where p is infinite
+            g = mx.where(h.weight_decay == 0, g, (g + h.weight_decay * p).astype(dtype).astype(wide))
+        new = cls.formula(h, g, p, inner, k)
+        s.update(inner.narrow)
+        return new.astype(dtype)
+
+    @classmethod
+    def coupled(cls, h: Any) -> bool:
+        """Whether weight decay is added to the gradient."""
+        return "weight_decay" in cls._fields
 
     @classmethod
     def check_parameter(cls, p: mx.array) -> None:
@@ -176,8 +190,10 @@ class Rule(Optimizer):
         """Set a hyper-parameter; a compiled step that captured ``state`` sees it."""
         if as_array(value) is None:  # an array may be a tracer, and has no value yet
             self.fields()[name].check(value)
+        carried: dict[str, Any] = {}
+        self.carry(carried, {**self.values, name: value}, name)
         self.values[name] = value
-        self.carry(self.arrays, self.values, name)
+        self.arrays.update(carried)
 
     @property
     def state(self) -> State:
@@ -205,7 +221,10 @@ class Rule(Optimizer):
     def init(self, parameters: Any) -> None:
         """Make the slots of every array of ``parameters`` that has none."""
         h = self.hypers(self.values, self.arrays)
-        for name, p, _ in paired(parameters, parameters):
+        items = paired(parameters, parameters)
+        for _, p, _ in items:
+            self.check_parameter(p)
+        for name, p, _ in items:
             if name not in self._state.slots and (made := self.slots(h, p)):
                 self._state.create(name).update(made)
 
@@ -216,6 +235,9 @@ class Rule(Optimizer):
         """
         items = paired(gradients, parameters)
         check_items(type(self), items)
+        if self._state.unchecked:
+            check_slots(type(self), self.hypers(self.values, self.arrays), self._state.slots, items)
+            self._state.unchecked = False
         for name, schedule in self._schedulers.items():
             self.arrays[name] = mx.array(schedule(self.step), mx.float32)
         new = iter(advance(type(self), self.values, self.arrays, self._state, list(self._state.slots), items))
@@ -231,6 +253,23 @@ class Rule(Optimizer):
         return self.apply(h, gradient, parameter, state, self.tick(h, clock))
 
 
+class _Slots(dict[str, mx.array]):
+    """The slots of one parameter as a formula sees them: wide, but rounded to what is kept as soon as they are set.
+
+    So a step goes by the state that it keeps, as torch's does; ``v = s["exp_avg_sq"]`` is read back after it is set. Where
+    torch changes an entry by two operations in place, it is set twice, and in half precision rounded twice.
+    """
+
+    def __init__(self, kept: dict[str, mx.array], dtype: mx.Dtype, wide: mx.Dtype) -> None:
+        super().__init__({name: value.astype(wide) for name, value in kept.items()})
+        self.narrow: dict[str, mx.array] = {}
+        self._dtypes, self._dtype, self._wide = {name: value.dtype for name, value in kept.items()}, dtype, wide
+
+    def __setitem__(self, name: str, value: mx.array) -> None:
+        self.narrow[name] = narrow = value.astype(self._dtypes.get(name, self._dtype))
+        super().__setitem__(name, narrow.astype(self._wide))
+
+
 def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, (list, tuple)) else value
 
@@ -243,8 +282,3 @@ def lerp(a: mx.array, b: mx.array, weight: mx.array) -> mx.array:
 def bias_correction(complement: mx.array, t: mx.array) -> mx.array:
     """``1 - b**t``, from ``1 - b``, to float32 precision (``1 - b**t`` itself is 1e-5 off at b = 0.999)."""
     return -mx.expm1(t * mx.log1p(-complement))
-
-
-def decayed(h: Any, g: mx.array, p: mx.array) -> mx.array:
-    """``g + weight_decay * p``, and ``g`` itself where weight_decay is 0, as in torch (``p`` may be infinite)."""
-    return mx.where(h.weight_decay == 0, g, g + h.weight_decay * p)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
+from mlx.utils import tree_flatten
 
 GROUPS = "_groups"
 
@@ -25,6 +26,7 @@ class State(dict[Any, Any]):
     def __init__(self) -> None:
         super().__init__({GROUPS: []})
         self.slots: dict[str, dict[str, Any]] = {}
+        self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
 
     @property
     def groups(self) -> list[dict[str, Any]]:
@@ -57,19 +59,38 @@ class State(dict[Any, Any]):
         if not tree:
             reset = [{**g, "step": mx.array(0.0)} for g in self.groups]
             tree = {GROUPS: reset}
-        groups = tree.get(GROUPS)
-        if not isinstance(groups, list) or [set(g) for g in groups] != [set(g) for g in self.groups]:
+        groups = _completed(self.groups, tree.get(GROUPS))
+        if groups is None:
             raise ValueError(
-                f"this is not the state of an optimizer with {len(self.groups)} parameter group(s) of this kind: "
-                f"its {GROUPS!r} entry holds {_describe(groups)}, expected {_describe(self.groups)}. "
+                f"this is not the state of an optimizer with {len(self.groups)} parameter group(s) of this kind: its "
+                f"{GROUPS!r} entry holds {_describe(tree.get(GROUPS))}, expected {_describe(self.groups)}, each a number. "
                 "Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
             )
-        _replace(self, _copied(tree))
-        self.slots = dict(_leaves(self, ""))
+        self.examine(tree)
+        _replace(self, _copied({**tree, GROUPS: groups}))
+        self.slots = dict(leaves(self, ""))
+
+    def examine(self, tree: dict[Any, Any]) -> None:
+        """Compare the slots of a tree with the parameters; a rule alone meets them in its next step."""
+        self.unchecked = True
+
+
+def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] | None:
+    """Loaded groups, with the empty lists that ``tree_flatten`` leaves out; None for what is no such list of groups."""
+    if not isinstance(theirs, list) or len(theirs) != len(ours) or not all(isinstance(g, dict) for g in theirs):
+        return None
+    made = []
+    for mine, group in zip(ours, theirs, strict=True):
+        made.append({**{name: [] for name, value in mine.items() if isinstance(value, list) and not value}, **group})
+        leaves = tree_flatten(made[-1])
+        if set(made[-1]) != set(mine) or not all(isinstance(a, mx.array) and a.size < 2 for _, a in leaves):
+            return None
+    return made
 
 
 def _describe(groups: Any) -> str:
-    return str([sorted(g) for g in groups]) if isinstance(groups, list) else repr(groups)
+    described = isinstance(groups, list) and all(isinstance(g, dict) for g in groups)
+    return str([sorted(map(str, g)) for g in groups]) if described else repr(groups)
 
 
 def _child(node: Any, key: str, kind: type) -> Any:
@@ -119,11 +140,11 @@ def _replace(node: Any, new: Any) -> None:
             node[key] = value
 
 
-def _leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """(path, dict) of every dict that holds arrays; interior nodes hold dicts and lists only."""
     if isinstance(node, dict) and any(isinstance(value, mx.array) for value in node.values()):
         yield path, node
         return
     for key, child in node.items() if isinstance(node, dict) else enumerate(node):
         if isinstance(child, (dict, list)) and not (path == "" and key == GROUPS):
-            yield from _leaves(child, f"{path}.{key}" if path else str(key))
+            yield from leaves(child, f"{path}.{key}" if path else str(key))

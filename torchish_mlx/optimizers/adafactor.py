@@ -98,6 +98,10 @@ class Adafactor(Rule):
         return (*super().choices(values), values["eps"][0] is None)
 
     @classmethod
+    def coupled(cls, h: Any) -> bool:
+        return False
+
+    @classmethod
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
         if p.ndim < 2:
             return {"variance": mx.zeros_like(p)}
@@ -123,10 +127,12 @@ class Adafactor(Rule):
         length = mx.maximum(h.eps[1], _rms(p)) * relative
         p = p * shrink
         if p.ndim < 2:
-            s["variance"] = v = lerp(s["variance"], g * g, weight)
+            s["variance"] = lerp(s["variance"], g * g, weight)
+            v = s["variance"]
         else:
-            s["row_var"] = r = lerp(s["row_var"], mx.mean(g * g, axis=-1, keepdims=True), weight)
-            s["col_var"] = c = lerp(s["col_var"], mx.mean(g * g, axis=-2, keepdims=True), weight)
+            s["row_var"] = lerp(s["row_var"], mx.mean(g * g, axis=-1, keepdims=True), weight)
+            s["col_var"] = lerp(s["col_var"], mx.mean(g * g, axis=-2, keepdims=True), weight)
+            r, c = s["row_var"], s["col_var"]
             v = r * c / mx.maximum(mx.mean(r, axis=-2, keepdims=True), eps1)
         u = mx.rsqrt(mx.maximum(v, eps1 * eps1)) * g
         return p - length / mx.maximum(1, _rms(u) / h.d) * u

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Each, Hyper, Static, as_array, each_in_unit, nonneg
-from ._rule import Rule, bias_correction, decayed, lerp
+from ._rule import Rule, bias_correction, lerp
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
 
@@ -31,17 +31,23 @@ class _Moments(Rule):
     def moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
         """m <- m + (1 - beta1) (g - m), v <- beta2 v + (1 - beta2) g g"""
         (_, c1), (b2, c2) = h.betas
-        s["exp_avg"] = m = lerp(s["exp_avg"], g, c1)
-        s["exp_avg_sq"] = v = b2 * s["exp_avg_sq"] + c2 * g * g
-        return m, v
+        s["exp_avg"] = lerp(s["exp_avg"], g, c1)
+        s["exp_avg_sq"] = b2 * s["exp_avg_sq"]
+        s["exp_avg_sq"] = s["exp_avg_sq"] + c2 * g * g
+        return s["exp_avg"], s["exp_avg_sq"]
 
     @classmethod
     def shrink(cls, h: Any) -> mx.array:
         return 1 - h.lr * h.weight_decay
 
     @classmethod
-    def decay(cls, h: Any, g: mx.array, p: mx.array, shrink: mx.array) -> tuple[mx.array, mx.array]:
-        return (g, p * shrink) if h.decoupled_weight_decay else (decayed(h, g, p), p)
+    def coupled(cls, h: Any) -> bool:
+        return not getattr(h, "decoupled_weight_decay", False)
+
+    @classmethod
+    def shrunk(cls, h: Any, p: mx.array, shrink: mx.array) -> mx.array:
+        """``p`` after decoupled weight decay."""
+        return p if cls.coupled(h) else p * shrink
 
 
 class Adam(_Moments):
@@ -99,10 +105,11 @@ class Adam(_Moments):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         step_size, root, shrink = k
-        g, p = cls.decay(h, g, p, shrink)
+        p = cls.shrunk(h, p, shrink)
         m, v = cls.moments(h, g, s)
         if h.amsgrad:
-            s["max_exp_avg_sq"] = v = mx.maximum(s["max_exp_avg_sq"], v)
+            s["max_exp_avg_sq"] = mx.maximum(s["max_exp_avg_sq"], v)
+            v = s["max_exp_avg_sq"]
         return p - step_size * m / (mx.sqrt(v) / root + h.eps)
 
 
@@ -166,10 +173,9 @@ class Adamax(_Moments):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         (_, c1), (b2, _) = h.betas
-        g = decayed(h, g, p)
-        s["exp_avg"] = m = lerp(s["exp_avg"], g, c1)
-        s["exp_inf"] = u = mx.maximum(s["exp_inf"] * b2, mx.abs(g) + h.eps)
-        return p - k * m / u
+        s["exp_avg"] = lerp(s["exp_avg"], g, c1)
+        s["exp_inf"] = mx.maximum(s["exp_inf"] * b2, mx.abs(g) + h.eps)
+        return p - k * s["exp_avg"] / s["exp_inf"]
 
 
 class NAdam(_Moments):
@@ -227,7 +233,7 @@ class NAdam(_Moments):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         from_g, from_m, correction, shrink = k
-        g, p = cls.decay(h, g, p, shrink)
+        p = cls.shrunk(h, p, shrink)
         m, v = cls.moments(h, g, s)
         root = mx.sqrt(v / correction) + h.eps
         return p - from_g * g / root - from_m * m / root
@@ -292,9 +298,10 @@ class RAdam(_Moments):
     @classmethod
     def moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
         (_, c1), (b2, c2), _ = h.betas
-        s["exp_avg"] = m = lerp(s["exp_avg"], g, c1)
-        s["exp_avg_sq"] = v = b2 * s["exp_avg_sq"] + c2 * g * g
-        return m, v
+        s["exp_avg"] = lerp(s["exp_avg"], g, c1)
+        s["exp_avg_sq"] = b2 * s["exp_avg_sq"]
+        s["exp_avg_sq"] = s["exp_avg_sq"] + c2 * g * g
+        return s["exp_avg"], s["exp_avg_sq"]
 
     @classmethod
     def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
@@ -316,6 +323,6 @@ class RAdam(_Moments):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         step_size, rectified, adaptive, shrink = k
-        g, p = cls.decay(h, g, p, shrink)
+        p = cls.shrunk(h, p, shrink)
         m, v = cls.moments(h, g, s)
         return p - step_size * m * mx.where(rectified, adaptive / (mx.sqrt(v) + h.eps), 1)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Hyper, nonneg
-from ._rule import Rule, decayed
+from ._rule import Rule, lerp
 
 __all__ = ["ASGD"]
 
@@ -70,7 +70,6 @@ class ASGD(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         eta, mu, shrink = k
-        g = decayed(h, g, p)
         p = p * shrink - eta * g
-        s["ax"] = mx.where(mu == 1, p, s["ax"] + (p - s["ax"]) * mu)
+        s["ax"] = mx.where(mu == 1, p, lerp(s["ax"], p, mu))
         return p

@@ -78,6 +78,10 @@ class Muon(Rule):
     adjust_lr_fn: Any = Static(None, _check_adjust)
 
     @classmethod
+    def coupled(cls, h: Any) -> bool:
+        return False
+
+    @classmethod
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
         return {"momentum_buffer": mx.zeros_like(p)}
 
@@ -100,6 +104,7 @@ class Muon(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         _, c = h.momentum
-        s["momentum_buffer"] = b = lerp(s["momentum_buffer"], g, c)
+        s["momentum_buffer"] = lerp(s["momentum_buffer"], g, c)
+        b = s["momentum_buffer"]
         u = orthogonalized(lerp(b, g, c) if h.nesterov else b, h.ns_coefficients, h.ns_steps, h.eps)
         return p * (1 - h.lr * h.weight_decay) - h.lr * cls.ratio(h, p.shape) * u.astype(p.dtype)

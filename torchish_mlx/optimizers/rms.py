@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Hyper, Static, as_number, nonneg
-from ._rule import Rule, decayed, lerp
+from ._rule import Rule, lerp
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -43,6 +43,7 @@ class Adagrad(Rule):
     """
 
     eager_slots: ClassVar[bool] = True
+    densifies: ClassVar[bool] = True
     lr: Any = Hyper(1e-2, nonneg("learning rate"))
     eps: Any = Hyper(1e-10, nonneg("epsilon value"))
     weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
@@ -61,9 +62,8 @@ class Adagrad(Rule):
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        g = decayed(h, g, p)
-        s["sum"] = total = s["sum"] + g * g
-        return p - k * g / (mx.sqrt(total) + h.eps)
+        s["sum"] = s["sum"] + g * g
+        return p - k * g / (mx.sqrt(s["sum"]) + h.eps)
 
 
 class Adadelta(Rule):
@@ -112,9 +112,8 @@ class Adadelta(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         b, c = h.rho
-        g = decayed(h, g, p)
-        s["square_avg"] = v = b * s["square_avg"] + c * g * g
-        delta = mx.sqrt(s["acc_delta"] + h.eps) / mx.sqrt(v + h.eps) * g
+        s["square_avg"] = b * s["square_avg"] + c * g * g
+        delta = mx.sqrt(s["acc_delta"] + h.eps) / mx.sqrt(s["square_avg"] + h.eps) * g
         s["acc_delta"] = b * s["acc_delta"] + c * delta * delta
         return p - h.lr * delta
 
@@ -175,12 +174,13 @@ class RMSprop(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         b, c = h.alpha
-        g = decayed(h, g, p)
-        s["square_avg"] = v = b * s["square_avg"] + c * g * g
+        s["square_avg"] = b * s["square_avg"] + c * g * g
+        v = s["square_avg"]
         if h.centered:
-            s["grad_avg"] = mean = lerp(s["grad_avg"], g, c)
-            v = v - mean * mean
+            s["grad_avg"] = lerp(s["grad_avg"], g, c)
+            v = v - s["grad_avg"] * s["grad_avg"]
         scaled = g / (mx.sqrt(v) + h.eps)
         if h.remembers:
-            s["momentum_buffer"] = scaled = h.momentum * s["momentum_buffer"] + scaled
+            s["momentum_buffer"] = h.momentum * s["momentum_buffer"] + scaled
+            scaled = s["momentum_buffer"]
         return p - h.lr * scaled

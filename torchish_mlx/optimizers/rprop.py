@@ -60,6 +60,6 @@ class Rprop(Rule):
         (shrink, grow), (least, most) = h.etas, h.step_sizes
         agreement = g * s["prev"]
         factor = mx.where(agreement > 0, grow, mx.where(agreement < 0, shrink, 1))
-        s["step_size"] = size = mx.clip(s["step_size"] * factor, least, most)
-        s["prev"] = g = mx.where(agreement < 0, 0, g)
-        return p - mx.sign(g) * size
+        s["step_size"] = mx.clip(s["step_size"] * factor, least, most)
+        s["prev"] = mx.where(agreement < 0, 0, g)
+        return p - mx.sign(s["prev"]) * s["step_size"]

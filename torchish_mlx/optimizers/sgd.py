@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Hyper, Static, as_number, nonneg
-from ._rule import Rule, decayed
+from ._rule import Rule
 
 __all__ = ["SGD"]
 
@@ -44,6 +44,7 @@ class SGD(Rule):
     """
 
     counted: ClassVar[bool] = False
+    densifies: ClassVar[bool] = True
     lr: Any = Hyper(1e-3, nonneg("learning rate"))
     momentum: Any = Hyper(0, nonneg("momentum value"))
     weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
@@ -72,9 +73,12 @@ class SGD(Rule):
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        g = decayed(h, g, p)
         if h.remembers:
-            before, (_, undamped) = s.get("momentum_buffer"), h.dampening
-            s["momentum_buffer"] = b = g if before is None else h.momentum * before + undamped * g
+            if "momentum_buffer" in s:
+                s["momentum_buffer"] = h.momentum * s["momentum_buffer"]
+                s["momentum_buffer"] = s["momentum_buffer"] + h.dampening[1] * g
+            else:
+                s["momentum_buffer"] = g
+            b = s["momentum_buffer"]
             g = g + h.momentum * b if h.nesterov else b
         return p - h.lr * g

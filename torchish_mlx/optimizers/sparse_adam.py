@@ -76,4 +76,4 @@ class SparseAdam(Rule):
 
         m, v = lerp(rows(s["exp_avg"]), g.values, c1), lerp(rows(s["exp_avg_sq"]), g.values * g.values, c2)
         s["exp_avg"], s["exp_avg_sq"] = put(s["exp_avg"], m), put(s["exp_avg_sq"], v)
-        return put(p, rows(p) - k * (m / (mx.sqrt(v) + h.eps)))
+        return put(p, rows(p) - k * rows(s["exp_avg"]) / (mx.sqrt(rows(s["exp_avg_sq"])) + h.eps))

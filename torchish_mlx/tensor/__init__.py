@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import mlx.core as _mx
 
+from . import _methods as _methods
 from . import ops as _ops
+from ._arraylike import Size as Size
+from ._backward import backward as backward
 from ._device import Device as Device
 from ._device import contiguous_format as contiguous_format
 from ._device import preserve_format as preserve_format
@@ -23,13 +26,11 @@ from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 from .parameter import Parameter as Parameter
-from .parameter import backward as backward
 from .parameter import buffers as buffers
 from .parameter import locate as locate
 from .parameter import named_buffers as named_buffers
 from .parameter import named_parameters as named_parameters
 from .parameter import parameters as parameters
-from .tensor import Size as Size
 from .tensor import Tensor as Tensor
 
 device = Device
@@ -45,6 +46,6 @@ inf, nan = float("inf"), float("nan")
 
 globals().update(_ops.FUNCTIONS)  # the functions of the table
 # these hide Python's own names, so they come last
-float, int, bool = _mx.float32, _mx.int32, _mx.bool_  # type: ignore[misc]
+float, int, bool = _mx.float32, _mx.int32, _mx.bool_
 
 __all__ = sorted(name for name in dict(globals()) if not name.startswith("_") and name != "annotations")

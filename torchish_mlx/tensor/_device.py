@@ -17,6 +17,8 @@ class Device:
     """
 
     __slots__ = ("type", "index")
+    type: str
+    index: int | None
 
     def __init__(self, name: Any, index: int | None = None) -> None:
         if isinstance(name, mx.Device):

@@ -17,7 +17,7 @@ _VIEW = Op("view", lambda input, steps: apply(input, steps), {})
 _WRITE = Op("copy_slices", lambda input, value, steps: write(input, value, steps), {})
 
 
-def view(tensor: Tensor, step: Step, name: str = "view") -> Tensor:
+def view(tensor: Tensor, step: Step) -> Tensor:
     """The view of ``tensor`` after ``step``, sharing its storage; recorded where a gradient is wanted."""
     out = Tensor.__new__(Tensor)
     out._storage = View(tensor._storage, (step,))
@@ -60,13 +60,13 @@ def run_inplace(op: Op, tensor: Tensor, args: Sequence[Any], kwargs: dict[str, A
         _refuse_leaf(tensor, args, kwargs)
     out = call(op, (tensor, *args), kwargs, inplace=True)
     array, result = tensor._storage.read(), out._storage.read()
-    if not casts and category(result.dtype) > category(array.dtype):
-        raise RuntimeError(
-            f"result type {NAMES[result.dtype]} can't be cast to the desired output type {NAMES[array.dtype]}"
-        )
     if result.shape != array.shape:
         raise RuntimeError(
             f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(result.shape)}"
+        )
+    if not casts and category(result.dtype) > category(array.dtype):
+        raise RuntimeError(
+            f"result type {NAMES[result.dtype]} can't be cast to the desired output type {NAMES[array.dtype]}"
         )
     if result.dtype != array.dtype:
         out = call(_CAST, (out, array.dtype), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -119,6 +120,9 @@ class Recipe:
         """The gradients of ``wants``: a pure function of the gradients of the outputs, what is kept, and the result."""
         given = len(self.outputs)
         grads = arrays[:given]
+        if not any(g.size for g in grads) or not any(math.prod(self.like[i][0]) for i in self.wants):
+            # nothing to send back; and MLX's own derivatives would reduce arrays without elements, see _math.fold
+            return [mx.zeros(*self.like[i]) for i in self.wants]
         inputs: list[mx.array] = [mx.zeros(shape, dtype) for shape, dtype in self.like]
         for i, array in zip(self.keep, arrays[given:], strict=False):
             inputs[i] = array
@@ -132,7 +136,11 @@ class Recipe:
                 now[i] = array
             args, kwargs = self._filled(now)
             out = self.op.fn(*args, **kwargs)
-            return [out] if isinstance(out, mx.array) else [out[i] for i in floats]
+            if isinstance(out, mx.array):
+                return [out]
+            # mx.vjp counts only one cotangent of an array that is returned twice (add's gradient is one array for
+            # both inputs), so no two outputs may be the same
+            return [out[i] if i == floats[0] else out[i] * 1 for i in floats]
 
         return mx.vjp(outputs, [inputs[i] for i in self.wants], [grads[i] for i in floats])[1]
 
@@ -210,14 +218,11 @@ class Kept(Tensor):
     def __init__(self, array: mx.array, edge: tuple[Any, int | None] | None) -> None:
         self._storage = Storage(array)
         self._to = edge
+        self._requires_grad = edge is not None
 
     def _edge(self) -> tuple[Any, int | None]:
         assert self._to is not None
         return self._to
-
-    @property
-    def requires_grad(self) -> bool:  # type: ignore[override]
-        return self._to is not None
 
 
 def call(op: Op, args: Sequence[Any], kwargs: dict[str, Any], inplace: bool = False) -> Any:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
-
-if TYPE_CHECKING:
-    from .tensor import Tensor
 
 _PLAIN = (mx.float32, mx.int64, mx.bool_, mx.complex64)
 
@@ -23,14 +20,11 @@ def _real_format(values: np.ndarray) -> Any:
     finite = np.abs(values[np.isfinite(values)])
     nonzero = finite[finite != 0]
     largest, smallest = (nonzero.max(), nonzero.min()) if nonzero.size else (0.0, 0.0)
+    wide = bool(nonzero.size) and (largest > 1e8 or largest / smallest > 1000)
     if (finite == np.ceil(finite)).all():
-        pattern = "{:.4e}" if largest >= 1e8 or (smallest and largest / smallest > 1000) else "{:.0f}."
-        if pattern == "{:.4e}" and largest < 1e8:
-            pattern = "{:.4e}"
-    elif largest > 1e8 or largest / smallest > 1000 or smallest < 1e-4:
-        pattern = "{:.4e}"
+        pattern = "{:.4e}" if wide else "{:.0f}."
     else:
-        pattern = "{:.4f}"
+        pattern = "{:.4e}" if wide or smallest < 1e-4 else "{:.4f}"
     return lambda v: pattern.format(v) if np.isfinite(v) else str(float(v))
 
 
@@ -60,12 +54,12 @@ def _values(values: np.ndarray) -> str:
     )
 
 
-def tensor_repr(tensor: Tensor) -> str:
+def tensor_repr(tensor: Any) -> str:
     """``tensor([1., 2.], requires_grad=True)``."""
     array = tensor.array
     values = np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
     parts = [_values(values)]
-    if array.dtype not in _PLAIN or not values.size and array.dtype != mx.float32:
+    if array.dtype not in _PLAIN or (not values.size and array.dtype != mx.float32):
         parts.append(f"dtype={dtype_name(array.dtype)}")
     if tensor.grad_fn is not None:
         parts.append(f"grad_fn={tensor.grad_fn!r}")

@@ -11,9 +11,9 @@ import numpy as np
 
 from ._device import check_placement
 from ._inplace import run_inplace, view
-from ._math import axes, axis
 from ._op import Op, call
 from ._promote import INEXACT, cast
+from ._reduce import axes, axis
 from ._views import Expand, Index, Permute, Reshape, reshaped_strides
 from .tensor import Tensor
 
@@ -27,8 +27,7 @@ def _at_least(input: mx.array, other: Any) -> tuple[int, ...]:
     """The shape of ``input``, to which ``other`` must broadcast."""
     given = other.shape if isinstance(other, mx.array) else ()
     shape = input.shape
-    extra = len(given) - len(shape)
-    if extra > 0 and any(n != 1 for n in given[:extra]):
+    if len(given) > len(shape):
         raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(given)}")
     for d in range(1, min(len(given), len(shape)) + 1):
         if given[-d] != shape[-d] and given[-d] != 1:
@@ -111,7 +110,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = axes(input.array.ndim, _sizes(dims), empty_is_all=False)
     if len(order) != input.array.ndim:
         raise RuntimeError(f"permute: dims {list(order)} do not name each of the {input.array.ndim} dimensions once")
-    return view(input, Permute(input.array.shape, order), "permute")
+    return view(input, Permute(input.array.shape, order))
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -120,19 +119,19 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     a, b = axis(len(order), dim0), axis(len(order), dim1)
     if order:
         order[a], order[b] = order[b], order[a]
-    return view(input, Permute(input.array.shape, order), "transpose")
+    return view(input, Permute(input.array.shape, order))
 
 
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; a vector or a number as it is."""
     if input.array.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.array.ndim}D")
-    return view(input, Permute(input.array.shape, range(input.array.ndim)[::-1]), "t")
+    return view(input, Permute(input.array.shape, range(input.array.ndim)[::-1]))
 
 
 def reverse_axes(input: Tensor) -> Tensor:
     """``T``: the dimensions in reverse order."""
-    return view(input, Permute(input.array.shape, range(input.array.ndim)[::-1]), "permute")
+    return view(input, Permute(input.array.shape, range(input.array.ndim)[::-1]))
 
 
 def matrix_transpose(input: Tensor) -> Tensor:
@@ -147,14 +146,14 @@ def matrix_transpose(input: Tensor) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new dimension of size one at ``dim``."""
     where = axis(input.array.ndim + 1, dim)
-    return view(input, Index(input.array.shape, (slice(None),) * where + (None,)), "unsqueeze")
+    return view(input, Index(input.array.shape, (slice(None),) * where + (None,)))
 
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without the dimensions of size one, or those of ``dim`` that are."""
     shape = input.array.shape
     where = [d for d in axes(len(shape), dim, empty_is_all=False) if shape[d] == 1]
-    return view(input, Index(shape, tuple(0 if d in where else slice(None) for d in range(len(shape)))), "squeeze")
+    return view(input, Index(shape, tuple(0 if d in where else slice(None) for d in range(len(shape)))))
 
 
 def expand(input: Tensor, *sizes: Any) -> Tensor:
@@ -173,7 +172,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
                 f"The expanded size of the tensor ({target[d + lead]}) must match the existing size ({n}) at "
                 f"non-singleton dimension {d + lead}.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
             )
-    return view(input, Expand(shape, target), "expand")
+    return view(input, Expand(shape, target))
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
@@ -188,7 +187,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     first = start + size if start < 0 else start
     if length < 0 or not 0 <= first <= size - length:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
-    return view(input, Index(input.array.shape, (slice(None),) * where + (slice(first, first + length),)), "slice")
+    return view(input, Index(input.array.shape, (slice(None),) * where + (slice(first, first + length),)))
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -257,7 +256,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     """``input[key]``: a view for ints, slices and None, a copy for tensors of integers."""
     parts, basic = _normal(input.array.shape, key)
     if basic:
-        return view(input, Index(input.array.shape, tuple(parts)), "slice")
+        return view(input, Index(input.array.shape, tuple(parts)))
     return call(INDEX, (input, parts), {})
 
 

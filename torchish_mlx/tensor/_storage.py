@@ -146,12 +146,14 @@ class View(Storage):
     """
 
     __slots__ = ("base", "steps")
+    base: Storage
+    steps: tuple[Step, ...]
 
     def __init__(self, base: Storage, steps: Sequence[Step]) -> None:
         self._array = None
         before: tuple[Step, ...] = ()
         if isinstance(base, View):
-            base, before = base.base, base.steps
+            before, base = base.steps, base.base
         self.base = base
         self.steps = functools.reduce(joined, steps, before)
 

@@ -33,10 +33,6 @@ class Step(ABC):
     def strides(self, strides: Shape) -> Shape:
         """Torch's strides of the view, given those of what it is taken from."""
 
-    def join(self, following: Step) -> Step | None:
-        """One step that does both, where there is one."""
-        return None
-
 
 class Reshape(Step):
     """The same elements in the same order in another shape."""
@@ -47,15 +43,12 @@ class Reshape(Step):
         return mx.reshape(x, self.after)
 
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
-        return mx.reshape(value, self.before)
+        return mx.reshape(value, x.shape)
 
     def strides(self, strides: Shape) -> Shape:
         out = reshaped_strides(self.before, strides, self.after)
         assert out is not None, "a reshape that has to copy was made into a view"
         return out
-
-    def join(self, following: Step) -> Step | None:
-        return Reshape(self.before, following.after) if isinstance(following, Reshape) else None
 
 
 class Permute(Step):
@@ -71,15 +64,10 @@ class Permute(Step):
         return mx.transpose(x, self.axes)
 
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
-        return mx.transpose(value, [self.axes.index(i) for i in range(len(self.axes))])
+        return mx.transpose(value, [self.axes.index(i) for i in range(x.ndim)])
 
     def strides(self, strides: Shape) -> Shape:
         return tuple(strides[a] for a in self.axes)
-
-    def join(self, following: Step) -> Step | None:
-        if not isinstance(following, Permute):
-            return None
-        return Permute(self.before, [self.axes[a] for a in following.axes])
 
 
 class Index(Step):
@@ -132,7 +120,8 @@ class Expand(Step):
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
+            "location. Please clone() the tensor before performing the operation: "
+            f"{list(x.shape)} is expanded to {list(value.shape)}."
         )
 
     def strides(self, strides: Shape) -> Shape:
@@ -143,8 +132,11 @@ class Expand(Step):
 
 def joined(steps: Sequence[Step], step: Step) -> tuple[Step, ...]:
     """``steps`` with ``step`` after them, as few as there can be, so that a chain of views stays short."""
-    if steps and (both := steps[-1].join(step)) is not None:
-        return (*steps[:-1], both)
+    last = steps[-1] if steps else None
+    if isinstance(last, Reshape) and isinstance(step, Reshape):
+        return (*steps[:-1], Reshape(last.before, step.after))
+    if isinstance(last, Permute) and isinstance(step, Permute):
+        return (*steps[:-1], Permute(last.before, [last.axes[a] for a in step.axes]))
     return (*steps, step)
 
 

@@ -28,6 +28,7 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
         if data.dtype == object:
             raise ValueError("the data is not a regular nest of numbers")
     if isinstance(data, (np.ndarray, np.generic)):
+        data = np.asarray(data)
         if dtype is not None and dtype == mx.float64 and data.dtype == np.float64:
             return mx.array(data, mx.float64)
         data = mx.array(data)

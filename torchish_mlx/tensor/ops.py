@@ -11,7 +11,6 @@ To add an op, add a row here and one to the table of compat_tests/test_ops.py, w
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,14 +18,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import mlx.core as mx
-import numpy as np
 
+from . import _linear as lin
 from . import _math as m
+from . import _reduce as r
 from . import _shapes as s
-from ._device import check_placement
 from ._inplace import run_inplace, write_out
 from ._op import Op, call
-from ._promote import Operand, cast, compare, compute, floating
+from ._promote import cast, compare, compute, floating
 from .tensor import Tensor
 
 BOTH = {"input": "input other", "other": "input other"}
@@ -64,7 +63,7 @@ class Row:
 
 def unary(fn: Callable[[mx.array], mx.array], derivative: Callable[[mx.array, mx.array], mx.array]) -> Row:
     """A function of one tensor that makes floats, with its derivative from the gradient and the result."""
-    return Row(lambda input: fn(floating(input)), FROM_RESULT, lambda g, y, input: derivative(g, y), inplace=True)
+    return Row(lambda input: fn(floating(input)), FROM_RESULT, lambda g, y, _: derivative(g, y), inplace=True)
 
 
 def comparison(fn: Callable[..., mx.array], *aliases: str) -> Row:
@@ -122,6 +121,7 @@ TABLE: dict[str, Row] = {
     "clamp": Row(
         m.clamp,
         {"input": "input min max", "min": "input min max", "max": "input min max"},
+        m.clamp_derivative,
         inplace=True,
         aliases=("clip",),
     ),
@@ -147,29 +147,29 @@ TABLE: dict[str, Row] = {
     "isfinite": Row(lambda input: mx.isfinite(input), LINEAR),
     "where": Row(m.where, {"input": "condition", "other": "condition"}, method=False),
     # linear algebra
-    "matmul": Row(m.matmul, CROSS),
-    "mm": Row(m.mm, {"input": "mat2", "mat2": "input"}),
-    "bmm": Row(m.bmm, {"input": "mat2", "mat2": "input"}),
-    "mv": Row(m.mv, {"input": "vec", "vec": "input"}),
-    "dot": Row(m.dot, {"input": "tensor", "tensor": "input"}),
-    "outer": Row(m.outer, {"input": "vec2", "vec2": "input"}),
-    "addmm": Row(m.addmm, {"mat1": "mat2", "mat2": "mat1"}, inplace=True),
+    "matmul": Row(lin.matmul, CROSS),
+    "mm": Row(lin.mm, {"input": "mat2", "mat2": "input"}),
+    "bmm": Row(lin.bmm, {"input": "mat2", "mat2": "input"}),
+    "mv": Row(lin.mv, {"input": "vec", "vec": "input"}),
+    "dot": Row(lin.dot, {"input": "tensor", "tensor": "input"}),
+    "outer": Row(lin.outer, {"input": "vec2", "vec2": "input"}),
+    "addmm": Row(lin.addmm, {"mat1": "mat2", "mat2": "mat1"}, inplace=True),
     # reductions
-    "sum": Row(m.sum, LINEAR),
-    "mean": Row(m.mean, LINEAR),
-    "norm": Row(m.norm, {"input": "input result"}, m.norm_derivative),
-    "var": Row(m.var, ITSELF),
-    "std": Row(m.std, {"input": "input result"}, m.std_derivative),
-    "amax": Row(m.amax, {"input": "input result"}, m.extreme_derivative),
-    "amin": Row(m.amin, {"input": "input result"}, m.extreme_derivative),
-    "argmax": Row(lambda input, dim=None, keepdim=False: m.arg(mx.argmax, input, dim, keepdim), LINEAR),
-    "argmin": Row(lambda input, dim=None, keepdim=False: m.arg(mx.argmin, input, dim, keepdim), LINEAR),
-    "any": Row(lambda input, dim=None, keepdim=False: m.reduced(mx.any, input, dim, keepdim), LINEAR),
-    "all": Row(lambda input, dim=None, keepdim=False: m.reduced(mx.all, input, dim, keepdim), LINEAR),
+    "sum": Row(r.sum, LINEAR),
+    "mean": Row(r.mean, LINEAR),
+    "norm": Row(r.norm, {"input": "input result"}, r.norm_derivative),
+    "var": Row(r.var, ITSELF),
+    "std": Row(r.std, {"input": "input result"}, r.std_derivative),
+    "amax": Row(r.amax, {"input": "input result"}, r.extreme_derivative),
+    "amin": Row(r.amin, {"input": "input result"}, r.extreme_derivative),
+    "argmax": Row(lambda input, dim=None, keepdim=False: r.arg(mx.argmax, input, dim, keepdim), LINEAR),
+    "argmin": Row(lambda input, dim=None, keepdim=False: r.arg(mx.argmin, input, dim, keepdim), LINEAR),
+    "any": Row(lambda input, dim=None, keepdim=False: r.truth(mx.any, input, dim, keepdim, False), LINEAR),
+    "all": Row(lambda input, dim=None, keepdim=False: r.truth(mx.all, input, dim, keepdim, True), LINEAR),
     # joining and choosing
-    "cat": Row(m.cat, LINEAR, method=False, aliases=("concat", "concatenate")),
-    "stack": Row(m.stack, LINEAR, method=False),
-    "gather": Row(m.gather, {"input": "index"}),
+    "cat": Row(lin.cat, LINEAR, method=False, aliases=("concat", "concatenate")),
+    "stack": Row(lin.stack, LINEAR, method=False),
+    "gather": Row(lin.gather, {"input": "index"}),
     # writing
     "to": Row(lambda input, dtype: cast(input, dtype), LINEAR, method=False, function=False),
     "copy": Row(s.COPY.fn, LINEAR, inplace=True, method=False, function=False, casts=True),
@@ -205,7 +205,7 @@ def _extreme(name: str, both: str, of_all: str, index: str) -> Callable[..., Any
                     "dim with the 'dim' argument."
                 )
             return FUNCTIONS[of_all](input, out=out)
-        if input.array.ndim and not input.array.shape[m.axis(input.array.ndim, dim)]:
+        if input.array.ndim and not input.array.shape[r.axis(input.array.ndim, dim)]:
             raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
         result = _chosen(input, FUNCTIONS[index](input, dim, True), dim, keepdim)
         if out is not None:
@@ -277,7 +277,8 @@ def _dressed(function: Callable[..., Any], name: str, row: Row) -> Callable[...,
     return function
 
 
-def _attach(name: str, function: Callable[..., Any]) -> None:
+def attach(name: str, function: Any) -> None:
+    """Make ``function`` a method of Tensor; RuntimeError where there is one."""
     if name in Tensor.__dict__:
         raise RuntimeError(f"Tensor.{name} is there already")
     setattr(Tensor, name, function)
@@ -292,108 +293,10 @@ for _name, _row in TABLE.items():
                 raise RuntimeError(f"two rows are named {_alias}")
             FUNCTIONS[_alias] = _function(_alias, _row, _op)
         if _row.method:
-            _attach(_alias, FUNCTIONS[_alias])
+            attach(_alias, FUNCTIONS[_alias])
         if _row.inplace:
-            _attach(_alias + "_", _inplace(_alias, _row, _op))
+            attach(_alias + "_", _inplace(_alias, _row, _op))
 for _name, _method in {**COMPOSED, **s.METHODS}.items():
-    _attach(_name, _method)
+    attach(_name, _method)
 for _name, _method in s.PROPERTIES.items():
-    _attach(_name, property(_method))
-
-
-# -- methods whose arguments are not the function's ----------------------------------------------------------
-
-
-def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
-    """``self`` where ``condition``, else ``other``."""
-    return FUNCTIONS["where"](condition, self, other)
-
-
-def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
-    """In another dtype, on a device, or as another Tensor; itself where nothing changes and not ``copy``.
-
-    ``non_blocking`` and ``memory_format`` are torch's; MLX's memory is one, so a device only has to exist.
-    """
-    unknown = kwargs.keys() - {"non_blocking", "memory_format"}
-    if unknown or len(args) > 4:
-        raise TypeError(
-            f"to() got an unexpected keyword argument {sorted(unknown)[0]!r}" if unknown else "to(): too many"
-        )
-    for value in args:
-        if isinstance(value, Tensor):
-            dtype = value.dtype
-        elif isinstance(value, mx.Dtype):
-            dtype = value
-        elif not isinstance(value, bool):
-            check_placement(value)
-    check_placement(device, kwargs.get("memory_format"))
-    if dtype is not None and dtype != self.dtype:
-        return call(OPS["to"], (self, dtype), {})
-    return s.clone(self) if copy else self
-
-
-def _type_as(self: Tensor, other: Tensor) -> Tensor:
-    """In the dtype of ``other``."""
-    return _to(self, other.dtype)
-
-
-def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
-    def method(self: Tensor) -> Tensor:
-        return _to(self, dtype)
-
-    method.__name__ = name
-    method.__doc__ = f"In {dtype}."
-    return method
-
-
-_attach("where", _where)
-_attach("to", _to)
-_attach("type_as", _type_as)
-_attach("cpu", lambda self: self)
-for _name, _dtype in {
-    "float": mx.float32,
-    "double": mx.float64,
-    "half": mx.float16,
-    "bfloat16": mx.bfloat16,
-    "long": mx.int64,
-    "int": mx.int32,
-    "bool": mx.bool_,
-}.items():
-    _attach(_name, _as_dtype(_name, _dtype))
-
-
-# -- operators -----------------------------------------------------------------------------------------------
-
-_OPERANDS = (Tensor, mx.array, bool, int, float, complex, np.generic, np.ndarray)
-
-
-def _operator(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def method(self: Tensor, other: Operand) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return function(other, self) if reflected else function(self, other)
-
-    return method
-
-
-for _symbol, _name in {
-    "add": "add",
-    "sub": "sub",
-    "mul": "mul",
-    "truediv": "div",
-    "pow": "pow",
-    "matmul": "matmul",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-}.items():
-    setattr(Tensor, f"__{_symbol}__", _operator(FUNCTIONS[_name]))
-    setattr(Tensor, f"__r{_symbol}__", _operator(FUNCTIONS[_name], reflected=True))
-    if TABLE[_name].inplace:
-        setattr(Tensor, f"__i{_symbol}__", _operator(getattr(Tensor, _name + "_")))
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    setattr(Tensor, f"__{_name}__", _operator(FUNCTIONS[_name]))
-for _symbol, _name in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.items():
-    setattr(Tensor, f"__{_symbol}__", FUNCTIONS[_name])
-Tensor.__pos__ = lambda self: self  # type: ignore[attr-defined]
+    attach(_name, property(_method))

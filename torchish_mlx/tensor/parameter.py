@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 
-from ..optimizers import RowSparse
-from ._op import call
 from ._promote import INEXACT
-from ._storage import Storage, slot
+from ._storage import slot
 from .creation import to_array
 from .tensor import Tensor
 
-_REGISTRY = "_torchish_parameters"
+REGISTRY = "_torchish_parameters"
 Path = tuple[Any, ...]
 
 
@@ -118,7 +116,7 @@ def _arrays_of(module: nn.Module) -> Iterator[tuple[Path, mx.array]]:
             stack.extend(reversed([((*path, key), child) for key, child in _children(value)]))
 
 
-def _places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path]]:
+def places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path]]:
     """(path from ``module``, owner, path inside the owner) of every array, in MLX's order."""
     stack: list[tuple[str, nn.Module, Path, Any]] = [("", module, (), module)]
     while stack:
@@ -140,7 +138,7 @@ def _is_buffer(owner: nn.Module, inner: Path) -> bool:
 
 
 def _registered(kind: type[Tensor], owner: nn.Module, inner: Path) -> Any:
-    registry: dict[str, Tensor] = owner.__dict__.setdefault(_REGISTRY, {})
+    registry: dict[str, Tensor] = owner.__dict__.setdefault(REGISTRY, {})
     key = ".".join(map(str, inner))
     found = registry.get(key)
     if found is None:
@@ -173,7 +171,7 @@ def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     ['weight', 'bias']
     """
     seen: set[int] = set()
-    for path, owner, inner in _places(_checked(module, "named_parameters")):
+    for path, owner, inner in places(_checked(module, "named_parameters")):
         if not _is_buffer(owner, inner):
             parameter = _registered(Parameter, owner, inner)
             if id(parameter) not in seen:
@@ -191,7 +189,7 @@ def parameters(module: nn.Module) -> Iterator[Parameter]:
 def named_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """(path, Tensor) of the running statistics of BatchNorm, which no optimizer may touch."""
     seen: set[int] = set()
-    for path, owner, inner in _places(_checked(module, "named_buffers")):
+    for path, owner, inner in places(_checked(module, "named_buffers")):
         if _is_buffer(owner, inner):
             buffer = _registered(Tensor, owner, inner)
             if id(buffer) not in seen:
@@ -207,20 +205,16 @@ def buffers(module: nn.Module) -> Iterator[Tensor]:
 
 def locate(module: nn.Module, path: str) -> Parameter:
     """The Parameter at ``path``, as ``"layers.0.weight"``. KeyError where there is no array."""
-    owner, inner, value = _checked(module, "locate"), (), module
+    owner: nn.Module = _checked(module, "locate")
+    value: Any = module
+    inner: Path = ()
     walked: list[str] = []
     for part in path.split("."):
-        key: Any = int(part) if isinstance(value, list) and part.isdigit() else part
-        present = (
-            key < len(value)
-            if isinstance(value, list) and isinstance(key, int)
-            else (isinstance(value, dict) and key in value)
-        )
-        if not present:
+        entries = {str(k): (k, v) for k, v in _children(value)} if isinstance(value, (dict, list)) else {}
+        if part not in entries:
             where = ".".join(walked) or type(module).__name__
-            names = [str(k) for k, _ in _children(value)] if isinstance(value, (dict, list)) else []
-            raise KeyError(f"no parameter {path!r}: {where} has {', '.join(names) or 'no entries'}, not {part!r}")
-        value = value[key]
+            raise KeyError(f"no parameter {path!r}: {where} has {', '.join(entries) or 'no entries'}, not {part!r}")
+        key, value = entries[part]
         walked.append(part)
         inner = (*inner, key)
         if isinstance(value, nn.Module):
@@ -230,93 +224,3 @@ def locate(module: nn.Module, path: str) -> Parameter:
     if _is_buffer(owner, inner):
         raise KeyError(f"{path!r} is a buffer, not a parameter")
     return _registered(Parameter, owner, inner)
-
-
-# -- backward ------------------------------------------------------------------------------------------------
-
-
-def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Value and gradient of ``loss_fn(module, *args, **kwargs)``; adds the gradients into ``p.grad``.
-
-    It is torch's ``loss = loss_fn(...); loss.backward()`` for an ``mlx.nn`` model: over every Parameter with
-    ``requires_grad``, summed with the gradients that are there. A Parameter that the loss does not use gets zeros,
-    where torch leaves None.
-
-    Args:
-        module: the model; ``loss_fn`` gets it first.
-        loss_fn: gives the loss, a scalar array or Tensor, or a tuple (loss, *others).
-        args, kwargs: for ``loss_fn``; Tensors among them are handed over as arrays.
-
-    Returns:
-        The loss as a Tensor without a graph; or (loss, *others) if ``loss_fn`` gave a tuple.
-
-    >>> import mlx.core as mx, mlx.nn as nn
-    >>> model = nn.Linear(2, 1)
-    >>> loss = backward(model, lambda m, x: m(x).sum(), mx.ones((3, 2)))
-    >>> model_grad = next(parameters(model)).grad
-    >>> model_grad
-    tensor([[3., 3.]])
-    """
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"backward() takes an mlx.nn.Module and a loss function, not {type(module).__name__}; for a Tensor that was "
-            "computed with this package's operations call loss.backward()"
-        )
-    trained = [p for p in parameters(module) if p.requires_grad]
-    if not trained:
-        raise RuntimeError(
-            "element 0 of tensors does not require grad and does not have a grad_fn: nothing in the module is trainable"
-        )
-    args = tuple(a.array if isinstance(a, Tensor) else a for a in args)
-    kwargs = {k: a.array if isinstance(a, Tensor) else a for k, a in kwargs.items()}
-    given = [p.array for p in trained]
-    held = _others(module, trained)
-    traced: list[mx.array] = []
-    several = False
-
-    def run(arrays: list[mx.array]) -> Any:
-        nonlocal several, traced
-        traced = list(arrays)
-        for parameter, array in zip(trained, arrays, strict=True):
-            parameter._storage.write(array)
-        out = loss_fn(module, *args, **kwargs)
-        several = isinstance(out, (tuple, list))
-        loss, *others = out if several else (out,)
-        return (_scalar(loss), *[o.array if isinstance(o, Tensor) else o for o in others])
-
-    try:
-        (loss, *others), gradients = mx.value_and_grad(run)(given)
-    finally:
-        for parameter, before, during in zip(trained, given, traced, strict=False):
-            if parameter.array is during:  # unless the forward pass wrote another
-                parameter._storage.write(before)
-    # a loop that evaluates its parameters only must evaluate the loss and the running statistics too
-    written = [now for place, before in held if (now := place.read()) is not before]
-    gradients[0] = mx.depends(gradients[0], [loss, *written])
-    for parameter, gradient in zip(trained, gradients, strict=True):
-        parameter._accumulate(gradient)
-    return (Tensor(loss), *others) if several else Tensor(loss)
-
-
-def _others(module: nn.Module, trained: list[Parameter]) -> list[tuple[Storage, mx.array]]:
-    """The arrays that are not trained: a forward pass may write them, as BatchNorm does."""
-    mine = {id(p) for p in trained}
-    out = []
-    for _, owner, inner in _places(module):
-        if id(owner.__dict__.get(_REGISTRY, {}).get(".".join(map(str, inner)))) not in mine:
-            place = slot(owner, inner)
-            out.append((place, place.read()))
-    return out
-
-
-def _scalar(loss: Any) -> mx.array:
-    """The loss as an array without dimensions."""
-    if isinstance(loss, Tensor):
-        loss = loss.array
-    if not isinstance(loss, mx.array):
-        raise TypeError(f"the loss function gave a {type(loss).__name__}: a scalar mx.array or Tensor is a loss")
-    if loss.size != 1:
-        raise RuntimeError(
-            f"grad can be implicitly created only for scalar outputs: the loss has the shape {list(loss.shape)}"
-        )
-    return mx.reshape(loss, ())

@@ -1,0 +1,101 @@
+"""The two sides of a comparison, torch and this package: tensors of the same values, and how near two results are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import torch
+
+import torchish_mlx as tm
+from compat_tests.op_cases import Arg, Case
+
+DTYPES = {
+    torch.float32: mx.float32,
+    torch.float64: mx.float64,
+    torch.float16: mx.float16,
+    torch.bfloat16: mx.bfloat16,
+    torch.int64: mx.int64,
+    torch.int32: mx.int32,
+    torch.bool: mx.bool_,
+    torch.uint8: mx.uint8,
+}
+#: (value, first derivative, second derivative), in units of the last place
+LIMITS = {torch.float32: (4, 8, 16), torch.bfloat16: (1, 4, 8)}
+#: The largest distance of each kind that was seen, and where: for stating LIMITS.
+WORST: dict[Any, tuple[float, str]] = {}
+
+
+class Side:
+    """torch or this package: how to make a tensor, and NumPy values of one."""
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+
+    def leaf(self, values: np.ndarray, dtype: torch.dtype, wants: bool) -> Any:
+        t = torch.tensor(values, dtype=dtype)
+        if self.library is torch:
+            return t.requires_grad_(wants)
+        return tm.Tensor(to_mlx(t), requires_grad=wants)
+
+
+def to_mlx(t: torch.Tensor) -> mx.array:
+    t = t.detach()
+    wide = t.float() if t.dtype == torch.bfloat16 else t
+    return mx.array(wide.contiguous().numpy()).astype(DTYPES[t.dtype])
+
+
+def values(t: Any) -> np.ndarray:
+    if isinstance(t, torch.Tensor):
+        t = t.detach()
+        return t.to(torch.float64).numpy() if t.is_floating_point() else t.numpy()
+    array = t.array
+    out = np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
+    return out.astype(np.float64) if out.dtype.kind == "f" else out
+
+
+SIDES = (Side(torch), Side(tm))
+
+
+def build(case: Case, dtype: torch.dtype, side: Side, leaves: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call; ``leaves`` receives the tensors among them that want a gradient."""
+    rng = np.random.default_rng(0)
+
+    def make(a: Any) -> Any:
+        if isinstance(a, (list, tuple)):
+            return type(a)(map(make, a))
+        if not isinstance(a, Arg):
+            return a
+        v = a.make(rng)
+        if a.floating:
+            leaf = side.leaf(v, dtype, True)
+            leaves.append(leaf)
+            return leaf
+        return side.leaf(v, torch.bool if v.dtype == bool else torch.int64, False)
+
+    return [make(a) for a in case.args], {k: make(v) for k, v in case.kwargs.items()}
+
+
+def largest(tensors: list[Any]) -> float:
+    """The largest finite number among the tensors: what an error of theirs is measured by."""
+    found = [np.abs(v[np.isfinite(v)]).max(initial=0.0) for t in tensors if (v := values(t)).dtype.kind == "f"]
+    return float(max(found, default=0.0))
+
+
+def near(mine: Any, theirs: Any, dtype: torch.dtype, order: int, what: str, scale: float) -> None:
+    """Same dtype and shape, and values within the limit."""
+    assert mine.dtype == DTYPES[theirs.dtype], f"{what}: dtype {mine.dtype}, torch {theirs.dtype}"
+    assert tuple(mine.shape) == tuple(theirs.shape), what
+    a, b = values(mine), values(theirs)
+    if a.dtype.kind != "f":
+        np.testing.assert_array_equal(a, b, err_msg=what)
+        return
+    if not a.size:
+        return
+    unit = 2.0**-7 if theirs.dtype == torch.bfloat16 else 2.0**-10 if theirs.dtype == torch.float16 else 2.0**-23
+    finite = np.isfinite(b)
+    np.testing.assert_array_equal(a[~finite], b[~finite], err_msg=what)
+    off = np.abs(a[finite] - b[finite]).max(initial=0.0) / (unit * scale) if scale else np.abs(a[finite]).max(initial=0)
+    WORST[theirs.dtype, order] = max(WORST.get((theirs.dtype, order), (0.0, "")), (float(off), what))
+    assert off <= LIMITS[dtype][order], f"{what}: {off:.1f} units of the last place apart\n{a}\n{b}"
