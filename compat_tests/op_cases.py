@@ -118,7 +118,13 @@ TRUTHS: list[Case] = [*binary("bool", "bool"), case(N(5), N(5)), case(X(5), B(5)
 BITS: list[Case] = [case(B(3, 4), B(4)), case(N(5), N(5)), case(N(5), 3), case(B(), B()), case(N(2, 1, 3, 2), N(3, 1))]
 
 CASES: dict[str, list[Case]] = {
-    "add": [*binary(), *numbers(2, 0.3), case(X(3, 4), X(4), alpha=0.3), case(N(4), N(4), alpha=2), case(X(3, 4), N(4))],
+    "add": [
+        *binary(),
+        *numbers(2, 0.3),
+        case(X(3, 4), X(4), alpha=0.3),
+        case(N(4), N(4), alpha=2),
+        case(X(3, 4), N(4)),
+    ],
     "sub": [*binary(), *numbers(2, 0.3), case(X(3, 4), X(4), alpha=0.3), case(N(4), 2)],
     "mul": [*binary(), *numbers(2, 0.3), case(N(4), 3), case(X(3, 4), B(4))],
     "div": [
@@ -132,8 +138,17 @@ CASES: dict[str, list[Case]] = {
             for a, b in ((X(3, 4), X(4)), (X(5), 0.3), (V(7, -7, 7, -7, 6, -6), V(2, 2, -2, -2, -3, -3)))
         ],
     ],
-    "pow": [*binary("positive"), *numbers(0, 1, 2, 3, -1, -2), *[case(P(3, 4), e) for e in (0.5, -0.5, 1.7, -2.3, 4)], case(N(4), 2)],
-    "addcmul": [case(X(3, 4), X(3, 1), X(4), value=0.3), *[case(X(*s), X(*s), X(*s)) for s in SHAPES], case(N(4), N(4), N(4), value=2)],
+    "pow": [
+        *binary("positive"),
+        *numbers(0, 1, 2, 3, -1, -2),
+        *[case(P(3, 4), e) for e in (0.5, -0.5, 1.7, -2.3, 4)],
+        case(N(4), 2),
+    ],
+    "addcmul": [
+        case(X(3, 4), X(3, 1), X(4), value=0.3),
+        *[case(X(*s), X(*s), X(*s)) for s in SHAPES],
+        case(N(4), N(4), N(4), value=2),
+    ],
     "addcdiv": [case(X(3, 4), X(3, 1), X(4), value=0.3), *[case(X(*s), X(*s), X(*s)) for s in SHAPES]],
     "lerp": [
         *[case(X(*s), X(*s), w) for s in SHAPES for w in (0.1, 0.9)],
@@ -156,10 +171,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "maximum": [*binary(), case(N(5), N(5)), case(N(5), X(5))],
     "minimum": [*binary(), case(N(5), N(5)), case(N(5), X(5))],
-    **{name: COMPARED for name in ("eq", "ne", "lt", "le", "gt", "ge")},
-    **{name: TRUTHS for name in ("logical_and", "logical_or", "logical_xor")},
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), COMPARED),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), TRUTHS),
     "logical_not": [*unary("bool"), case(N(5)), case(X(5))],
-    **{name: BITS for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), BITS),
     "bitwise_not": [case(B(5)), case(N(3, 4)), case(B())],
     **{
         name: [*unary(), case(N(3)), case(V(1.0, float("nan"), float("inf"), -float("inf")))]
@@ -187,21 +202,57 @@ CASES: dict[str, list[Case]] = {
     "mv": [case(X(3, 4), X(4)), case(X(0, 4), X(4))],
     "dot": [case(X(5), X(5)), case(X(0), X(0))],
     "outer": [case(X(5), X(3)), case(X(0), X(3))],
-    "addmm": [case(X(3, 2), X(3, 4), X(4, 2)), case(X(3, 2), X(3, 4), X(4, 2), beta=0.3, alpha=0.7), case(X(2), X(3, 4), X(4, 2))],
+    "addmm": [
+        case(X(3, 2), X(3, 4), X(4, 2)),
+        case(X(3, 2), X(3, 4), X(4, 2), beta=0.3, alpha=0.7),
+        case(X(2), X(3, 4), X(4, 2)),
+    ],
     "sum": [*REDUCED, case(N(3, 4)), case(B(5)), case(B(3, 4), 1)],
     "mean": REDUCED,
     "norm": [
-        *[case(*c.args[:1], **dict(zip(["dim"], c.args[1:])), **c.kwargs) for c in REDUCED if c.args[0].shape != (0, 3)],
+        *[
+            case(*c.args[:1], **dict(zip(["dim"], c.args[1:])), **c.kwargs)
+            for c in REDUCED
+            if c.args[0].shape != (0, 3)
+        ],
         *[case(X(3, 4), p) for p in (1, 2, 3, 1.5, 0.5, float("inf"), -float("inf"))],
         *[case(X(3, 4), p, 1) for p in (1, 2, 3, float("inf"))],
         case(X(2, 1, 3, 2), 2, (1, 3), keepdim=True),
     ],
-    "var": [case(X(5)), case(X(3, 4), 1), case(X(3, 4), 0, False), case(X(3, 4), dim=(0, 1), correction=2), case(X(3, 4), False), case(X(2, 1, 3, 2), (2, 3), keepdim=True)],
-    "std": [case(X(5)), case(X(3, 4), 1), case(X(3, 4), 0, False), case(X(3, 4), dim=(0, 1), correction=2), case(X(3, 4), False), case(X(2, 1, 3, 2), (2, 3), keepdim=True)],
+    "var": [
+        case(X(5)),
+        case(X(3, 4), 1),
+        case(X(3, 4), 0, False),
+        case(X(3, 4), dim=(0, 1), correction=2),
+        case(X(3, 4), False),
+        case(X(2, 1, 3, 2), (2, 3), keepdim=True),
+    ],
+    "std": [
+        case(X(5)),
+        case(X(3, 4), 1),
+        case(X(3, 4), 0, False),
+        case(X(3, 4), dim=(0, 1), correction=2),
+        case(X(3, 4), False),
+        case(X(2, 1, 3, 2), (2, 3), keepdim=True),
+    ],
     "amax": FILLED,
     "amin": FILLED,
-    "argmax": [case(X()), case(X(5)), case(X(3, 4)), case(X(3, 4), 1), case(X(3, 4), dim=0, keepdim=True), case(V(1, 3, 3))],
-    "argmin": [case(X()), case(X(5)), case(X(3, 4)), case(X(3, 4), 1), case(X(3, 4), dim=0, keepdim=True), case(V(3, 1, 1))],
+    "argmax": [
+        case(X()),
+        case(X(5)),
+        case(X(3, 4)),
+        case(X(3, 4), 1),
+        case(X(3, 4), dim=0, keepdim=True),
+        case(V(1, 3, 3)),
+    ],
+    "argmin": [
+        case(X()),
+        case(X(5)),
+        case(X(3, 4)),
+        case(X(3, 4), 1),
+        case(X(3, 4), dim=0, keepdim=True),
+        case(V(3, 1, 1)),
+    ],
     "any": FLAGS,
     "all": FLAGS,
     "cat": [
@@ -212,10 +263,34 @@ CASES: dict[str, list[Case]] = {
         case([X(3), N(2)]),
     ],
     "stack": [case([X(), X()]), case([X(3, 4), X(3, 4)], 1), case([X(0), X(0)]), case([X(3), N(3)], -1)],
-    "gather": [case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2])), case(X(5), 0, V(4, 4, 0)), case(X(3, 4), -2, V([2, 0, 0, 1]))],
-    "max": [*FILLED[:4], case(X(3, 4), 1), case(X(3, 4), 0, True), case(X(2, 1, 3, 2), dim=-2), case(X(), 0), *binary()],
-    "min": [*FILLED[:4], case(X(3, 4), 1), case(X(3, 4), 0, True), case(X(2, 1, 3, 2), dim=-2), case(X(), 0), *binary()],
-    "reshape": [case(X(3, 4), (2, 6)), case(X(3, 4), (-1,)), case(X(), (1, 1)), case(X(0, 3), (3, 0)), case(X(0), (0, 5))],
+    "gather": [
+        case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2])),
+        case(X(5), 0, V(4, 4, 0)),
+        case(X(3, 4), -2, V([2, 0, 0, 1])),
+    ],
+    "max": [
+        *FILLED[:4],
+        case(X(3, 4), 1),
+        case(X(3, 4), 0, True),
+        case(X(2, 1, 3, 2), dim=-2),
+        case(X(), 0),
+        *binary(),
+    ],
+    "min": [
+        *FILLED[:4],
+        case(X(3, 4), 1),
+        case(X(3, 4), 0, True),
+        case(X(2, 1, 3, 2), dim=-2),
+        case(X(), 0),
+        *binary(),
+    ],
+    "reshape": [
+        case(X(3, 4), (2, 6)),
+        case(X(3, 4), (-1,)),
+        case(X(), (1, 1)),
+        case(X(0, 3), (3, 0)),
+        case(X(0), (0, 5)),
+    ],
     "flatten": [*unary(), case(X(2, 1, 3, 2), 1, 2)],
     "permute": [case(X(3, 4), (1, 0)), case(X(2, 1, 3, 2), (3, 0, -2, 1)), case(X(), ())],
     "transpose": [case(X(3, 4), 0, 1), case(X(2, 1, 3, 2), -1, 1), case(X(), 0, -1)],

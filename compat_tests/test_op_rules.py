@@ -50,10 +50,7 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
         [[-2.0, 0.0, 2.0, 1.0, -1.0], [-1.0, 1.0, 1.0, 1.0, -1.0], [1.0, -1.0, 1.0, 1.0, 3.0]],
         lambda T, x, lo, hi: T.clamp(x, lo, hi),
     ),
-    **{
-        f"norm {p} of zero": ([[0.0, 0.0]], lambda T, x, p=p: x.norm(p))
-        for p in (0.5, 1, 1.5, 2, 3, INF, -INF)
-    },
+    **{f"norm {p} of zero": ([[0.0, 0.0]], lambda T, x, p=p: x.norm(p)) for p in (0.5, 1, 1.5, 2, 3, INF, -INF)},
     **{
         f"norm {p} with a zero": ([[0.0, -3.0, 3.0, 1.0]], lambda T, x, p=p: x.norm(p))
         for p in (1, 1.5, 2, 3, INF, -INF)
@@ -131,7 +128,9 @@ def test_promotion_of_where() -> None:
         same("where", condition, a, b)
 
 
-@pytest.mark.parametrize("op", ["sum", "mean", "norm", "std", "amax", "argmax", "any", "sqrt", "exp", "sign", "neg", "abs"])
+@pytest.mark.parametrize(
+    "op", ["sum", "mean", "norm", "std", "amax", "argmax", "any", "sqrt", "exp", "sign", "neg", "abs"]
+)
 def test_promotion_of_one(op: str) -> None:
     for a in TENSORS:
         unsupported = {"sign": (), "neg": (torch.bool,), "abs": (torch.bool,), "argmax": (torch.bool,)}
@@ -144,6 +143,8 @@ def test_promotion_in_place(op: str) -> None:
     """In place the dtype stays, or torch refuses."""
     for a, b in itertools.product(TENSORS, [*TENSORS, *NUMBERS]):
         if op == "copy_" and not isinstance(b, torch.Tensor):
+            continue
+        if op == "pow_" and a.dtype == torch.bool:  # torch has it for some exponents only
             continue
         results: list[Any] = []
         for T in (torch, tm):
@@ -175,6 +176,8 @@ def test_half_is_rounded_once() -> None:
         lambda T, x, y: T.addcdiv(x, x, y, value=0.3),
         lambda T, x, y: T.lerp(x, y, 0.1),
         lambda T, x, y: x / 0.3,
+        lambda T, x, y: 0.9 / y,
+        lambda T, x, y: 0.9 - y,
         lambda T, x, y: y**1.7,
         lambda T, x, y: x.clamp(-0.3, 0.7),
         lambda T, x, y: x.sum(),
@@ -187,7 +190,7 @@ def test_half_is_rounded_once() -> None:
         mine = call(tm, tm.Tensor(to_mlx(x)), tm.Tensor(to_mlx(y)))
         theirs = call(torch, x, y)
         assert mine.dtype == mx.bfloat16
-        np.testing.assert_allclose(values(mine), values(theirs), rtol=2**-8, atol=0)  # one unit in the last place
+        np.testing.assert_allclose(values(mine), values(theirs), rtol=2**-7, atol=0)  # one unit in the last place
         exact = (values(mine) == values(theirs)).mean()
         assert exact > 0.97, f"{exact} are equal"
 
@@ -206,7 +209,7 @@ def test_broadcasting(shapes: hnp.BroadcastableShapes, op: str) -> None:
     given = [rng.uniform(0.5, 2, s) for s in shapes.input_shapes]
     if op in ("add", "mul", "div", "maximum"):
         given = given[:2]
-    if op == "lerp" and given[0].shape != shapes.result_shape:
+    if op in ("lerp", "clamp") and given[0].shape != shapes.result_shape:
         given[0] = np.broadcast_to(given[0], shapes.result_shape).copy()
     found = []
     for side in SIDES:
@@ -229,17 +232,32 @@ def test_broadcasting(shapes: hnp.BroadcastableShapes, op: str) -> None:
 
 #: Calls that torch refuses, with the words of its message that a port may look for; "" where only the type matters.
 ERRORS: dict[str, tuple[Call, str]] = {
-    "shapes": (lambda T, f: f(2) + f(3), r"The size of tensor a \(2\) must match the size of tensor b \(3\) at non-sing"),
-    "in-place shape": (lambda T, f: f(2).add_(f(3, 2)), r"output with shape \[2\] doesn't match the broadcast shape \[3, 2\]"),
-    "in-place dtype": (lambda T, f: f(2).long().add_(0.5), "result type Float can't be cast to the desired output type Long"),
+    "shapes": (
+        lambda T, f: f(2) + f(3),
+        r"The size of tensor a \(2\) must match the size of tensor b \(3\) at non-sing",
+    ),
+    "in-place shape": (
+        lambda T, f: f(2).add_(f(3, 2)),
+        r"output with shape \[2\] doesn't match the broadcast shape \[3, 2\]",
+    ),
+    "in-place dtype": (
+        lambda T, f: f(2).long().add_(0.5),
+        "result type Float can't be cast to the desired output type Long",
+    ),
     "copy": (lambda T, f: f(2).copy_(f(3)), r"The size of tensor a \(2\) must match the size of tensor b \(3\)"),
-    "fill": (lambda T, f: f(2).fill_(f(2)), "fill_ only supports 0-dimension value tensor but got tensor with 1 dimensions."),
+    "fill": (
+        lambda T, f: f(2).fill_(f(2)),
+        "fill_ only supports 0-dimension value tensor but got tensor with 1 dimensions.",
+    ),
     "mean of ints": (lambda T, f: f(2).long().mean(), r"mean\(\): could not infer output dtype."),
     "norm of ints": (lambda T, f: f(2).long().norm(), "Expected a floating point or complex tensor as input. Got Long"),
     "std of ints": (lambda T, f: f(2).long().std(), "std and var only support floating point and complex dtypes"),
     "addcdiv of ints": (lambda T, f: f(2).long().addcdiv_(f(2).long(), f(2).long()), "Integer division with addcdiv"),
     "integer power": (lambda T, f: f(2).long() ** -1, "Integers to negative integer powers are not allowed."),
-    "float alpha": (lambda T, f: f(2).long().add(f(2).long(), alpha=0.5), "argument alpha must not be a floating point number"),
+    "float alpha": (
+        lambda T, f: f(2).long().add(f(2).long(), alpha=0.5),
+        "argument alpha must not be a floating point number",
+    ),
     "matmul": (lambda T, f: f(3, 2) @ f(3, 2), r"mat1 and mat2 shapes cannot be multiplied \(3x2 and 3x2\)"),
     "matmul dtypes": (lambda T, f: f(2, 2) @ f(2, 2).half(), "Half"),
     "mm of vectors": (lambda T, f: f(2).mm(f(2)), "must be a matrix"),
@@ -251,45 +269,90 @@ ERRORS: dict[str, tuple[Call, str]] = {
     "dim": (lambda T, f: f(2).sum(3), r"Dimension out of range \(expected to be in range of \[-1, 0\], but got 3\)"),
     "dim twice": (lambda T, f: f(2).sum((0, 0)), "dim 0 appears multiple times in the list of dims"),
     "clamp": (lambda T, f: f(2).clamp(), "At least one of 'min' or 'max' must not be None"),
-    "where": (lambda T, f: T.where(f(2).long(), f(2), f(2)), "expected condition to be a boolean tensor, but got a tensor with dtype Long"),
+    "where": (
+        lambda T, f: T.where(f(2).long(), f(2), f(2)),
+        "expected condition to be a boolean tensor, but got a tensor with dtype Long",
+    ),
     "rounding": (lambda T, f: f(2).div(2, rounding_mode="up"), "rounding_mode to be one of None, 'trunc', or 'floor'"),
     "cat of nothing": (lambda T, f: T.cat([]), ""),
     "cat": (lambda T, f: T.cat([f(2, 2), f(3, 3)]), "Expected size 2 but got size 3 for tensor number 1 in the list."),
-    "stack": (lambda T, f: T.stack([f(2), f(3)]), r"stack expects each tensor to be equal size, but got \[2\] at entry 0"),
+    "stack": (
+        lambda T, f: T.stack([f(2), f(3)]),
+        r"stack expects each tensor to be equal size, but got \[2\] at entry 0",
+    ),
     "not a tensor": (lambda T, f: T.sqrt(2.0), r"sqrt\(\): argument 'input' \(position 1\) must be Tensor, not float"),
     "a string": (lambda T, f: f(2).add("x"), "argument 'other'"),
     "operator": (lambda T, f: f(2) + "x", ""),
     "t": (lambda T, f: f(2, 2, 2).t(), "expects a tensor with <= 2 dimensions, but self is 3D"),
     "view size": (lambda T, f: f(2, 3).view(4), r"shape '\[4\]' is invalid for input of size 6"),
     "view -1": (lambda T, f: f(2, 3).view(-1, 4), r"shape '\[-1, 4\]' is invalid for input of size 6"),
-    "view of t": (lambda T, f: f(2, 3).t().view(-1), r"view size is not compatible with input tensor's size and stride"),
+    "view of t": (
+        lambda T, f: f(2, 3).t().view(-1),
+        r"view size is not compatible with input tensor's size and stride",
+    ),
     "index": (lambda T, f: f(2)[3], "index 3 is out of bounds for dimension 0 with size 2"),
     "indices": (lambda T, f: f(2)[0, 0], "too many indices for tensor of dimension 1"),
     "negative step": (lambda T, f: f(2)[::-1], "step must be greater than zero"),
     "index by a float": (lambda T, f: f(2)[0.5], "are valid indices"),
-    "expand": (lambda T, f: f(2).expand(3), r"The expanded size of the tensor \(3\) must match the existing size \(2\)"),
+    "expand": (
+        lambda T, f: f(2).expand(3),
+        r"The expanded size of the tensor \(3\) must match the existing size \(2\)",
+    ),
     "write to expanded": (lambda T, f: f(1).expand(3).mul_(2), "more than one element of the written-to tensor"),
     "item": (lambda T, f: f(2).item(), "a Tensor with 2 elements cannot be converted to Scalar"),
     "bool": (lambda T, f: bool(f(2)), "Boolean value of Tensor with more than one value is ambiguous"),
     "bool of nothing": (lambda T, f: bool(f(0)), "Boolean value of Tensor with no values is ambiguous"),
     "int": (lambda T, f: int(f(2)), "only one element tensors can be converted to Python scalars"),
-    "index of a float": (lambda T, f: [1, 2][f()], "only integer tensors of a single element can be converted to an index"),
+    "index of a float": (
+        lambda T, f: [1, 2][f()],
+        "only integer tensors of a single element can be converted to an index",
+    ),
     "len": (lambda T, f: len(f()), "len\\(\\) of a 0-d tensor"),
     "iter": (lambda T, f: iter(f()), "iteration over a 0-d tensor"),
     "size": (lambda T, f: f(2).size(3), "Dimension out of range"),
     "numpy": (lambda T, f: f(2).requires_grad_().numpy(), "Can't call numpy\\(\\) on Tensor that requires grad."),
     "numpy of bfloat16": (lambda T, f: f(2).to(T.bfloat16).numpy(), "Got unsupported ScalarType BFloat16"),
-    "grad of ints": (lambda T, f: f(2).long().requires_grad_(), "only Tensors of floating point dtype can require gradients"),
-    "leaf": (lambda T, f: f(2).requires_grad_().mul_(2), "a leaf Variable that requires grad is being used in an in-place operation."),
-    "view of a leaf": (lambda T, f: f(2).requires_grad_()[0].mul_(2), "a view of a leaf Variable that requires grad is being used"),
-    "backward of many": (lambda T, f: f(2).requires_grad_().backward(), "grad can be implicitly created only for scalar outputs"),
-    "backward of none": (lambda T, f: f().backward(), "element 0 of tensors does not require grad and does not have a grad_fn"),
-    "backward shape": (lambda T, f: f(2).requires_grad_().backward(f(3)), "Mismatch in shape: grad_output\\[0\\] has a shape of"),
-    "grad type": (lambda T, f: setattr(f(2), "grad", 3), "assigned grad expected to be a Tensor or None but got grad of type"),
-    "grad shape": (lambda T, f: setattr(f(2), "grad", f(3)), r"attempting to assign a gradient of size '\[3\]' to a tensor of size '\[2\]'"),
+    "grad of ints": (
+        lambda T, f: f(2).long().requires_grad_(),
+        "only Tensors of floating point dtype can require gradients",
+    ),
+    "leaf": (
+        lambda T, f: f(2).requires_grad_().mul_(2),
+        "a leaf Variable that requires grad is being used in an in-place operation.",
+    ),
+    "view of a leaf": (
+        lambda T, f: f(2).requires_grad_()[0].mul_(2),
+        "a view of a leaf Variable that requires grad is being used",
+    ),
+    "backward of many": (
+        lambda T, f: f(2).requires_grad_().backward(),
+        "grad can be implicitly created only for scalar outputs",
+    ),
+    "backward of none": (
+        lambda T, f: f().backward(),
+        "element 0 of tensors does not require grad and does not have a grad_fn",
+    ),
+    "backward shape": (
+        lambda T, f: f(2).requires_grad_().backward(f(3)),
+        "Mismatch in shape: grad_output\\[0\\] has a shape of",
+    ),
+    "grad type": (
+        lambda T, f: setattr(f(2), "grad", 3),
+        "assigned grad expected to be a Tensor or None but got grad of type",
+    ),
+    "grad shape": (
+        lambda T, f: setattr(f(2), "grad", f(3)),
+        r"attempting to assign a gradient of size '\[3\]' to a tensor of size '\[2\]'",
+    ),
     "retain_grad": (lambda T, f: f(2).retain_grad(), "can't retain_grad on Tensor that has requires_grad=False"),
-    "flag of a non-leaf": (lambda T, f: (f(2).requires_grad_() * 2).requires_grad_(False), "you can only change requires_grad flags of leaf"),
-    "out that requires grad": (lambda T, f: T.add(f(2).requires_grad_(), 1, out=f(2)), "don't support automatic differentiation"),
+    "flag of a non-leaf": (
+        lambda T, f: (f(2).requires_grad_() * 2).requires_grad_(False),
+        "you can only change requires_grad flags of leaf",
+    ),
+    "out that requires grad": (
+        lambda T, f: T.add(f(2).requires_grad_(), 1, out=f(2)),
+        "don't support automatic differentiation",
+    ),
 }
 
 
@@ -299,7 +362,7 @@ def test_error(name: str) -> None:
     call, words = ERRORS[name]
     raised = []
     for T in (torch, tm):
-        with pytest.raises(Exception, match=words) as info:
+        with pytest.raises(Exception, match=words or None) as info:
             call(T, lambda *shape, T=T: T.ones(shape))
         raised.append(info.type)
     assert issubclass(raised[1], raised[0]) or raised[0] is torch.OutOfMemoryError, raised

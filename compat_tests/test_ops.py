@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from compat_tests.op_cases import CASES, MADE_OF, WRITES, Case
-from compat_tests.sides import LIMITS, SIDES, Side, build, largest, near, values
+from compat_tests.sides import SIDES, Side, build, largest, near, values
 from torchish_mlx.tensor import _shapes
 from torchish_mlx.tensor.ops import COMPOSED, FUNCTIONS, TABLE
 
@@ -91,9 +91,7 @@ def check_call(name: str, case: Case, dtype: torch.dtype, call: Callable[..., An
 
 def every(cases: dict[str, list[Case]]) -> list[Any]:
     return [
-        pytest.param(name, case, id=f"{name}-{i}-{case}")
-        for name, rows in cases.items()
-        for i, case in enumerate(rows)
+        pytest.param(name, case, id=f"{name}-{i}-{case}") for name, rows in cases.items() for i, case in enumerate(rows)
     ]
 
 
@@ -107,7 +105,6 @@ def test_every_row_has_a_case() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_function(name: str, case: Case, dtype: torch.dtype) -> None:
     check_call(name, case, dtype, how_to_call(name))
-
 
 
 EVERY = {**CASES, **WRITES}
@@ -148,7 +145,9 @@ def test_in_place(name: str, case: Case, dtype: torch.dtype) -> None:
         args, kwargs = build(case, dtype, side, [])
         given = args[0] * 1 if args[0].requires_grad else args[0]
         before = values(given)
-        with pytest.raises(RuntimeError, match="result type|Bad in-place call|doesn't match the broadcast shape|must match the"):
+        with pytest.raises(
+            RuntimeError, match="result type|Bad in-place call|doesn't match the broadcast shape|must match the"
+        ):
             method(name + "_", side, [given, *args[1:]], kwargs)
         np.testing.assert_array_equal(values(given), before)
 
@@ -210,7 +209,13 @@ def tampering(name: str, case: Case, side: Side, which: int, call: Callable[...,
             out.sum().backward()
             said.append("fine")
         except RuntimeError as error:
-            said.append("inplace" if "inplace operation" in str(error) else "again" if "second time" in str(error) else str(error))
+            said.append(
+                "inplace"
+                if "inplace operation" in str(error)
+                else "again"
+                if "second time" in str(error)
+                else str(error)
+            )
     return said
 
 

@@ -1,4 +1,4 @@
-"""Any sequence of what one does with an optimizer leaves torch and this package with the same parameters, state and groups."""
+"""Any sequence of what one does with an optimizer leaves torch and this package with the same numbers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from compat_tests.bridge import difference, shape_of
 from compat_tests.parity import INFO
 from torchish_mlx import optim
 
-TOLERANCE = 2e-6  # relative to the largest element of a tensor; the largest seen in 3000 sequences each: see WORST
-WORST = 0.0
+EXAMPLES = 20
+TOLERANCE = 2e-6  # relative to the largest element of a tensor; the largest seen in 120 sequences of each: 6.3e-7
+WORST = 0.0  # what was seen in this process: for stating TOLERANCE
 
 
 class Net(nn.Module):
@@ -35,28 +36,20 @@ class Net(nn.Module):
 
         self.blocks = [nn.Linear(3, 2), nn.Linear(2, 3)]
         self.step = array(4)
-        self.head = {"weight": array(2, 3), "exp_avg": [array(3), array()]}
+        self.head = {"weight": array(2, 3), "exp_avg": {"a": array(3), "b": array()}}
         for block in self.blocks:
             block.weight, block.bias = array(*block.weight.shape), array(*block.bias.shape)
 
 
-def nested(found: dict[str, Any]) -> Any:
-    """A tree like ``Net.parameters()`` with the leaves of ``found`` alone (path -> leaf); an absent list item is {}."""
-    tree: dict[str, Any] = {}
+def nested(found: dict[str, Any]) -> dict[str, Any]:
+    """A tree like ``Net.parameters()`` with the leaves of ``found`` (path -> leaf) alone, as MLX leaves out frozen ones."""
+    tree: dict[str, Any] = {"blocks": [{}, {}]}
     for path, leaf in found.items():
+        *keys, last = path.split(".")
         node: Any = tree
-        keys = path.split(".")
-        for key, following in zip(keys, [*keys[1:], None], strict=True):
-            child: Any = leaf if following is None else ([] if following.isdigit() else {})
-            if isinstance(node, list):
-                node.extend({} for _ in range(int(key) + 1 - len(node)))
-                if following is None or not node[int(key)]:
-                    node[int(key)] = child
-                node = node[int(key)]
-            else:
-                if following is None or key not in node:
-                    node[key] = child
-                node = node[key]
+        for key in keys:
+            node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
+        node[last] = leaf
     return tree
 
 
@@ -138,6 +131,8 @@ class Both:
         for opt, saved in zip((self.ours, self.theirs), self.saved, strict=True):
             if len(saved["param_groups"]) == len(opt.param_groups):
                 opt.load_state_dict(copy.deepcopy(saved))
+                if isinstance(opt, torch.optim.Adafactor):  # which has no such option; torch's loading adds it
+                    del opt.defaults["differentiable"]
             else:
                 with pytest.raises(ValueError, match="different number of parameter groups"):
                     opt.load_state_dict(copy.deepcopy(saved))
@@ -202,6 +197,7 @@ OPERATIONS = st.one_of(
         st.just("set_option"), which, st.sampled_from(["lr", "weight_decay", "eps"]), st.sampled_from([0.0, 1e-3, 0.02])
     ),
     st.tuples(st.just("write_state"), which),
+    st.tuples(st.just("forget"), which),
     st.tuples(st.just("zero_grad"), st.booleans()),
 )
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -231,6 +227,3 @@ def test_sequences(name: str, kwargs: dict[str, Any]) -> None:
             both.check()
 
     run()
-
-
-EXAMPLES = 25

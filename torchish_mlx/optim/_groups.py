@@ -18,8 +18,8 @@ _missing = object()
 class Group(dict[str, Any]):
     """``group["lr"]`` reads what was written; writing also replaces the array that the step reads.
 
-    So a compiled step sees every change, without a new trace. An assignment inside a traced step would become a constant
-    of the trace, and raises RuntimeError. A tensor given as a number (``lr``) may be changed in place.
+    So a compiled step sees every change, without a new trace. An assignment inside a traced step would become a
+    constant of the trace, and raises RuntimeError. A tensor given as a number (``lr``) may be changed in place.
 
     The group of an optimizer without a rule, one written by a user of torch, reads its numbers in Python: any change of
     them shows as a changed shape, which makes ``mx.compile`` trace anew.

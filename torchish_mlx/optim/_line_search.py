@@ -1,4 +1,7 @@
-"""A step length that fulfils the strong Wolfe conditions (Nocedal & Wright, Numerical Optimization, 2nd ed., section 3.5)."""
+"""A step length that fulfils the strong Wolfe conditions.
+
+Source: Nocedal & Wright, Numerical Optimization, 2nd edition, section 3.5.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +47,19 @@ def strong_wolfe(
     tolerance_change: float = 1e-9,
     max_ls: int = 25,
 ) -> tuple[float, mx.array, Any, int]:
-    """(value, gradient, step length, evaluations) from the first guess ``t`` along ``d``, in torch's order of decisions.
+    """(value, gradient, step length, evaluations) from the first guess ``t`` along ``d``, in torch's order of
+    decisions.
 
     Args:
         along: step length -> (value, gradient) there.
-        f, g, slope: value, gradient and directional derivative at step length 0.
-        c1, c2: the constants of sufficient decrease and of curvature.
+        t: the first step length to try.
+        d: the direction.
+        f: the value at step length 0.
+        g: the gradient there.
+        slope: the directional derivative there.
+        c1: the constant of sufficient decrease.
+        c2: the constant of curvature.
+        tolerance_change: a bracket that moves no element by more than this is narrow enough.
         max_ls: iterations at the most.
     """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers import RowSparse
+from ..optimizers import RowSparse, Rule
 from ..optimizers._core import check_slots
 from ..optimizers._hyper import traced
 from ..optimizers._rule import STRUCTURE
@@ -20,8 +20,8 @@ from ._groups import Group
 class OptimizerState(State):
     """A :class:`State` that also takes Parameters as keys.
 
-    ``state["layers"][0]["weight"]["exp_avg"]`` is an array; ``state[p]["exp_avg"]`` is a Tensor whose storage is that place.
-    As a dict it iterates and counts as MLX's does, over names.
+    ``state["layers"][0]["weight"]["exp_avg"]`` is an array; ``state[p]["exp_avg"]`` is a Tensor whose storage is that
+    place. As a dict it iterates and counts as MLX's does, over names.
     """
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class SharedCount(Storage):
         self.entries.part()
         self.entries.slots[self.name] = value
 
-    def leave(self, container: Any, key: Any) -> None:
+    def leave(self, container: Any, key: Any) -> None:  # noqa: ARG002 - it stands in no container
         self._array, self.entries = self.read(), None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
@@ -201,13 +201,19 @@ class Entries(MutableMapping[str, Any]):
     def _slots(self) -> dict[str, Any]:
         return self._state.slots.get(self._path) or {}
 
-    def _shared(self) -> tuple[str, ...]:
-        """Names of the clock, where it is the group's."""
+    def _rule(self) -> type[Rule] | None:
         group = self._state.group_of.get(self._path)
-        rule = None if group is None else group.rule
-        if rule is None or not rule.counted or "step" in (slots := self._slots()) or not slots:
-            return ()
-        return rule.clock
+        return None if group is None else group.rule
+
+    def _clock_names(self) -> tuple[str, ...]:
+        """Names of the entries that depend on the count alone."""
+        rule = self._rule()
+        return rule.clock if rule is not None and rule.counted else ()
+
+    def _shared(self) -> tuple[str, ...]:
+        """Those names, where the count is the group's."""
+        slots = self._slots()
+        return self._clock_names() if slots and "step" not in slots else ()
 
     def clock(self) -> Mapping[str, mx.array]:
         """The count of this parameter and what depends on it alone."""
@@ -226,21 +232,19 @@ class Entries(MutableMapping[str, Any]):
         shared = name in self._shared()
         if not shared and name not in self._slots():
             raise KeyError(name)
-        group = self._state.group_of.get(self._path)
-        if name == "step" and group is not None and group.rule is not None and group.rule.integer_step:
-            return int(self.clock()[name].item())
+        rule = self._rule()
+        if name == "step" and rule is not None and rule.integer_step:
+            return int(self.clock()[name].item())  # type: ignore[arg-type]
         key = (self._path, name)
         if key not in self._state.tensors:
-            clock = group is not None and group.rule is not None and group.rule.counted and name in group.rule.clock
-            storage = SharedCount(self, name) if clock else slot(self.slots, name)
+            storage = SharedCount(self, name) if name in self._clock_names() else slot(self.slots, name)
             self._state.tensors[key] = Tensor(storage)
         return self._state.tensors[key]
 
     def __setitem__(self, name: str, value: Any) -> None:
         is_array = isinstance(value, (Tensor, mx.array)) and not isinstance(value, RowSparse)
         group = self._state.group_of.get(self._path)
-        rule = None if group is None else group.rule
-        if rule is not None and rule.counted and name in rule.clock:
+        if name in self._clock_names():
             self.part()
             number = value.array if isinstance(value, Tensor) else value
             self.slots[name] = number if isinstance(number, mx.array) else mx.array(number, mx.float32)
@@ -248,7 +252,8 @@ class Entries(MutableMapping[str, Any]):
         if not is_array:
             if group is not None and traced(group.arrays[STRUCTURE]):
                 raise RuntimeError(
-                    f"state[p][{name!r}] is set to {type(value).__name__} inside a traced step, where it would become a "
+                    f"state[p][{name!r}] is set to {type(value).__name__} inside a traced step, where it would "
+                    "become a "
                     "constant; keep it as a tensor"
                 )
             self._drop(name)
@@ -280,10 +285,8 @@ class Entries(MutableMapping[str, Any]):
             del self._state.beside.get(self._path, {})[name]
 
     def __iter__(self) -> Iterator[str]:
-        group = self._state.group_of.get(self._path)
-        counted = group is not None and group.rule is not None and group.rule.counted
         slots = list(self._slots())
-        first = self._shared() or [name for name in (group.rule.clock if counted else ()) if name in slots]
+        first = self._shared() or [name for name in self._clock_names() if name in slots]
         yield from first  # as in torch, also where the count is the parameter's own
         yield from [name for name in slots if name not in first]
         yield from list(self._state.beside.get(self._path, {}))

@@ -109,7 +109,8 @@ def _array(value: Any) -> mx.array | None:
 def _cast(p: Tensor, value: Any, clock: Collection[str], key: Any = None) -> Any:
     """torch's rule: state takes the dtype of its parameter where that is a floating one, except the step.
 
-    Nor does what depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``), which torch rounds here.
+    Nor does what depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``), which torch rounds
+    here.
     """
     array = _array(value)
     if array is not None:
@@ -145,7 +146,8 @@ def _check(group: Group, values: Mapping[str, Any], state: Mapping[Any, Any], nu
         lacking = sorted(wanted.keys() - entries.keys())
         if lacking:
             raise ValueError(
-                f"{where} lacks {lacking} of {rule.__name__}; it has {sorted(entries)}. It was saved by another optimizer."
+                f"{where} lacks {lacking} of {rule.__name__}; it has {sorted(entries)}. It was saved by another "
+                "optimizer."
             )
         for name, value in entries.items():
             if name in slots and not isinstance(value, Tensor):
@@ -156,7 +158,8 @@ def _check(group: Group, values: Mapping[str, Any], state: Mapping[Any, Any], nu
             )
             if shape != expected:
                 raise ValueError(
-                    f"{where} has {name!r} of shape {shape}, expected {expected}. It was saved for another model, or with "
+                    f"{where} has {name!r} of shape {shape}, expected {expected}. It was saved for another model, "
+                    "or with "
                     "the parameters in another order."
                 )
 
@@ -183,9 +186,7 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
                     entries |= {name: Tensor(mx.array(value, mx.float32)) for name, value in clock.items()}
             target = state.entries(p)
             for name, value in entries.items():
-                if rule is not None and rule.counted and name in rule.clock:
-                    target.slots[name] = value.array
-                elif isinstance(value, Tensor):
+                if (rule is not None and rule.counted and name in rule.clock) or isinstance(value, Tensor):
                     target.slots[name] = value.array
                 else:
                     target[name] = value
@@ -194,4 +195,4 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
 
 def _number(value: Any) -> float:
     array = _array(value)
-    return float(value if array is None else array.item())
+    return float(value if array is None else array.item())  # type: ignore[arg-type]

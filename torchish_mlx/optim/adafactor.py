@@ -11,7 +11,9 @@ __all__ = ["Adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Adafactor as torch has it. See :class:`torchish_mlx.optimizers.Adafactor` for the formula, the arguments' ranges and the state.
+    """Adafactor as torch has it.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Adafactor`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

@@ -11,7 +11,9 @@ __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
 
 
 class Adam(Optimizer):
-    """Adam. See :class:`torchish_mlx.optimizers.Adam` for the formula, the arguments' ranges and the state.
+    """Adam.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Adam`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
@@ -76,7 +78,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay. See :class:`torchish_mlx.optimizers.AdamW` for the formula, the arguments' ranges and the state.
+    """Adam with decoupled weight decay.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.AdamW`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
@@ -143,7 +147,9 @@ class AdamW(Adam):
 
 
 class Adamax(Optimizer):
-    """Adam by the infinity norm. See :class:`torchish_mlx.optimizers.Adamax` for the formula, the arguments' ranges and the state.
+    """Adam by the infinity norm.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Adamax`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
@@ -201,7 +207,9 @@ class Adamax(Optimizer):
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov momentum. See :class:`torchish_mlx.optimizers.NAdam` for the formula, the arguments' ranges and the state.
+    """Adam with Nesterov momentum.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.NAdam`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
@@ -263,7 +271,9 @@ class NAdam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """Adam with its early variance rectified. See :class:`torchish_mlx.optimizers.RAdam` for the formula, the arguments' ranges and the state.
+    """Adam with its early variance rectified.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.RAdam`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

@@ -11,7 +11,9 @@ __all__ = ["ASGD"]
 
 
 class ASGD(Optimizer):
-    """Averaged stochastic gradient descent. See :class:`torchish_mlx.optimizers.ASGD` for the formula, the arguments' ranges and the state.
+    """Averaged stochastic gradient descent.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.ASGD`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

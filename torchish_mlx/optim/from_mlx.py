@@ -1,4 +1,4 @@
-"""The torch side for any ``mlx.optimizers.Optimizer`` class: MLX's Lion, Adafactor, Muon, a user's own, MultiOptimizer."""
+"""The torch side for any ``mlx.optimizers.Optimizer`` class: MLX's own, a user's, and ``MultiOptimizer``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 import mlx.optimizers as native_optimizers
-from mlx.nn import Module
 import numpy as np
+from mlx.nn import Module
 
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static
@@ -86,7 +86,7 @@ class _NativeRule(Rule):
 
 @cache
 def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
-    """The rule of an optimizer class: one of ours is its own; MLX's gets fields from the arguments of its constructor."""
+    """The rule of an optimizer class: ours are rules; MLX's get their fields from the constructor's arguments."""
     if issubclass(cls, Rule):
         return cls
     fields: dict[str, Any] = {}
@@ -125,7 +125,7 @@ class _FromMLX(Optimizer):
 
 
 def _blank(native: type[native_optimizers.Optimizer]) -> Optimizer:
-    cls = from_mlx(native)
+    cls = from_mlx(native)  # type: ignore[arg-type]
     return cls.__new__(cls)
 
 
@@ -133,9 +133,9 @@ def _blank(native: type[native_optimizers.Optimizer]) -> Optimizer:
 def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
     """The ``torch.optim`` side of an MLX optimizer class, with MLX's numerics underneath.
 
-    The result is constructed as torch's classes are, ``(params, lr, ...)``: ``learning_rate`` is spelled ``lr``, the other
-    arguments keep MLX's names and stand in ``param_groups``. A change of ``group["lr"]`` reaches a compiled step without a
-    new trace; a change of another option makes it trace anew, for MLX's classes read them as Python numbers.
+    The result is constructed as torch's classes are, ``(params, lr, ...)``: ``learning_rate`` is spelled ``lr``, the
+    other arguments keep MLX's names and stand in ``param_groups``. A change of ``group["lr"]`` reaches a compiled step
+    without a new trace; a change of another option makes it trace anew, for MLX's classes read them as Python numbers.
 
     Args:
         cls: a subclass of ``mlx.optimizers.Optimizer`` whose constructor names its arguments; ``MultiOptimizer`` too.
@@ -158,7 +158,7 @@ def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
         raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}")
     if issubclass(cls, native_optimizers.MultiOptimizer):
         return MultiOptimizer
-    rule = _rule_for(cls)
+    rule = _rule_for(cls)  # type: ignore[arg-type]
     kind = Argument.POSITIONAL_OR_KEYWORD
     if issubclass(cls, Rule):
         given = [Argument(name, kind, default=field.default) for name, field in rule.fields().items()]
@@ -219,16 +219,17 @@ class MultiOptimizer(Optimizer):
             chosen = next((k for k, accepts in enumerate(filters) if accepts(name, p.array)), len(filters))
             groups[chosen]["params"].append(item)
         for kind, group in zip(self._kinds, groups, strict=True):
-            _rule_for(kind).validate(group)
+            _rule_for(kind).validate(group)  # type: ignore[arg-type]
         super().__init__(groups, {})
 
-    def _rule_of(self, items: Mapping[str, Any]) -> type[Rule] | None:
+    def _next_rule(self) -> type[Rule] | None:
         if len(self.param_groups) == len(self._kinds):
             raise ValueError(
-                "the groups of a MultiOptimizer come from its filters; give all parameters to the constructor, or make an "
+                "the groups of a MultiOptimizer come from its filters; give all parameters to the constructor, or "
+                "make an "
                 "optimizer of its own for the new ones"
             )
-        return _rule_for(self._kinds[len(self.param_groups)])
+        return _rule_for(self._kinds[len(self.param_groups)])  # type: ignore[arg-type]
 
     rule = Rule
 
@@ -243,7 +244,8 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
     """The options of an optimizer instance, under their names in ``param_groups``."""
     if optimizer._schedulers:
         raise ValueError(
-            f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold numbers. Construct "
+            f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold "
+            "numbers. Construct "
             'it with a float and write group["lr"] in the loop.'
         )
     if isinstance(optimizer, Rule):
@@ -257,7 +259,8 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
             values[name] = getattr(optimizer, name)
         else:
             raise ValueError(
-                f"{type(optimizer).__name__} does not keep its argument {name!r} as an attribute, so it can't be put into "
+                f"{type(optimizer).__name__} does not keep its argument {name!r} as an attribute, so it can't be "
+                "put into "
                 "param_groups"
             )
     return values

@@ -22,8 +22,8 @@ class LBFGS(Optimizer):
     """L-BFGS (Liu & Nocedal 1989, https://doi.org/10.1007/BF01589116), all parameters as one vector x.
 
     Each iteration goes along d = -H g, where H, built by the two-loop recursion from the last ``history_size`` pairs
-    (s, y) of steps and gradient changes, approximates the inverse Hessian; the step length is lr, or found by a search for
-    the strong Wolfe conditions (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6).
+    (s, y) of steps and gradient changes, approximates the inverse Hessian; the step length is lr, or found by a
+    search for the strong Wolfe conditions (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6).
 
     Args:
         params: Parameters of one group.
@@ -35,8 +35,8 @@ class LBFGS(Optimizer):
         history_size (int): pairs to keep; each is as large as all parameters. Default: 100.
         line_search_fn (str, optional): None or "strong_wolfe".
 
-    State, under the first parameter: ``func_evals``, ``n_iter`` (ints), ``d``, ``t``, ``old_dirs`` (the y), ``old_stps``
-    (the s), ``ro``, ``H_diag``, ``prev_flat_grad``, ``prev_loss``, ``al``, as torch has them.
+    State, under the first parameter: ``func_evals``, ``n_iter`` (ints), ``d``, ``t``, ``old_dirs`` (the y),
+    ``old_stps`` (the s), ``ro``, ``H_diag``, ``prev_flat_grad``, ``prev_loss``, ``al``, as torch has them.
 
     Unlike the others it reads numbers in every iteration, and so evaluates, and cannot stand inside ``mx.compile``.
 
@@ -99,7 +99,8 @@ class LBFGS(Optimizer):
         size, g = sum(p.numel() for p in self._params), self.state.get(self._params[0], {}).get("prev_flat_grad")
         if g is not None and g.numel() != size:
             raise ValueError(
-                f"the loaded state remembers a gradient of {g.numel()} elements, and the parameters have {size}. It was "
+                f"the loaded state remembers a gradient of {g.numel()} elements, and the parameters have {size}. "
+                "It was "
                 "saved for another model."
             )
 
@@ -219,7 +220,7 @@ class _Memory:
         else:
             y, s = g - self.prev_flat_grad, self.d * self.t
             ys = mx.sum(y * s)
-            if ys.item() > 1e-10:
+            if bool(ys > 1e-10):
                 if len(self.old_dirs) == self.size:
                     for history in (self.old_dirs, self.old_stps, self.ro):
                         history.pop(0)
@@ -246,7 +247,7 @@ class _Memory:
 
 
 def _max_abs(x: mx.array) -> float:
-    return mx.max(mx.abs(x)).item()  # type: ignore[return-value]
+    return float(mx.max(mx.abs(x)).item())  # type: ignore[arg-type]
 
 
 def _raw(value: Any) -> Any:

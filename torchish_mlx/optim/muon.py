@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import optimizers as rules
 from .optimizer import Optimizer, ParamsT
 
@@ -11,7 +9,9 @@ __all__ = ["Muon"]
 
 
 class Muon(Optimizer):
-    """Muon as torch has it, for matrices. See :class:`torchish_mlx.optimizers.Muon` for the formula, the arguments' ranges and the state.
+    """Muon as torch has it, for matrices.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Muon`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

@@ -1,4 +1,4 @@
-"""``torch.optim.Optimizer`` over MLX: param_groups, step, zero_grad, state_dict, hooks; and MLX's tree API on the same object."""
+"""``torch.optim.Optimizer`` over MLX, with MLX's tree API on the same object."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from mlx.nn import Module
 from mlx.utils import tree_map
 
 from ..optimizers import Rule
-from ..optimizers._core import paired
 from ..optimizers._hyper import as_array
 from ..optimizers._state import GROUPS
-from ..tensor import Tensor, enable_grad, locate, parameters
+from ..tensor import Tensor, enable_grad, parameters
 from ._groups import Group
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
@@ -86,7 +85,7 @@ class Optimizer(Hooked):
             )
         _refuse_tree(params)
         self.param_groups = []
-        given = list(parameters(params)) if isinstance(params, Module) else list(params)
+        given: list[Any] = list(parameters(params)) if isinstance(params, Module) else list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(given[0], dict) or isinstance(given[0], Module):
@@ -156,14 +155,14 @@ class Optimizer(Hooked):
                 )
         if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
-        rule = self._rule_of(items)
+        rule = self._next_rule()
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
         self._append(Group(rule, items))
 
-    def _rule_of(self, items: Mapping[str, Any]) -> type[Rule] | None:
-        """The rule of a new group."""
+    def _next_rule(self) -> type[Rule] | None:
+        """The rule of the next group."""
         return self.rule
 
     def _append(self, group: Group) -> None:
@@ -225,7 +224,8 @@ class Optimizer(Hooked):
         filled in. A compiled step sees the loaded state.
 
         Raises:
-            ValueError: it does not fit (groups, their sizes, entries, shapes); nothing is changed then, nor where a hook
+            ValueError: it does not fit (groups, their sizes, entries, shapes); nothing is changed then, nor where a
+                hook
                 raises.
         """
         state_dict = dict(state_dict)
@@ -261,7 +261,7 @@ class Optimizer(Hooked):
         if "param_groups" not in self.__dict__:
             self.param_groups = []
             for items in state["param_groups"]:
-                self._append(Group(self._rule_of(items), items))
+                self._append(Group(self._next_rule(), items))
         else:
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
@@ -300,7 +300,7 @@ class Optimizer(Hooked):
         schedule_evaluation([p for group in self.param_groups for p in group["params"]], state)
         return loss
 
-    step = hooked(step)  # type: ignore[assignment]
+    step = hooked(step)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -337,12 +337,14 @@ class Optimizer(Hooked):
                         self.state.create(path).update(made)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
-        """New parameters, as a tree of the structure of ``gradients``; ``parameters`` (a module or a tree) may hold more.
+        """New parameters, as a tree of the structure of ``gradients``; ``parameters`` (a module or a tree) may hold
+        more.
 
         Uses and advances the same state as :meth:`step`, and touches no Parameter.
 
         Raises:
-            ValueError: a gradient without a parameter, of another shape, or of a parameter that is not in this optimizer.
+            ValueError: a gradient without a parameter, of another shape, or of a parameter that is not in this
+                optimizer.
         """
         work = resolve(self.state, gradients, parameters)
         if self.rule is None:
@@ -356,7 +358,7 @@ class Optimizer(Hooked):
         model.update(self.apply_gradients(gradients, model))
 
     def _by_step(self, gradients: Any, parameters: Any) -> Any:
-        """:meth:`apply_gradients` by a step() that a user wrote: gradients and parameters pass through the Parameters."""
+        """:meth:`apply_gradients` by a step() that a user wrote; gradients and arrays pass through the Parameters."""
         state = self.state
         leaves = [item for _, items in resolve(state, gradients, parameters) for item in items]
         held = [p for group in self.param_groups for p in group["params"]]
@@ -398,7 +400,8 @@ def _refuse_tree(params: Any) -> None:
     if isinstance(params, dict) and not isinstance(params, Module):
         raise TypeError(
             "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
-            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or a list of dicts with "
+            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or a list of "
+            "dicts with "
             'a key "params" for groups'
         )
 
@@ -410,7 +413,8 @@ def _parameters_of(params: Any) -> tuple[list[Any], list[str]]:
         params = [params]
     elif isinstance(params, set):
         raise TypeError(
-            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets will "
+            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+            "will "
             "change between runs. Please use a list instead."
         )
     tensors: list[Any] = []
@@ -423,7 +427,8 @@ def _parameters_of(params: Any) -> tuple[list[Any], list[str]]:
             tensors.append(param[1])
         elif isinstance(param, mx.array):
             raise TypeError(
-                "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no identity to "
+                "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no "
+                "identity to "
                 "update: pass a torchish_mlx.Parameter, or the model that holds the array"
             )
         else:

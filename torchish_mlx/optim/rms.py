@@ -11,7 +11,9 @@ __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
 class Adagrad(Optimizer):
-    """Adagrad. See :class:`torchish_mlx.optimizers.Adagrad` for the formula, the arguments' ranges and the state.
+    """Adagrad.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Adagrad`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
@@ -71,7 +73,9 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Adadelta. See :class:`torchish_mlx.optimizers.Adadelta` for the formula, the arguments' ranges and the state.
+    """Adadelta.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Adadelta`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
@@ -129,7 +133,9 @@ class Adadelta(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """RMSprop. See :class:`torchish_mlx.optimizers.RMSprop` for the formula, the arguments' ranges and the state.
+    """RMSprop.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.RMSprop`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

@@ -11,7 +11,9 @@ __all__ = ["Rprop"]
 
 
 class Rprop(Optimizer):
-    """Resilient backpropagation. See :class:`torchish_mlx.optimizers.Rprop` for the formula, the arguments' ranges and the state.
+    """Resilient backpropagation.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.Rprop`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

@@ -11,7 +11,9 @@ __all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent. See :class:`torchish_mlx.optimizers.SGD` for the formula, the arguments' ranges and the state.
+    """Stochastic gradient descent.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.SGD`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

@@ -14,7 +14,9 @@ __all__ = ["SparseAdam"]
 
 
 class SparseAdam(Optimizer):
-    """Lazy Adam for gradients of rows. See :class:`torchish_mlx.optimizers.SparseAdam` for the formula, the arguments' ranges and the state.
+    """Lazy Adam for gradients of rows.
+
+    The formula, the ranges of the arguments and the state: :class:`torchish_mlx.optimizers.SparseAdam`.
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.

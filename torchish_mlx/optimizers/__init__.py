@@ -4,8 +4,8 @@
     optimizer.update(model, grads)
     mx.eval(model.parameters(), optimizer.state)
 
-MLX's schedules, ``clip_grad_norm``, ``MultiOptimizer``, ``Lion`` and the base class ``Optimizer`` stand here as well, so that
-``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimizers as optim``.
+MLX's schedules, ``clip_grad_norm``, ``MultiOptimizer``, ``Lion`` and the base class ``Optimizer`` stand here as well,
+so that ``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimizers as optim``.
 """
 
 from mlx.optimizers import (
@@ -53,7 +53,6 @@ __all__ = [
     "Rprop",
     "RowSparse",
     "Rule",
-    "SGD",
     "SparseAdam",
     "clip_grad_norm",
     "cosine_decay",

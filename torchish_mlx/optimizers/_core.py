@@ -29,7 +29,8 @@ def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
         if not isinstance(parameters, mx.array):
             where = f"the gradient of {path!r}" if path else "the tree of gradients"
             raise ValueError(
-                f"{where} is {_named(gradients)}, where the parameters have {_named(parameters)}; give a tree like theirs"
+                f"{where} is {_named(gradients)}, where the parameters have {_named(parameters)}; give a tree like "
+                "theirs"
             )
         return [(path, gradients, parameters)]
     if isinstance(parameters, mx.array):
@@ -106,7 +107,8 @@ def advance(
     items: Sequence[Item],
     run: Any = None,
 ) -> list[mx.array]:
-    """New parameters of ``items``, in their order; writes the new slots into ``state`` and the new clock into ``arrays``.
+    """New parameters of ``items``, in their order; writes the new slots into ``state`` and the new clock into
+    ``arrays``.
 
     ``members`` are the paths of all parameters of the group, with or without a gradient in this step.
     ``run`` is :func:`formulas` of this rule and these values, or a compiled version of it.

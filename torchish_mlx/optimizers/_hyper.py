@@ -72,8 +72,9 @@ class Hyper:
 class Decay(Hyper):
     """A decay rate ``b``, carried with ``1 - b``, because a formula needs both to full precision.
 
-    float32(0.999) is 1.3e-8 off, so ``1 - float32(0.999)`` is 1.3e-5 off: the difference is taken in double. A rate that
-    is a tensor has no double behind it, and its complement is taken when it is read, so that it may change in place.
+    float32(0.999) is 1.3e-8 off, so ``1 - float32(0.999)`` is 1.3e-5 off: the difference is taken in double. A rate
+    that is a tensor has no double behind it, and its complement is taken when it is read, so that it may change in
+    place.
     """
 
     def carry(self, value: Any) -> Any:

@@ -7,7 +7,8 @@ A subclass declares :class:`Hyper` and :class:`Static` fields and writes
 - ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
 
 ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. The formula is all that an adapter of
-``torchish_mlx.optim`` takes from a rule; the instance methods below make the rule, alone, an ``mlx.optimizers.Optimizer``.
+``torchish_mlx.optim`` takes from a rule; the instance methods below make the rule, alone, an
+``mlx.optimizers.Optimizer``.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Rule(Optimizer):
 
     @classmethod
     def formula(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        """The new value of ``p``, given its gradient ``g``, its slots ``s`` (updated in place) and ``k`` of ``tick``."""
+        """The new value of ``p``, given its gradient ``g``, its slots ``s`` (written to) and ``k`` of ``tick``."""
         raise NotImplementedError(f"{cls.__name__} has no formula: a subclass of Rule writes one")
 
     @classmethod
@@ -127,7 +128,8 @@ class Rule(Optimizer):
 
     @classmethod
     def adopted(cls, values: Mapping[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
-        """The Python values that belong to freshly loaded ``arrays``; those that the arrays hold already stay as they are.
+        """The Python values that belong to freshly loaded ``arrays``; those that the arrays hold already stay as they
+        are.
 
         Nothing can be read inside a traced step: there the values stay.
         """
@@ -163,7 +165,7 @@ class Rule(Optimizer):
         cls._fields = found
         kind = Parameter.POSITIONAL_OR_KEYWORD
         names = {"learning_rate" if name == "lr" else name: field for name, field in cls.fields().items()}
-        cls.__signature__ = Signature([Parameter(n, kind, default=f.default) for n, f in names.items()])  # type: ignore[attr-defined]
+        cls.__signature__ = Signature([Parameter(n, kind, default=f.default) for n, f in names.items()])
 
     _fields: ClassVar[dict[str, Hyper]] = {}
     __signature__ = Signature([])
@@ -256,8 +258,8 @@ class Rule(Optimizer):
 class _Slots(dict[str, mx.array]):
     """The slots of one parameter as a formula sees them: wide, but rounded to what is kept as soon as they are set.
 
-    So a step goes by the state that it keeps, as torch's does; ``v = s["exp_avg_sq"]`` is read back after it is set. Where
-    torch changes an entry by two operations in place, it is set twice, and in half precision rounded twice.
+    So a step goes by the state that it keeps, as torch's does; ``v = s["exp_avg_sq"]`` is read back after it is set.
+    Where torch changes an entry by two operations in place, it is set twice, and in half precision rounded twice.
     """
 
     def __init__(self, kept: dict[str, mx.array], dtype: mx.Dtype, wide: mx.Dtype) -> None:

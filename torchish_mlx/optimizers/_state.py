@@ -12,6 +12,7 @@ A compiled step captures these very dicts, so loading writes into them and every
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import mlx.core as mx
@@ -39,7 +40,7 @@ class State(dict[Any, Any]):
         node: Any = self
         keys = name.split(".")
         last = keys[-1]
-        for key, following in zip(keys, keys[1:], strict=False):
+        for key, following in pairwise(keys):
             node = _child(node, key, list if following.isdigit() else dict)
             if node is None:  # a list where this path wants names ("a.0" beside "a.b"): keep the path as one key
                 node, last = self, name
@@ -63,7 +64,8 @@ class State(dict[Any, Any]):
         if groups is None:
             raise ValueError(
                 f"this is not the state of an optimizer with {len(self.groups)} parameter group(s) of this kind: its "
-                f"{GROUPS!r} entry holds {_describe(tree.get(GROUPS))}, expected {_describe(self.groups)}, each a number. "
+                f"{GROUPS!r} entry holds {_describe(tree.get(GROUPS))}, expected {_describe(self.groups)}, each a "
+                "number. "
                 "Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
             )
         self.examine(tree)
@@ -82,8 +84,8 @@ def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] 
     made = []
     for mine, group in zip(ours, theirs, strict=True):
         made.append({**{name: [] for name, value in mine.items() if isinstance(value, list) and not value}, **group})
-        leaves = tree_flatten(made[-1])
-        if set(made[-1]) != set(mine) or not all(isinstance(a, mx.array) and a.size < 2 for _, a in leaves):
+        held: Any = tree_flatten(made[-1])
+        if set(made[-1]) != set(mine) or not all(isinstance(a, mx.array) and a.size < 2 for _, a in held):
             return None
     return made
 

@@ -52,7 +52,8 @@ def _rms(x: mx.array) -> mx.array:
 class Adafactor(Rule):
     r"""Adafactor (Shazeer & Stern 2018, https://arxiv.org/abs/1804.04235), in the variant that torch has.
 
-    With :math:`w_t = t^{\tau}` and :math:`\tau` = beta2_decay, a matrix keeps a column R of row means and a row C of column means:
+    With :math:`w_t = t^{\tau}` and :math:`\tau` = beta2_decay, a matrix keeps a column R of row means and a row C of
+    column means:
 
     .. math::
         R &\leftarrow R + w_t (\overline{g^2}_{row} - R), \quad C \leftarrow C + w_t (\overline{g^2}_{col} - C), \quad
@@ -66,14 +67,15 @@ class Adafactor(Rule):
     Args:
         learning_rate (float or schedule): upper limit of the relative step; >= 0. Default: 1e-2.
         beta2_decay (float): :math:`\tau` <= 0. Default: -0.8.
-        eps (tuple): :math:`\epsilon_1` (None: the machine epsilon of the parameter's dtype) and :math:`\epsilon_2`, >= 0.
+        eps (tuple): :math:`\epsilon_1` (None: the machine epsilon of the parameter's dtype) and :math:`\epsilon_2`,
+            >= 0.
             Default: (None, 1e-3).
         d (float): clipping threshold of RMS(u); >= 1. Default: 1.0.
         weight_decay (float): :math:`\lambda` >= 0. Default: 0.
         maximize (bool): ascend instead of descend.
 
-    State: ``row_var`` of shape (..., n, 1) and ``col_var`` of shape (..., 1, m), or ``variance`` for fewer than 2 dimensions.
-    An empty parameter is left as it is (torch divides by zero).
+    State: ``row_var`` of shape (..., n, 1) and ``col_var`` of shape (..., 1, m), or ``variance`` for fewer than 2
+    dimensions. An empty parameter is left as it is (torch divides by zero).
 
     Raises:
         ValueError: an argument out of its range, in torch's words.

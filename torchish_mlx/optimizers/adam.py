@@ -1,4 +1,4 @@
-"""The Adam family: Adam, AdamW, Adamax, NAdam, RAdam. Numerics of torch 2.13's files of those names in ``torch/optim``."""
+"""The Adam family. Numerics of torch 2.13's ``torch/optim/adam.py``, adamw, adamax, nadam and radam."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Adam(_Moments):
         learning_rate (float or schedule): length of a step, in units of p; >= 0. Default: 1e-3.
         betas (tuple of 2 floats): decay rates of m and v, each in [0, 1). Default: (0.9, 0.999).
         eps (float): added to the root, in units of g; >= 0. Default: 1e-8.
-        weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default: 0.
+        weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default:
+            0.
         amsgrad (bool): divide by the largest v so far (Reddi et al. 2018, https://openreview.net/forum?id=ryQu7f-RZ).
         decoupled_weight_decay (bool): decay as AdamW does.
         maximize (bool): ascend instead of descend.
@@ -192,7 +193,8 @@ class NAdam(_Moments):
         learning_rate (float or schedule): length of a step, in units of p; >= 0. Default: 2e-3.
         betas (tuple of 2 floats): decay rates of m and v, each in [0, 1). Default: (0.9, 0.999).
         eps (float): added to the root, in units of g; >= 0. Default: 1e-8.
-        weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default: 0.
+        weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default:
+            0.
         momentum_decay (float): :math:`\psi` >= 0. Default: 4e-3.
         decoupled_weight_decay (bool): decay as AdamW does.
         maximize (bool): ascend instead of descend.
@@ -274,7 +276,8 @@ class RAdam(_Moments):
         learning_rate (float or schedule): length of a step, in units of p; >= 0. Default: 1e-3.
         betas (tuple of 2 floats): decay rates of m and v, each in [0, 1). Default: (0.9, 0.999).
         eps (float): added to the root, in units of g; >= 0. Default: 1e-8.
-        weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default: 0.
+        weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default:
+            0.
         decoupled_weight_decay (bool): decay as AdamW does.
         maximize (bool): ascend instead of descend.
 
@@ -305,10 +308,11 @@ class RAdam(_Moments):
 
     @classmethod
     def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
-        r"""The length of the average, :math:`\rho_t`, is a small difference of large numbers (1 = 1999 - 1998 at t = 1).
+        r"""The length of the average, :math:`\rho_t`, is a small difference of large numbers (1 = 1999 - 1998 at t =
+        1).
 
-        With L = -log(beta2) and x = t L it is rest + t G(x), where rest = 2 / (1 - beta2) - 1 - 2 / L was taken in double
-        and G(x) = 2 / x - 2 / (e^x - 1) = 1 - x / 6 + x^3 / 360 - x^5 / 15120 + ... has no cancellation.
+        With L = -log(beta2) and x = t L it is rest + t G(x), where rest = 2 / (1 - beta2) - 1 - 2 / L was taken in
+        double and G(x) = 2 / x - 2 / (e^x - 1) = 1 - x / 6 + x^3 / 360 - x^5 / 15120 + ... has no cancellation.
         """
         clock["step"] = t = clock["step"] + 1
         (_, c1), (_, c2), rest = h.betas

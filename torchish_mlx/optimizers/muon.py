@@ -14,7 +14,7 @@ from ._rule import Rule, lerp
 __all__ = ["Muon"]
 
 
-def _check_adjust(name: str, value: Any) -> None:
+def _check_adjust(_: str, value: Any) -> None:
     if value not in (None, "original", "match_rms_adamw"):
         raise ValueError(f"Adjust learning rate function {value} is not supported")
 
@@ -37,11 +37,11 @@ class Muon(Rule):
     r"""Muon: momentum, orthogonalized, for matrices (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/).
 
     .. math::
-        b &\leftarrow \mu b + (1 - \mu) g, \quad u = \mathrm{NS}(\text{nesterov: } \mu b + (1 - \mu) g \text{, else } b) \\
-        p &\leftarrow p (1 - lr \, \lambda) - lr \, r(p) \, u
+        b &\leftarrow \mu b + (1 - \mu) g, \quad u = \mathrm{NS}(\text{nesterov: } \mu b + (1 - \mu) g \text{, else }
+        b) \\ p &\leftarrow p (1 - lr \, \lambda) - lr \, r(p) \, u
 
-    NS runs ``ns_steps`` Newton-Schulz steps x <- a x + (b G + c G G) x with G = x x^T, in bfloat16; r(p) is, for a matrix of
-    A rows and B columns, sqrt(max(1, A / B)), or 0.2 sqrt(max(A, B)) with ``adjust_lr_fn="match_rms_adamw"``.
+    NS runs ``ns_steps`` Newton-Schulz steps x <- a x + (b G + c G G) x with G = x x^T, in bfloat16; r(p) is, for a
+    matrix of A rows and B columns, sqrt(max(1, A / B)), or 0.2 sqrt(max(A, B)) with ``adjust_lr_fn="match_rms_adamw"``.
 
     Args:
         learning_rate (float or schedule): length of a step, in units of p; >= 0. Default: 1e-3.

@@ -71,8 +71,8 @@ class Adadelta(Rule):
 
     .. math::
         g &\leftarrow g + \lambda p, \quad v \leftarrow \rho v + (1 - \rho) g^2 \\
-        \delta &= \frac{\sqrt{u + \epsilon}}{\sqrt{v + \epsilon}} g, \quad u \leftarrow \rho u + (1 - \rho) \delta^2, \quad
-        p \leftarrow p - lr \, \delta
+        \delta &= \frac{\sqrt{u + \epsilon}}{\sqrt{v + \epsilon}} g, \quad u \leftarrow \rho u + (1 - \rho) \delta^2,
+        \quad p \leftarrow p - lr \, \delta
 
     Args:
         learning_rate (float or schedule): factor on the step; >= 0. Default: 1.0.

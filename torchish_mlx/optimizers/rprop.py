@@ -12,7 +12,7 @@ from ._rule import Rule
 __all__ = ["Rprop"]
 
 
-def _check_etas(name: str, value: Any) -> None:
+def _check_etas(_: str, value: Any) -> None:
     if not 0.0 < value[0] < 1.0 < value[1]:
         raise ValueError(f"Invalid eta values: {value[0]}, {value[1]}")
 

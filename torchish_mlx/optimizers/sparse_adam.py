@@ -20,7 +20,8 @@ class SparseAdam(Rule):
         m_i &\leftarrow m_i + (1 - \beta_1) (g_i - m_i), \quad v_i \leftarrow v_i + (1 - \beta_2) (g_i^2 - v_i) \\
         p_i &\leftarrow p_i - lr \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \frac{m_i}{\sqrt{v_i} + \epsilon}
 
-    Gradients are :class:`RowSparse` (MLX has no sparse arrays); t counts the steps of the parameter, not those of a row.
+    Gradients are :class:`RowSparse` (MLX has no sparse arrays); t counts the steps of the parameter, not those of a
+    row.
 
     Args:
         learning_rate (float or schedule): length of a step, in units of p; > 0. Default: 1e-3.

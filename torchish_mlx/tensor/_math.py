@@ -10,10 +10,10 @@ from ._promote import (
     FLOATS,
     HALVES,
     INEXACT,
+    INTEGER,
     NAMES,
     Operand,
     cast,
-    category,
     compare,
     compute,
     floating,
@@ -23,14 +23,16 @@ from ._promote import (
 
 
 def scaled(fn: Any, input: Operand, other: Operand, alpha: Operand) -> mx.array:
-    """fn(input, alpha * other), rounded once in half precision."""
-    if type(alpha) is int and alpha == 1:
-        return compute(fn, input, other)
+    """fn(input, alpha * other); in half precision of numbers rounded to it, in float32, rounded once."""
+    plain = type(alpha) is int and alpha == 1
+    if plain and isinstance(input, mx.array) and isinstance(other, mx.array) and input.dtype == other.dtype:
+        return fn(input, other)
     dtype = result_type(input, other)
-    if not isinstance(alpha, mx.array) and number_category(alpha) > category(dtype):
+    if dtype not in INEXACT and not isinstance(alpha, mx.array) and number_category(alpha) > INTEGER:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     wide = mx.float32 if dtype in HALVES else dtype
-    return fn(cast(input, wide), cast(other, wide) * cast(alpha, wide)).astype(dtype)
+    x, y = cast(cast(input, dtype), wide), cast(cast(other, dtype), wide)
+    return cast(fn(x, y if plain else y * cast(cast(alpha, dtype), wide)), dtype)
 
 
 def divide(input: Operand, other: Operand, rounding_mode: str | None = None) -> mx.array:
@@ -85,14 +87,15 @@ _POWERS: dict[Any, Any] = {
 def pow(input: Operand, exponent: Operand) -> mx.array:
     """input ** exponent."""
     dtype = result_type(input, exponent)
-    if dtype == mx.bool_:
+    if dtype == mx.bool_ and isinstance(exponent, mx.array):
         raise RuntimeError("\"pow\" not implemented for 'Bool'")
     if dtype not in INEXACT and not isinstance(exponent, mx.array) and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
-    if isinstance(exponent, mx.array):
-        return compute(mx.power, input, exponent)
     wide = mx.float32 if dtype in HALVES else dtype
-    return power(cast(input, wide), exponent).astype(dtype)
+    x = cast(cast(input, dtype), wide)
+    if isinstance(exponent, mx.array) or exponent not in _POWERS:
+        exponent = cast(cast(exponent, dtype), wide)
+    return cast(power(x, exponent), dtype)
 
 
 def pow_derivative(g: mx.array, result: mx.array, input: Operand, exponent: Operand) -> tuple[mx.array, ...]:

@@ -105,6 +105,7 @@ for _symbol, _name in {
     setattr(Tensor, f"__r{_symbol}__", _operator(FUNCTIONS[_name], reflected=True))
     if TABLE[_name].inplace:
         setattr(Tensor, f"__i{_symbol}__", _operator(getattr(Tensor, _name + "_")))
+setattr(Tensor, "__rtruediv__", _operator(lambda self, other: FUNCTIONS["reciprocal"](self) * other))  # noqa: B010
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Tensor, f"__{_name}__", _operator(FUNCTIONS[_name]))
 for _symbol, _name in {"neg": "neg", "abs": "abs", "invert": "bitwise_not"}.items():

@@ -19,6 +19,7 @@ from .tensor import Tensor, wrap
 Place = Any
 _RESULT = "result"
 _NUMBERS = (bool, int, float, complex)
+_WORDS = ("rounding_mode", "p")  # parameters that take a str
 
 
 class Op:
@@ -273,14 +274,14 @@ def call(op: Op, args: Sequence[Any], kwargs: dict[str, Any], inplace: bool = Fa
                 places.append(key)
                 arrays.append(kwargs[key])
     if not tensors:
+        if args and isinstance(args[0], (list, tuple)) and not args[0]:
+            return op.fn(*args, **kwargs)  # refuses an empty list in its own words
         given = type(args[0]).__name__ if args else "nothing"
         raise TypeError(f"{op.name}(): argument {op.parameters[0]!r} (position 1) must be Tensor, not {given}")
     try:
         out = op.fn(*filled, **kwargs)
-    except ValueError as error:
-        raise _explained(op, arrays, error) from None
-    except TypeError as error:
-        raise _mistyped(op, filled, kwargs, error) from None
+    except (ValueError, TypeError) as error:
+        raise _explained(op, filled, kwargs, arrays, error) from None
     if isinstance(out, mx.array):
         result: Any = wrap(out)
         outs = [result]
@@ -323,8 +324,15 @@ def record(
         out._requires_grad, out._grad_fn, out._index = True, node, i
 
 
-def _explained(op: Op, arrays: list[mx.array], error: ValueError) -> Exception:
-    """Torch's error for MLX's."""
+def _explained(
+    op: Op, args: list[Any], kwargs: dict[str, Any], arrays: list[mx.array], error: ValueError | TypeError
+) -> Exception:
+    """Torch's error for one of MLX or of Python."""
+    for name, value in [*zip(op.parameters, args, strict=False), *kwargs.items()]:
+        if not isinstance(value, (mx.array, *_NUMBERS, list, tuple, type(None), mx.Dtype)) and name not in _WORDS:
+            return TypeError(f"{op.name}(): argument {name!r} must be Tensor, not {type(value).__name__}")
+    if isinstance(error, TypeError):
+        return TypeError(f"{op.name}(): {error}")
     shapes = [a.shape for a in arrays]
     if "broadcast" in str(error) and len(shapes) > 1:
         a, b = shapes[0], shapes[1]
@@ -335,11 +343,3 @@ def _explained(op: Op, arrays: list[mx.array], error: ValueError) -> Exception:
                     f"dimension {max(len(a), len(b)) - n}"
                 )
     return RuntimeError(f"{op.name}(): {error}")
-
-
-def _mistyped(op: Op, args: list[Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
-    """Which argument was neither an array nor a number, where that is what went wrong."""
-    for name, value in [*zip(op.parameters, args, strict=False), *kwargs.items()]:
-        if isinstance(value, str) or not isinstance(value, (mx.array, *_NUMBERS, list, tuple, type(None))):
-            return TypeError(f"{op.name}(): argument {name!r} must be Tensor, not {type(value).__name__}: {error}")
-    return TypeError(f"{op.name}(): {error}")
