@@ -19,7 +19,7 @@ from compat_tests.bridge import difference, shape_of
 from compat_tests.parity import INFO
 from torchish_mlx import optim
 
-EXAMPLES = 20
+EXAMPLES = 60
 TOLERANCE = 2e-6  # relative to the largest element of a tensor; the largest seen in 120 sequences of each: 6.3e-7
 WORST = 0.0  # what was seen in this process: for stating TOLERANCE
 
@@ -42,7 +42,7 @@ class Net(nn.Module):
 
 
 def nested(found: dict[str, Any]) -> dict[str, Any]:
-    """A tree like ``Net.parameters()`` with the leaves of ``found`` (path -> leaf) alone, as MLX leaves out frozen ones."""
+    """A tree like ``Net.parameters()`` with the leaves of ``found`` alone, as MLX leaves out frozen ones."""
     tree: dict[str, Any] = {"blocks": [{}, {}]}
     for path, leaf in found.items():
         *keys, last = path.split(".")
@@ -69,6 +69,9 @@ class Both:
         self.theirs = INFO[name].optim_cls([self.mirror[path] for path in self.paths], **kwargs)
         self.rng = np.random.default_rng(1)
         self.saved: tuple[Any, Any] | None = None
+        self.compile()
+
+    def compile(self) -> None:
         captured = [self.model.state, self.ours.state]
 
         def update(gradients: Any) -> None:
@@ -131,6 +134,7 @@ class Both:
         for opt, saved in zip((self.ours, self.theirs), self.saved, strict=True):
             if len(saved["param_groups"]) == len(opt.param_groups):
                 opt.load_state_dict(copy.deepcopy(saved))
+                self.compile()  # see test_a_trace_that_makes_entries_is_not_used_again
                 if isinstance(opt, torch.optim.Adafactor):  # which has no such option; torch's loading adds it
                     del opt.defaults["differentiable"]
             else:
@@ -159,6 +163,7 @@ class Both:
         path = self.paths[i % len(self.paths)]
         self.ours.state.pop(self.found[path], None)
         self.theirs.state.pop(self.mirror[path], None)
+        self.compile()
 
     def zero_grad(self, set_to_none: bool) -> None:
         self.ours.zero_grad(set_to_none=set_to_none)
@@ -227,3 +232,27 @@ def test_sequences(name: str, kwargs: dict[str, Any]) -> None:
             both.check()
 
     run()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="mx.compile finds the trace of the first step again; it made the entries in Python, and its results are lost",
+)
+@pytest.mark.parametrize("how", ["load_state_dict", "pop", "state = {}"])
+def test_a_trace_that_makes_entries_is_not_used_again(how: str) -> None:
+    """A captured step whose optimizer is brought back to having no state begins anew, with state."""
+    both = Both("SGD", {"lr": 0.02, "momentum": 0.9})
+    both.save()
+    both.compiled_update()
+    compiled = both.compiled
+    if how == "load_state_dict":
+        both.load()
+    elif how == "pop":
+        for i in range(len(both.paths)):
+            both.forget(i)
+    else:
+        both.ours.state = {}
+        both.theirs.state.clear()
+    for _ in range(2):
+        both.by_tree(set(), compiled)
+        both.check()

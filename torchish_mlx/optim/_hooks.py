@@ -73,6 +73,7 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
                     )
                 given, kwargs = result
         out = step(*given, **kwargs)
+        self._stepped()
         for hook in (*self._hooks("step_post").values(), *_global_post_hooks.values()):
             hook(self, given, kwargs)
         return out
@@ -83,6 +84,9 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
 
 class Hooked:
     """The registering methods of ``torch.optim.Optimizer``."""
+
+    def _stepped(self) -> None:
+        """What follows every step, before the hooks."""
 
     def _hooks(self, kind: str) -> Hooks:
         """The hooks of one kind; made when first asked for, so that a subclass need not call ``__init__``."""

@@ -28,6 +28,7 @@ class OptimizerState(State):
         super().__init__()
         self.paths: dict[Tensor, str] = {}
         self.parameters: dict[str, Tensor] = {}
+        self._above: set[str] = set()  # paths of the dicts that hold slots of parameters
         self.group_of: dict[str, Group] = {}
         self.beside: dict[str, dict[str, Any]] = {}  # path -> entries that are no arrays
         self.loose: dict[Any, Any] = {}  # entries of a loaded state dict that belong to no parameter
@@ -39,10 +40,11 @@ class OptimizerState(State):
         if path is None:
             wanted = name or getattr(p, "path", None) or str(len(self.paths))
             path, count = wanted, 1
-            while any(_collide(path, known) for known in self.parameters):
+            while path in self._above or any(part in self.parameters for part in _above(path, itself=True)):
                 count += 1
                 path = f"{wanted}#{count}"
             self.paths[p], self.parameters[path] = path, p
+            self._above.update(_above(path))
         if group is not None:
             self.group_of[path] = group
         return path
@@ -150,8 +152,10 @@ class OptimizerState(State):
         return super().setdefault(key, default)
 
 
-def _collide(a: str, b: str) -> bool:
-    return a == b or a.startswith(b + ".") or b.startswith(a + ".")
+def _above(path: str, itself: bool = False) -> Iterator[str]:
+    """``a`` and ``a.b`` for ``a.b.c``."""
+    parts = path.split(".")
+    return (".".join(parts[:n]) for n in range(1, len(parts) + itself))
 
 
 class SharedCount(Storage):
@@ -295,9 +299,17 @@ class Entries(MutableMapping[str, Any]):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
+        begun = bool(self._slots())
         for name in list(self._slots()):
             self._drop(name)
         self._state.beside.pop(self._path, None)
+        group = self._state.group_of.get(self._path)
+        if (
+            begun
+            and group is not None
+            and not any(self._state.slots.get(self._state.paths[p]) for p in group["params"])
+        ):
+            group.restart()  # nobody is left who has counted
 
     def replace(self, entries: Mapping[str, Any]) -> None:
         new = dict(entries)

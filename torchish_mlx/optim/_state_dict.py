@@ -109,8 +109,7 @@ def _array(value: Any) -> mx.array | None:
 def _cast(p: Tensor, value: Any, clock: Collection[str], key: Any = None) -> Any:
     """torch's rule: state takes the dtype of its parameter where that is a floating one, except the step.
 
-    Nor does what depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``), which torch rounds
-    here.
+    Nor does what depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``); torch rounds it here.
     """
     array = _array(value)
     if array is not None:
@@ -159,8 +158,7 @@ def _check(group: Group, values: Mapping[str, Any], state: Mapping[Any, Any], nu
             if shape != expected:
                 raise ValueError(
                     f"{where} has {name!r} of shape {shape}, expected {expected}. It was saved for another model, "
-                    "or with "
-                    "the parameters in another order."
+                    "or with the parameters in another order."
                 )
 
 

@@ -224,9 +224,9 @@ class Optimizer(Hooked):
         filled in. A compiled step sees the loaded state.
 
         Raises:
-            ValueError: it does not fit (groups, their sizes, entries, shapes); nothing is changed then, nor where a
-                hook
-                raises.
+            ValueError: it does not fit (groups, their sizes, entries, shapes).
+
+        Nothing is changed where it raises, or where a hook does.
         """
         state_dict = dict(state_dict)
         for hook in self._hooks("load_pre").values():
@@ -302,6 +302,11 @@ class Optimizer(Hooked):
 
     step = hooked(step)
 
+    def _stepped(self) -> None:
+        """A step that a user wrote evaluates as little as a training loop does: its loop, too, must not pile up work."""
+        if self.rule is None:
+            schedule_evaluation([p for group in self.param_groups for p in group["params"]], self.state)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
         for group in self.param_groups:
@@ -337,14 +342,12 @@ class Optimizer(Hooked):
                         self.state.create(path).update(made)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
-        """New parameters, as a tree of the structure of ``gradients``; ``parameters`` (a module or a tree) may hold
-        more.
+        """New parameters, a tree like ``gradients``; ``parameters`` (a module or a tree) may hold more.
 
         Uses and advances the same state as :meth:`step`, and touches no Parameter.
 
         Raises:
-            ValueError: a gradient without a parameter, of another shape, or of a parameter that is not in this
-                optimizer.
+            ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
         work = resolve(self.state, gradients, parameters)
         if self.rule is None:
@@ -373,17 +376,14 @@ class Optimizer(Hooked):
             new = {path: state.parameters[path].array for path, _, _ in leaves}
         finally:
             for p, grad, array in before:
-                p.storage.array, p.grad = array, grad
+                p.array, p.grad = array, grad
         order = in_tree_order(gradients, new, state, parameters)
         return tree_map(lambda _: next(order), gradients)
 
 
 def _typename(value: Any) -> str:
-    return (
-        f"{type(value).__module__}.{type(value).__qualname__}"
-        if type(value).__module__ != "builtins"
-        else type(value).__name__
-    )
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _detached(value: Any) -> Any:
@@ -400,9 +400,8 @@ def _refuse_tree(params: Any) -> None:
     if isinstance(params, dict) and not isinstance(params, Module):
         raise TypeError(
             "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
-            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or a list of "
-            "dicts with "
-            'a key "params" for groups'
+            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or, for groups, "
+            'a list of dicts with a key "params"'
         )
 
 
@@ -414,8 +413,7 @@ def _parameters_of(params: Any) -> tuple[list[Any], list[str]]:
     elif isinstance(params, set):
         raise TypeError(
             "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
-            "will "
-            "change between runs. Please use a list instead."
+            "will change between runs. Please use a list instead."
         )
     tensors: list[Any] = []
     names: list[str] = []
@@ -428,8 +426,7 @@ def _parameters_of(params: Any) -> tuple[list[Any], list[str]]:
         elif isinstance(param, mx.array):
             raise TypeError(
                 "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no "
-                "identity to "
-                "update: pass a torchish_mlx.Parameter, or the model that holds the array"
+                "identity to update: pass a torchish_mlx.Parameter, or the model that holds the array"
             )
         else:
             tensors.append(param)

@@ -48,8 +48,12 @@ class Hyper:
         rule.write(self.name, value)
 
     def check(self, value: Any) -> None:
-        if self._check is not None:
-            self._check(self.name, value)
+        if callable(value):
+            raise TypeError(
+                f"{self.name} is a schedule, where a number is wanted. Only the constructors of torchish_mlx.optimizers "
+                'take one, as learning_rate; elsewhere write the number in the loop (group["lr"] = schedule(step)).'
+            )
+        (self._check or _no_nan)(self.name, value)
 
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
@@ -142,6 +146,13 @@ def traced(array: mx.array) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _no_nan(name: str, value: Any) -> None:
+    """What is asked of a number where torch asks nothing."""
+    for entry in value if isinstance(value, (tuple, list)) else (value,):
+        if (number := as_number(name, entry)) != number:
+            raise ValueError(f"Invalid {name} value: {value}")
 
 
 def nonneg(what: str) -> Check:

@@ -65,8 +65,7 @@ class State(dict[Any, Any]):
             raise ValueError(
                 f"this is not the state of an optimizer with {len(self.groups)} parameter group(s) of this kind: its "
                 f"{GROUPS!r} entry holds {_describe(tree.get(GROUPS))}, expected {_describe(self.groups)}, each a "
-                "number. "
-                "Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
+                "number. Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
             )
         self.examine(tree)
         _replace(self, _copied({**tree, GROUPS: groups}))

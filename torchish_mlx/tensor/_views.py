@@ -134,9 +134,13 @@ def joined(steps: Sequence[Step], step: Step) -> tuple[Step, ...]:
     """``steps`` with ``step`` after them, as few as there can be, so that a chain of views stays short."""
     last = steps[-1] if steps else None
     if isinstance(last, Reshape) and isinstance(step, Reshape):
-        return (*steps[:-1], Reshape(last.before, step.after))
-    if isinstance(last, Permute) and isinstance(step, Permute):
-        return (*steps[:-1], Permute(last.before, [last.axes[a] for a in step.axes]))
+        steps, step = steps[:-1], Reshape(last.before, step.after)
+    elif isinstance(last, Permute) and isinstance(step, Permute):
+        steps, step = steps[:-1], Permute(last.before, [last.axes[a] for a in step.axes])
+    if step.before == step.after and (
+        isinstance(step, (Reshape, Expand)) or (isinstance(step, Permute) and list(step.axes) == sorted(step.axes))
+    ):
+        return tuple(steps)
     return (*steps, step)
 
 

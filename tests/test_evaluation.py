@@ -1,0 +1,296 @@
+"""What evaluates, and when: one evaluation per step(), nothing else, and no memory that grows in a loop without mx.eval."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import pytest
+from mlx.utils import tree_flatten
+
+import torchish_mlx as torch
+from tests.cases import Net, for_rule, gradients, inputs, squared_error
+from torchish_mlx import optim
+
+STEPS = 2000
+FEWER = 500  # where a variant of the loop is looked at
+WARM_UP = 100
+SLACK = 256  # bytes: which buffers are in use when it is measured varies by a few of the smallest
+
+ADAPTERS: dict[str, dict[str, Any]] = {
+    "SGD": {"lr": 0.01, "momentum": 0.9},
+    "Adam": {"lr": 1e-3, "amsgrad": True},
+    "AdamW": {"lr": 1e-3, "fused": True},
+    "Adamax": {"lr": 1e-3},
+    "NAdam": {"lr": 1e-3},
+    "RAdam": {"lr": 1e-3},
+    "Adagrad": {"lr": 1e-2},
+    "Adadelta": {"lr": 1.0},
+    "RMSprop": {"lr": 1e-3, "centered": True, "momentum": 0.5},
+    "Rprop": {"lr": 1e-3},
+    "ASGD": {"lr": 1e-2},
+    "Adafactor": {"lr": 1e-2},
+    "Muon": {"lr": 1e-3},
+    "Lion": {"lr": 1e-4},
+}
+
+
+class Written(optim.Optimizer):
+    """Momentum, as a user of torch writes it."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    def step(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    state = self.state[p]
+                    if "buffer" not in state:
+                        state["buffer"] = torch.zeros_like(p)
+                    state["buffer"].mul_(0.9).add_(p.grad)
+                    p.data.add_(state["buffer"], alpha=-group["lr"])
+
+
+def adapter(name: str, params: Any) -> Any:
+    return getattr(optim, name)(params, **ADAPTERS[name])
+
+
+def step_of(model: nn.Module, optimizer: Any, loss_fn: Any = squared_error, backwards: int = 1) -> Callable[[], Any]:
+    """One step of a torch loop, which evaluates nothing itself."""
+    x = inputs()
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        for _ in range(backwards):
+            loss = torch.backward(model, loss_fn, x)
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def growth(step: Callable[[], Any], steps: int = STEPS) -> int:
+    """By how many bytes MLX's active memory is larger after ``steps`` steps than after WARM_UP ones."""
+    for _ in range(WARM_UP):
+        step()
+    mx.synchronize()
+    before = mx.get_active_memory()
+    for _ in range(steps - WARM_UP):
+        step()
+    mx.synchronize()
+    return mx.get_active_memory() - before
+
+
+def test_the_measure_sees_a_loop_that_grows():
+    """The same loop with an update that nothing evaluates: what the tests below would see if step() did not."""
+    model = Net()
+    optimizer = optim.SGD(model, lr=0.01)
+    x = inputs()
+
+    def step() -> None:
+        _, grads = nn.value_and_grad(model, squared_error)(model, x)
+        optimizer.update(model, grads)
+
+    assert growth(step, FEWER) > 4 * SLACK
+
+
+@pytest.mark.parametrize(("name", "steps"), [("Adam", STEPS), ("AdamW", FEWER), ("NAdam", FEWER), ("Lion", FEWER)])
+def test_memory_is_flat(name, steps):
+    model = Net()
+    assert abs(growth(step_of(model, adapter(name, model)), steps)) <= SLACK
+
+
+def test_memory_is_flat_with_a_step_that_a_user_wrote():
+    model = Net()
+    assert abs(growth(step_of(model, Written(model, lr=0.01)), FEWER)) <= SLACK
+
+
+def test_memory_is_flat_with_batch_norm_and_dropout():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4), nn.Dropout(0.5), nn.Linear(4, 3))
+    assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3)))) <= SLACK
+
+
+def test_memory_is_flat_with_accumulated_gradients():
+    model = Net()
+    assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3), backwards=2))) <= SLACK
+
+
+def test_memory_is_flat_with_frozen_and_missed_parameters():
+    model = Net()
+    model.layers[0].freeze()
+    optimizer = optim.Adam(model, lr=1e-3)
+    step = step_of(model, optimizer)
+    turn = iter(range(10**6))
+
+    def alternating() -> None:
+        (model.layers[2].freeze if next(turn) % 2 else model.layers[2].unfreeze)()
+        step()
+
+    assert abs(growth(alternating, FEWER)) <= SLACK
+
+
+def test_memory_is_flat_on_the_tape():
+    weight, x = torch.Parameter(mx.zeros((3, 3))), torch.tensor(inputs())
+    optimizer = optim.Adam([weight], lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        ((x @ weight - x) ** 2).mean().backward()
+        optimizer.step()
+
+    assert abs(growth(step, FEWER)) <= SLACK
+
+
+def test_memory_is_flat_with_a_changing_rate():
+    model = Net()
+    optimizer = optim.SGD(model, lr=0.01)
+    step = step_of(model, optimizer)
+
+    def scheduled() -> None:
+        optimizer.param_groups[0]["lr"] *= 0.999
+        step()
+
+    assert abs(growth(scheduled, FEWER)) <= SLACK
+
+
+def test_memory_is_flat_with_a_tensor_for_a_rate():
+    model = Net()
+    rate = torch.tensor(0.01)
+    optimizer = optim.SGD(model, lr=rate)
+    step = step_of(model, optimizer)
+
+    def scheduled() -> None:
+        rate.mul_(0.999)
+        step()
+
+    assert abs(growth(scheduled, FEWER)) <= SLACK
+
+
+def test_kept_losses_keep_their_numbers_only():
+    """A list of losses that are not read holds a number each, and not the work behind it."""
+    model = Net()
+    step, losses = step_of(model, optim.Adam(model, lr=1e-3)), []
+    assert growth(lambda: losses.append(step())) <= 4 * (STEPS - WARM_UP) + SLACK
+    assert losses[-1].item() < losses[0].item()
+
+
+# What evaluates ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def evaluations(monkeypatch) -> Iterator[list[str]]:
+    """The calls of mx.eval and mx.async_eval since the list was last cleared."""
+    calls: list[str] = []
+    for name in ("eval", "async_eval"):
+        original = getattr(mx, name)
+
+        def recorded(*args: Any, _name: str = name, _original: Any = original) -> Any:
+            calls.append(_name)
+            return _original(*args)
+
+        monkeypatch.setattr(mx, name, recorded)
+    return calls
+
+
+def trainable(name: str) -> nn.Module:
+    return Net(bias=name != "Muon")
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_step_schedules_one_evaluation_and_nothing_else_does(name, evaluations):
+    model = trainable(name)
+    optimizer = adapter(name, model)
+    x = inputs()
+    for _ in range(3):
+        evaluations.clear()
+        optimizer.zero_grad()
+        torch.backward(model, squared_error, x)
+        torch.backward(model, squared_error, x)
+        assert evaluations == []
+        optimizer.step()
+        assert evaluations == ["async_eval"]
+        optimizer.zero_grad(set_to_none=False)
+        assert evaluations == ["async_eval"]
+
+
+def test_a_step_with_a_closure_or_several_groups_schedules_one_evaluation(evaluations):
+    model = Net()
+    optimizer = optim.Adam([{"params": layer} for layer in (model.layers[0], model.layers[2])], lr=1e-3)
+    evaluations.clear()
+    optimizer.step(lambda: torch.backward(model, squared_error, inputs()))
+    assert evaluations == ["async_eval"]
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_update_and_apply_gradients_evaluate_nothing(name, evaluations):
+    model = trainable(name)
+    optimizer = adapter(name, model)
+    evaluations.clear()
+    optimizer.init(model)
+    for i in range(3):
+        optimizer.update(model, gradients(model, i))
+        optimizer.apply_gradients(gradients(model, i), model)
+        optimizer.apply_gradients(gradients(model, i), model.parameters())
+    assert evaluations == []
+
+
+def pending(*trees: Any) -> list[str]:
+    """The operations behind the arrays of some trees that were not run yet."""
+    drawing = io.StringIO()
+    mx.export_to_dot(drawing, *[leaf for tree in trees for _, leaf in tree_flatten(tree)])
+    return re.findall(r'label ="(\w+)"', drawing.getvalue())
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_what_a_step_wrote_is_evaluated(name):
+    """Parameters, state and the loss can be read without work that is left."""
+    model = trainable(name)
+    optimizer = adapter(name, model)
+    optimizer.init(model)
+    mx.eval(model.parameters(), optimizer.state)
+    optimizer.update(model, gradients(model, 0))
+    assert pending(model.parameters(), optimizer.state)
+    for _ in range(2):
+        loss = step_of(model, optimizer)()
+        mx.synchronize()
+        assert pending(model.parameters(), optimizer.state, [loss.array]) == []
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_a_step_reads_nothing(name):
+    """Inside a captured compile any read of an array raises: .item(), bool(), a conversion to NumPy."""
+    model = trainable(name)
+    optimizer = adapter(name, model)
+    optimizer.init(model)
+    state = [model.state, optimizer.state]
+    traces = []
+
+    def step(x: mx.array) -> mx.array:
+        traces.append(1)
+        optimizer.zero_grad()
+        loss = torch.backward(model, squared_error, x)
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss.array
+
+    compiled = mx.compile(step, inputs=state, outputs=state)
+    losses = [compiled(inputs()).item() for _ in range(5)]
+    assert len(traces) <= 2
+    assert len(set(losses)) == 5
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_update_reads_nothing(name):
+    model = trainable(name)
+    optimizer = adapter(name, model)
+    optimizer.init(model)
+    state = [model.state, optimizer.state]
+    compiled = mx.compile(lambda grads: optimizer.update(model, grads), inputs=state, outputs=state)
+    before = model.step
+    compiled(for_rule(optimizer.rule, gradients(model, 0)))
+    assert not mx.array_equal(before, model.step)
