@@ -157,6 +157,7 @@ CASES: dict[str, list[Case]] = {
     "neg": [*unary(), case(N(5))],
     "abs": [*unary(), case(N(5))],
     "sign": [*unary(), case(N(5))],
+    "sgn": [*unary(), case(N(5))],
     "square": [*unary(), case(N(5))],
     **{name: [*unary("positive"), case(V(1, 4))] for name in ("sqrt", "rsqrt", "log")},
     **{name: [*unary(), case(V(1, 4))] for name in ("reciprocal", "exp")},

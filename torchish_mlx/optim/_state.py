@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import mlx.core as mx
@@ -66,7 +66,7 @@ class OptimizerState(State):
             if path not in self.parameters:
                 raise ValueError(
                     f"the loaded state is of a parameter {path!r}, which this optimizer does not hold; it holds "
-                    f"{', '.join(map(repr, self.parameters))}"
+                    f"{listed(self.parameters)}"
                 )
             group = self.group_of.get(path)
             if group is not None and group.rule is not None:
@@ -150,6 +150,12 @@ class OptimizerState(State):
                 self[key] = default
             return self.entries(key)
         return super().setdefault(key, default)
+
+
+def listed(names: Collection[str]) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(map(repr, list(names)[:8]))
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
 
 
 def _above(path: str, itself: bool = False) -> Iterator[str]:

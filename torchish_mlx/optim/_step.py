@@ -16,13 +16,13 @@ from ..optimizers import RowSparse
 from ..optimizers._core import Item, advance, check_items, formulas, paired
 from ..tensor import Tensor, locate
 from ._groups import Group
-from ._state import OptimizerState
+from ._state import OptimizerState, listed
 
 
 def gradients_of(state: OptimizerState, group: Group) -> list[Item]:
     """The parameters of ``group`` that have a gradient. A frozen one, or one that no loss has reached, is left out."""
     return [
-        (state.paths[p], p.grad if isinstance(p.grad, RowSparse) else p.grad.array, p.array)
+        (state.add(p, None, group), p.grad if isinstance(p.grad, RowSparse) else p.grad.array, p.array)
         for p in group["params"]
         if p.grad is not None
     ]
@@ -34,7 +34,7 @@ def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]])
         check_items(group.rule, items)
     new: dict[str, mx.array] = {}
     for group, items in work:
-        members = [state.paths[p] for p in group["params"]]
+        members = [state.add(p, None, group) for p in group["params"]]
         for once in _rounds(items):
             again = [(path, g, new.get(path, p)) for path, g, p in once]
             arrays = advance(group.rule, group, group.arrays, state, members, again, _runner(group))
@@ -84,19 +84,24 @@ def _compiled(frozen: _Frozen) -> Any:
 def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> list[tuple[Group, list[Item]]]:
     """The leaves of a gradient tree by group; a module's places are followed to their Parameters, others go by path.
 
+    A layer that stands in two places of a model is one parameter, and its gradients are summed.
+
     Raises ValueError for a gradient of a parameter that the optimizer does not hold.
     """
-    work: dict[int, tuple[Group, list[Item]]] = {}
+    items: dict[str, Item] = {}
     for path, g, p in paired(gradients, parameters):
         known = _path_of(state, path, parameters)
         if known is None or known not in state.group_of:
             raise ValueError(
                 f"there is a gradient for {path!r}, which this optimizer does not hold; it holds "
-                f"{', '.join(map(repr, state.group_of))}. Where the names differ (groups made from submodules), "
+                f"{listed(state.group_of)}. Where the names differ (groups made from submodules), "
                 "pass the model itself in place of a tree of arrays."
             )
-        group = state.group_of[known]
-        work.setdefault(id(group), (group, []))[1].append((known, g, p))
+        items[known] = (known, g if known not in items else items[known][1] + g, p)
+    work: dict[int, tuple[Group, list[Item]]] = {}
+    for item in items.values():
+        group = state.group_of[item[0]]
+        work.setdefault(id(group), (group, []))[1].append(item)
     return list(work.values())
 
 

@@ -107,8 +107,7 @@ def advance(
     items: Sequence[Item],
     run: Any = None,
 ) -> list[mx.array]:
-    """New parameters of ``items``, in their order; writes the new slots into ``state`` and the new clock into
-    ``arrays``.
+    """New parameters of ``items``, in their order; the new slots go into ``state``, the new clock into ``arrays``.
 
     ``members`` are the paths of all parameters of the group, with or without a gradient in this step.
     ``run`` is :func:`formulas` of this rule and these values, or a compiled version of it.

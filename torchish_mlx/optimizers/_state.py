@@ -71,7 +71,7 @@ class State(dict[Any, Any]):
         _replace(self, _copied({**tree, GROUPS: groups}))
         self.slots = dict(leaves(self, ""))
 
-    def examine(self, tree: dict[Any, Any]) -> None:
+    def examine(self, tree: dict[Any, Any]) -> None:  # noqa: ARG002 - a subclass looks at it
         """Compare the slots of a tree with the parameters; a rule alone meets them in its next step."""
         self.unchecked = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -32,7 +33,7 @@ def _values(values: np.ndarray) -> str:
     if not values.size:
         return "[]" if values.ndim == 1 else str([]) if not values.ndim else f"[], size={values.shape}"
     if values.dtype.kind == "f":
-        shown = _real_format(values.astype(np.float64))
+        shown = _real_format(_ends(values).astype(np.float64))
     elif values.dtype.kind == "c":
         real, imag = _real_format(values.real), _real_format(values.imag)
 
@@ -42,16 +43,37 @@ def _values(values: np.ndarray) -> str:
         shown = str
     if not values.ndim:
         return shown(values.item())
-    size = max(len(shown(v)) for v in values.reshape(-1)) if values.size <= 1000 else 0
-    return np.array2string(
-        values,
-        separator=", ",
-        prefix="tensor(",
-        threshold=1000,
-        edgeitems=3,
-        max_line_width=80,
-        formatter={"all": lambda v: shown(v).rjust(size)},
-    )
+    flat = _ends(values).reshape(-1)
+    counted = flat[np.isfinite(flat) & (flat != 0)] if values.dtype.kind == "f" else flat
+    size = max((len(shown(v)) for v in counted), default=1)
+    return _nested(values, lambda v: shown(v).rjust(size), size, len("tensor("), values.size > 1000)
+
+
+def _nested(values: np.ndarray, shown: Callable[[Any], str], size: int, indent: int, summarized: bool) -> str:
+    """Nested brackets, as many elements a line as fit into 80 columns."""
+    short = summarized and len(values) > 6
+    picked = [*values[:3], *values[-3:]] if short else list(values)
+    if values.ndim == 1:
+        words = [shown(v) for v in picked]
+        if short:
+            words.insert(3, " ...")
+        a_line = max(1, (80 - indent) // (size + 2))
+        rows = [", ".join(words[i : i + a_line]) for i in range(0, len(words), a_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(rows) + "]"
+    parts = [_nested(v, shown, size, indent + 1, summarized) for v in picked]
+    if short:
+        parts.insert(3, "...")
+    return "[" + ("," + "\n" * (values.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    """What is printed of an array: all of a small one, three at each end along each axis of a large one."""
+    if values.size <= 1000:
+        return values
+    for axis, n in enumerate(values.shape):
+        if n > 6:
+            values = np.take(values, [0, 1, 2, n - 3, n - 2, n - 1], axis)
+    return values
 
 
 def tensor_repr(tensor: Any) -> str:

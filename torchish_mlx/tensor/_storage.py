@@ -176,7 +176,9 @@ class View(Storage):
 
     @property
     def contiguous(self) -> bool:  # type: ignore[override]
-        return self.strides() == strides_after(self.read().shape, ())
+        shape = self.read().shape
+        plain = strides_after(shape, ())
+        return not all(shape) or all(n == 1 or s == p for n, s, p in zip(shape, self.strides(), plain, strict=True))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> View:
         new = View(copy.deepcopy(self.base, memo), self.steps)

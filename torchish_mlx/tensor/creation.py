@@ -72,7 +72,7 @@ def _filled(shape: Any, value: Any, dtype: mx.Dtype | None, device: Any, require
         value = value.array
     if dtype is None:
         dtype = value.dtype if isinstance(value, mx.array) else DEFAULTS[number_category(value)]
-    return Tensor(mx.full(shape, value, dtype), requires_grad)
+    return Tensor(mx.full(shape, cast(value, dtype)), requires_grad)
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:

@@ -112,6 +112,7 @@ TABLE: dict[str, Row] = {
     "neg": Row(lambda input: -input, LINEAR, inplace=True, aliases=("negative",)),
     "abs": Row(mx.abs, ITSELF, lambda g, _, input: g * mx.sign(input), inplace=True, aliases=("absolute",)),
     "sign": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
+    "sgn": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
     "square": Row(lambda input: input * input, ITSELF, inplace=True),
     "sqrt": unary(mx.sqrt, lambda g, y: g / (2 * y)),
     "rsqrt": unary(mx.rsqrt, lambda g, y: -0.5 * g * (y * y * y)),
