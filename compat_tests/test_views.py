@@ -277,7 +277,19 @@ def test_numpy_and_mlx_take_tensors() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [1.5, [1.0, 2.0], [[0.1, 100.0]], [1e-5, 1.0], [1e9], 3, [1, 20], [True, False], [], [float("nan"), 1.0], [[-1.5, 2.0], [3.0, 4.0]]],
+    [
+        1.5,
+        [1.0, 2.0],
+        [[0.1, 100.0]],
+        [1e-5, 1.0],
+        [1e9],
+        3,
+        [1, 20],
+        [True, False],
+        [],
+        [float("nan"), 1.0],
+        [[-1.5, 2.0], [3.0, 4.0]],
+    ],
     ids=str,
 )
 def test_repr(given: Any) -> None:
@@ -298,7 +310,14 @@ def test_dtype_of_data() -> None:
 
 def test_creation() -> None:
     x = tm.ones(2, 3, dtype=tm.bfloat16)
-    for made in (tm.zeros_like(x), tm.ones_like(x), tm.empty_like(x), tm.full_like(x, 3), x.new_zeros(2, 3), x.new_full((2, 3), 3)):
+    for made in (
+        tm.zeros_like(x),
+        tm.ones_like(x),
+        tm.empty_like(x),
+        tm.full_like(x, 3),
+        x.new_zeros(2, 3),
+        x.new_full((2, 3), 3),
+    ):
         assert (made.shape, made.dtype) == (x.shape, x.dtype)
     assert tm.zeros_like(x, memory_format=tm.preserve_format, dtype=tm.float32).dtype == tm.float32
     assert tm.full((2,), 3).dtype == torch_name(torch.full((2,), 3))

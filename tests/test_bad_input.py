@@ -36,7 +36,7 @@ def make(side: str, case: str, model: nn.Module) -> Any:
     for i in range(2):
         optimizer.update(model, for_rule(rule, gradients(model, i)))
     for path, p in torch.named_parameters(model):
-        p.grad = mx.full(p.shape, len(path))
+        p.grad = mx.full(p.shape, float(len(path)))
     return optimizer
 
 
@@ -59,6 +59,8 @@ def everything(optimizer: Any, model: nn.Module) -> dict[str, Any]:
 
 
 def assert_equal(a: Any, b: Any, where: str = "") -> None:
+    if isinstance(a, tuple):
+        a, b = dict(enumerate(a)), dict(enumerate(b))
     if isinstance(a, dict):
         assert a.keys() == b.keys(), where
         for key, value in a.items():
@@ -71,7 +73,7 @@ def assert_equal(a: Any, b: Any, where: str = "") -> None:
 
 @contextmanager
 def refused(error: type[Exception], match: str, optimizer: Any, model: nn.Module) -> Iterator[None]:
-    """The error comes, nothing has changed, and the next step is the one that would have come without it."""
+    """The error comes, and nothing has changed; the state and its dicts are the same objects."""
     before, identities = everything(optimizer, model), [id(optimizer.state), *map(id, optimizer.state.values())]
     with pytest.raises(error, match=match):
         yield
@@ -150,7 +152,7 @@ def test_gradient_of_a_parameter_that_the_optimizer_does_not_hold():
     small = optim.AdamW(model.layers[0])
     with refused(
         ValueError,
-        r"gradient for 'step', which this optimizer does not hold; it holds 'weight', 'bias'",
+        r"gradient for 'layers.2.weight', which this optimizer does not hold; it holds 'weight', 'bias'",
         small,
         model.layers[0],
     ):
@@ -206,7 +208,7 @@ def test_dense_gradients_for_a_rule_of_rows(side):
 
 @pytest.mark.parametrize(
     ("indices", "values", "shape"),
-    [((2,), (3, 4), (5, 4)), ((2,), (2, 3), (5, 4)), ((2, 1), (2, 4), (5, 4)), ((2,), (2,), ())],
+    [((2,), (3, 4), (5, 4)), ((2,), (2, 3), (5, 4)), ((2, 1), (2, 4), (5, 4))],
 )
 def test_rows_that_do_not_fit_together(indices, values, shape):
     with pytest.raises(ValueError, match="need indices of shape"):
@@ -289,7 +291,7 @@ def test_params_that_can_not_be_optimized(name, params, error, match):
     model = nn.Linear(3, 2, bias=False)
     before = flat(model)
     with pytest.raises(error, match=match):
-        getattr(optim, name)(params(model))
+        getattr(optim, name)(params(model), lr=0.1)
     assert_same(before, model)
 
 
@@ -337,7 +339,7 @@ def bad_values() -> Iterator[Any]:
 def test_numbers_out_of_range(name, argument, value):
     """Refused by both constructors, and by the setter of a rule, with the value in the message."""
     given = next(
-        v for v in (value if isinstance(value, tuple) else (value,)) if v is not None and not v >= 0 or v == 0.5
+        v for v in (value if isinstance(value, tuple) else (value,)) if (v is not None and not v >= 0) or v == 0.5
     )
     match = str(given)
     spelled = "learning_rate" if argument == "lr" else argument
@@ -380,8 +382,8 @@ def test_a_rate_of_several_numbers(side, value):
         ("lr", None, TypeError, "None"),
         ("betas", (0.9,), ValueError, r"betas takes 2 numbers, but got \(0.9,\)"),
         ("betas", (0.9, 0.99, 0.999), ValueError, "betas takes 2 numbers"),
-        ("betas", ("a", "b"), TypeError, "str"),
-        ("eps", [1e-8, 1e-8], ValueError, "."),
+        ("betas", ("a", "b"), ValueError, "str"),
+        ("eps", [1e-8, 1e-8], ValueError, r"eps must be 1-element, but is \[1e-08, 1e-08\]"),
     ],
 )
 def test_a_group_refuses_what_is_no_number(key, value, error, match):
@@ -499,7 +501,7 @@ def test_state_of_another_kind_with_the_same_numbers():
     state = saved(make("rule", "Adam", model).state)
     optimizer = optim.Adam(model, amsgrad=True)
     for path, p in torch.named_parameters(model):
-        p.grad = mx.full(p.shape, len(path))
+        p.grad = mx.full(p.shape, float(len(path)))
     optimizer.step()
     with refused(ValueError, "'max_exp_avg_sq': 'no entry'", optimizer, model):
         optimizer.state = state

@@ -101,6 +101,10 @@ class OptimizerState(State):
             arrays.clear()
             arrays.update(before)
 
+    def rule_of(self, group: Group) -> type[Rule] | None:
+        """The rule that the entries here go by; None for the group of another optimizer, which a wrapper shares."""
+        return group.rule if any(arrays is group.arrays for arrays in self.groups) else None
+
     def entries(self, p: Tensor) -> Entries:
         return Entries(self, self.add(p, None, None))
 

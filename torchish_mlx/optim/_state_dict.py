@@ -44,7 +44,9 @@ def packed(groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> dic
     return {"state": entries, "param_groups": packed_groups}
 
 
-def unpacked(groups: Sequence[Group], state_dict: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+def unpacked(
+    state: OptimizerState, groups: Sequence[Group], state_dict: Mapping[str, Any], later: Mapping[str, Any]
+) -> dict[str, Any]:
     """What ``state_dict`` means for these groups: {"state": {p: entries}, "param_groups": [...]}, cast and checked.
 
     ``later`` are the values of keys that older versions did not save.
@@ -75,13 +77,13 @@ def unpacked(groups: Sequence[Group], state_dict: Mapping[str, Any], later: Mapp
     )
     new_groups = [_group(group, other, later) for group, other in zip(groups, saved, strict=True)]
     clock = {name for group in groups if group.rule is not None for name in group.rule.clock} | {"step"}
-    state: dict[Any, Any] = {}
+    loaded: dict[Any, Any] = {}
     for key, entries in state_dict["state"].items():
-        state[numbered.get(key, key)] = _cast(numbered[key], entries, clock) if key in numbered else entries
+        loaded[numbered.get(key, key)] = _cast(numbered[key], entries, clock) if key in numbered else entries
     for group, values in zip(groups, new_groups, strict=True):
-        if group.rule is not None:
-            _check(group, values, state, {numbered[k]: k for k in numbered})
-    return {"state": state, "param_groups": new_groups}
+        if state.rule_of(group) is not None:
+            _check(group, values, loaded, {numbered[k]: k for k in numbered})
+    return {"state": loaded, "param_groups": new_groups}
 
 
 def _group(group: Group, saved: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,10 +171,9 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
     """
     state.forget()
     for group in groups:
-        shared: dict[str, float] | None = None
+        rule, shared = state.rule_of(group), None
         for p in group["params"]:
             entries = dict(loaded.get(p) or {})
-            rule = group.rule
             if rule is not None:
                 entries = {k: v for k, v in entries.items() if v is not None}
             if entries and rule is not None and rule.counted:

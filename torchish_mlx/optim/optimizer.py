@@ -233,7 +233,8 @@ class Optimizer(Hooked):
             result = hook(self, state_dict)
             state_dict = state_dict if result is None else result
         later = {**LATER_KEYS, **self.later_keys}
-        new = unpacked(self.param_groups, state_dict, {k: v for k, v in later.items() if k in self.defaults})
+        later = {key: value for key, value in later.items() if key in self.defaults}
+        new = unpacked(self.state, self.param_groups, state_dict, later)
         before, groups = self.state.snapshot(), [dict(group) for group in self.param_groups]
         try:
             self.__setstate__(new)

@@ -50,8 +50,9 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ) -> None:
-        groups = list(params) if not isinstance(params, (Tensor, mx.array, dict)) else params
-        self._refuse(groups)
+        groups = params if isinstance(params, (Tensor, mx.array, dict)) else list(params)
+        if isinstance(groups, list):
+            self._refuse(groups)
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
 
     @staticmethod

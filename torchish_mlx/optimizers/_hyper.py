@@ -58,11 +58,10 @@ class Hyper:
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
         array = as_array(value)
-        if array is None:
-            return mx.array(value, mx.float32)
-        if array.size != 1:
-            raise ValueError(f"Tensor {self.name} must be 1-element")
-        return array.astype(mx.float32)
+        carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
+        if carried.size != 1:
+            raise ValueError(f"{'Tensor ' if array is not None else ''}{self.name} must be 1-element, but is {value!r}")
+        return carried
 
     def read(self, carried: Any) -> Any:
         """What a formula sees of the carried arrays."""

@@ -8,8 +8,8 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from ._storage import Storage, slot
-from .parameter import REGISTRY, Parameter, parameters, places
+from ._storage import Storage
+from .parameter import Parameter, named
 from .tensor import Tensor
 
 
@@ -30,10 +30,10 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
         The loss as a Tensor without a graph; or (loss, *others) if ``loss_fn`` gave a tuple.
 
     >>> import mlx.core as mx, mlx.nn as nn
+    >>> from torchish_mlx import parameters
     >>> model = nn.Linear(2, 1)
     >>> loss = backward(model, lambda m, x: m(x).sum(), mx.ones((3, 2)))
-    >>> model_grad = next(parameters(model)).grad
-    >>> model_grad
+    >>> next(parameters(model)).grad
     tensor([[3., 3.]])
     """
     if not isinstance(module, nn.Module):
@@ -41,7 +41,7 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
             f"backward() takes an mlx.nn.Module and a loss function, not {type(module).__name__}; for a Tensor that "
             "was computed with this package's operations call loss.backward()"
         )
-    trained = [p for p in parameters(module) if p.requires_grad]
+    trained, held = _sorted(module)
     if not trained:
         raise RuntimeError(
             "element 0 of tensors does not require grad and does not have a grad_fn: nothing in the module is trainable"
@@ -49,7 +49,6 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     args = tuple(a.array if isinstance(a, Tensor) else a for a in args)
     kwargs = {k: a.array if isinstance(a, Tensor) else a for k, a in kwargs.items()}
     given = [p.array for p in trained]
-    held = _others(module, trained)
     traced: list[mx.array] = []
     several = False
 
@@ -77,15 +76,17 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     return (Tensor(loss), *others) if several else Tensor(loss)
 
 
-def _others(module: nn.Module, trained: list[Parameter]) -> list[tuple[Storage, mx.array]]:
-    """The arrays that are not trained: a forward pass may write them, as BatchNorm does."""
-    mine = {id(p) for p in trained}
-    out = []
-    for _, owner, inner in places(module):
-        if id(owner.__dict__.get(REGISTRY, {}).get(".".join(map(str, inner)))) not in mine:
-            place = slot(owner, inner)
-            out.append((place, place.read()))
-    return out
+def _sorted(module: nn.Module) -> tuple[list[Parameter], list[tuple[Storage, mx.array]]]:
+    """The Parameters to train, and what else there is, which a forward pass may write as BatchNorm does."""
+    trained: list[Parameter] = []
+    held: list[tuple[Storage, mx.array]] = []
+    for path, tensor in named(module):
+        if isinstance(tensor, Parameter) and tensor.requires_grad:
+            tensor.path = path
+            trained.append(tensor)
+        else:
+            held.append((tensor._storage, tensor.array))
+    return trained, held
 
 
 def _scalar(loss: Any) -> mx.array:

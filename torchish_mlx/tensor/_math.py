@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mlx.core as mx
@@ -134,19 +135,14 @@ def clamp(input: mx.array, min: Operand | None = None, max: Operand | None = Non
 
 def clamp_derivative(
     g: mx.array, _: Any, input: mx.array, min: Operand | None = None, max: Operand | None = None
-) -> tuple[mx.array | None, ...]:
+) -> tuple[mx.array, ...]:
     """g to the input between the bounds, both included; beyond them to the bound that counts."""
     dtype = result_type(*[x for x in (input, min, max) if x is not None])
     x = cast(input, dtype)
-    low = None if min is None else cast(min, dtype)
-    high = None if max is None else cast(max, dtype)
-    if low is None:
-        return mx.where(x <= high, g, 0), None, mx.where(x > high, g, 0)
-    if high is None:
-        return mx.where(x >= low, g, 0), mx.where(x < low, g, 0), None
-    inside = (x >= low) & (x <= high)
+    low = cast(-math.inf if min is None else min, dtype)
+    high = cast(math.inf if max is None else max, dtype)
     return (
-        mx.where(inside, g, 0),
+        mx.where((x >= low) & (x <= high), g, 0),
         mx.where((x < low) & (low < high), g, 0),
         mx.where((x > high) | (high < low), g, 0),
     )
@@ -154,15 +150,15 @@ def clamp_derivative(
 
 def maximum_derivative(g: mx.array, _: Any, input: mx.array, other: mx.array) -> tuple[mx.array, ...]:
     """All of g to the larger, half to each where they are equal."""
-    x, y = compare(lambda x, y: mx.stack(list(mx.broadcast_arrays(x, y))), input, other)
+    dtype = result_type(input, other)
+    x, y = cast(input, dtype), cast(other, dtype)
     half = mx.where(x == y, g / 2, g)
     return mx.where(x < y, 0, half), mx.where(y < x, 0, half)
 
 
 def minimum_derivative(g: mx.array, _: Any, input: mx.array, other: mx.array) -> tuple[mx.array, ...]:
     """All of g to the smaller, half to each where they are equal."""
-    larger, smaller = maximum_derivative(g, _, -input, -other)
-    return larger, smaller
+    return maximum_derivative(g, _, -input, -other)
 
 
 def lerp(input: mx.array, end: mx.array, weight: Operand) -> mx.array:

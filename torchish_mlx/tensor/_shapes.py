@@ -14,6 +14,7 @@ from ._inplace import run_inplace, view
 from ._op import Op, call
 from ._promote import INEXACT, cast
 from ._reduce import axes, axis
+from ._storage import Alias, View
 from ._views import Expand, Index, Permute, Reshape, reshaped_strides
 from .tensor import Tensor
 
@@ -46,7 +47,6 @@ def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
 def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
     """``shape`` with its -1 worked out; RuntimeError where it does not hold ``size`` elements."""
     sizes = _sizes(shape)
-    error = RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {size}")
     if sizes.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
     if -1 in sizes:
@@ -56,12 +56,18 @@ def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
                 f"cannot reshape tensor of {size} elements into shape {list(sizes)} because the unspecified dimension "
                 "size -1 can be any value and is ambiguous"
             )
-        if size % rest:
-            raise error
-        return tuple(size // rest if n == -1 else n for n in sizes)
-    if math.prod(sizes) != size or any(n < 0 for n in sizes):
-        raise error
-    return sizes
+        if size % rest == 0:
+            return tuple(size // rest if n == -1 else n for n in sizes)
+    elif math.prod(sizes) == size and not any(n < 0 for n in sizes):
+        return sizes
+    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {size}")
+
+
+def _viewable(input: Tensor, new: tuple[int, ...]) -> bool:
+    """Whether ``input`` can be seen in the shape ``new`` without a copy, by torch's strides."""
+    if not isinstance(input._storage, (View, Alias)):
+        return True
+    return reshaped_strides(input.array.shape, input._storage.strides(), new) is not None
 
 
 def as_view(input: Tensor, *shape: Any) -> Tensor:
@@ -70,7 +76,7 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
     RuntimeError where torch would need a copy (after ``t()``, say): use ``reshape`` there.
     """
     new = inferred(shape, input.array.size)
-    if reshaped_strides(input.array.shape, input._storage.strides(), new) is None:
+    if not _viewable(input, new):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
@@ -81,7 +87,7 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
     new = inferred(shape, input.array.size)
-    if reshaped_strides(input.array.shape, input._storage.strides(), new) is None:
+    if not _viewable(input, new):
         input = call(CLONE, (input,), {})
     return view(input, Reshape(input.array.shape, new))
 
@@ -205,7 +211,7 @@ def _normal(shape: tuple[int, ...], key: Any) -> tuple[list[Any], bool]:
     used = 0
     for i, k in enumerate(parts):
         if isinstance(k, (np.generic, np.ndarray)):
-            k = parts[i] = k.item() if k.ndim == 0 else mx.array(k)
+            k = parts[i] = k.item() if k.ndim == 0 else mx.array(np.asarray(k))
         if isinstance(k, (list, range)):
             k = parts[i] = mx.array(list(k))
         if isinstance(k, Tensor) and not k.array.ndim and k.dtype != mx.bool_:

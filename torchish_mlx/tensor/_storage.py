@@ -158,7 +158,7 @@ class View(Storage):
         self.steps = functools.reduce(joined, steps, before)
 
     @property
-    def version(self) -> int:  # type: ignore[override]
+    def version(self) -> int:
         return self.base.version
 
     @version.setter

@@ -13,7 +13,7 @@ from ._storage import slot
 from .creation import to_array
 from .tensor import Tensor
 
-REGISTRY = "_torchish_parameters"
+_REGISTRY = "_torchish_parameters"
 Path = tuple[Any, ...]
 
 
@@ -96,13 +96,15 @@ def _prefixes(key: str) -> Iterator[str]:
 
 
 def _children(container: Any) -> Iterator[tuple[Any, Any]]:
-    """What lies in a module, dict or list, as MLX's ``parameters()`` sees it: nothing with an underscore."""
+    """What lies in a module, dict or list, as MLX's ``parameters()`` sees it: no attribute with an underscore."""
     if isinstance(container, list):
         yield from enumerate(container)
-    else:
+    elif isinstance(container, nn.Module):
         for key, value in container.items():
-            if not str(key).startswith("_"):
+            if not key.startswith("_"):
                 yield key, value
+    else:
+        yield from container.items()
 
 
 def _arrays_of(module: nn.Module) -> Iterator[tuple[Path, mx.array]]:
@@ -116,7 +118,7 @@ def _arrays_of(module: nn.Module) -> Iterator[tuple[Path, mx.array]]:
             stack.extend(reversed([((*path, key), child) for key, child in _children(value)]))
 
 
-def places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path]]:
+def _places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path]]:
     """(path from ``module``, owner, path inside the owner) of every array, in MLX's order."""
     stack: list[tuple[str, nn.Module, Path, Any]] = [("", module, (), module)]
     while stack:
@@ -137,15 +139,16 @@ def _is_buffer(owner: nn.Module, inner: Path) -> bool:
     return isinstance(owner, nn.BatchNorm) and inner[0] in ("running_mean", "running_var")
 
 
-def _registered(kind: type[Tensor], owner: nn.Module, inner: Path) -> Any:
-    registry: dict[str, Tensor] = owner.__dict__.setdefault(REGISTRY, {})
-    key = ".".join(map(str, inner))
-    found = registry.get(key)
+def _registered(owner: nn.Module, inner: Path) -> Tensor:
+    """The Parameter, or for a running statistic the Tensor, of a place: always the same for as long as it lives."""
+    registry: dict[Path, Tensor] = owner.__dict__.setdefault(_REGISTRY, {})
+    found = registry.get(inner)
     if found is None:
-        found = registry[key] = kind.__new__(kind)
+        kind = Tensor if _is_buffer(owner, inner) else Parameter
+        found = registry[inner] = kind.__new__(kind)
         found._storage = slot(owner, inner[0] if len(inner) == 1 else inner)
         if isinstance(found, Parameter):
-            found.owner, found.key = owner, key
+            found.owner, found.key = owner, ".".join(map(str, inner))
     return found
 
 
@@ -160,6 +163,16 @@ def _checked(module: Any, function: str) -> nn.Module:
     return module
 
 
+def named(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """(path, Parameter or buffer) of every array of ``module``, each once."""
+    seen: set[int] = set()
+    for path, owner, inner in _places(module):
+        tensor = _registered(owner, inner)
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield path, tensor
+
+
 def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     """(path, Parameter) of every array of ``module``, frozen ones too, in MLX's order; each once.
 
@@ -170,14 +183,10 @@ def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     >>> [name for name, _ in named_parameters(nn.Linear(2, 3))]
     ['weight', 'bias']
     """
-    seen: set[int] = set()
-    for path, owner, inner in places(_checked(module, "named_parameters")):
-        if not _is_buffer(owner, inner):
-            parameter = _registered(Parameter, owner, inner)
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                parameter.path = path
-                yield path, parameter
+    for path, tensor in named(_checked(module, "named_parameters")):
+        if isinstance(tensor, Parameter):
+            tensor.path = path
+            yield path, tensor
 
 
 def parameters(module: nn.Module) -> Iterator[Parameter]:
@@ -188,13 +197,9 @@ def parameters(module: nn.Module) -> Iterator[Parameter]:
 
 def named_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """(path, Tensor) of the running statistics of BatchNorm, which no optimizer may touch."""
-    seen: set[int] = set()
-    for path, owner, inner in places(_checked(module, "named_buffers")):
-        if _is_buffer(owner, inner):
-            buffer = _registered(Tensor, owner, inner)
-            if id(buffer) not in seen:
-                seen.add(id(buffer))
-                yield path, buffer
+    for path, tensor in named(_checked(module, "named_buffers")):
+        if not isinstance(tensor, Parameter):
+            yield path, tensor
 
 
 def buffers(module: nn.Module) -> Iterator[Tensor]:
@@ -223,4 +228,6 @@ def locate(module: nn.Module, path: str) -> Parameter:
         raise KeyError(f"{path!r} is a {type(value).__name__}, not an array")
     if _is_buffer(owner, inner):
         raise KeyError(f"{path!r} is a buffer, not a parameter")
-    return _registered(Parameter, owner, inner)
+    found = _registered(owner, inner)
+    assert isinstance(found, Parameter)
+    return found
