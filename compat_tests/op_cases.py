@@ -212,7 +212,7 @@ CASES: dict[str, list[Case]] = {
     "mean": REDUCED,
     "norm": [
         *[
-            case(*c.args[:1], **dict(zip(["dim"], c.args[1:])), **c.kwargs)
+            case(*c.args[:1], **dict(zip(["dim"], c.args[1:], strict=False)), **c.kwargs)
             for c in REDUCED
             if c.args[0].shape != (0, 3)
         ],

@@ -21,8 +21,9 @@ DTYPES = {
     torch.bool: mx.bool_,
     torch.uint8: mx.uint8,
 }
-#: (value, first derivative, second derivative), in units of the last place
-LIMITS = {torch.float32: (4, 8, 16), torch.bfloat16: (1, 4, 8)}
+#: (value, first derivative, second derivative), in units of the last place. Measured over all cases: 1.4, 2.7 and 4.9
+#: in float32; 0.95, 1.7 and 4.0 in bfloat16, where torch rounds between the steps of a derivative.
+LIMITS = {torch.float32: (2, 4, 8), torch.bfloat16: (1, 3, 6)}
 #: The largest distance of each kind that was seen, and where: for stating LIMITS.
 WORST: dict[Any, tuple[float, str]] = {}
 

@@ -142,7 +142,11 @@ def test_groups_that_are_none(name: str, group: Any) -> None:
     assert len(ours.state[ours.param_groups[0]["params"][0]]) == before
 
 
-@pytest.mark.parametrize("given", [[], [{"params": []}], iter([]), "abc", 3, None], ids=repr)
+@pytest.mark.parametrize(
+    "given",
+    [[], [{"params": []}], iter([]), "abc", 3, None],
+    ids=["list", "empty group", "iterator", "text", "number", "None"],
+)
 def test_parameters_that_are_none(given: Any) -> None:
     expected = outcome(lambda: torch.optim.SGD(given))
     assert outcome(lambda: optim.SGD(given)) == expected

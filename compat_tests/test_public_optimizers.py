@@ -217,7 +217,7 @@ def test_lookahead(inner: str) -> None:
 @OLD_FORMS
 @pytest.mark.parametrize("door", ["update", "apply_gradients", "compiled"])
 def test_by_trees(door: str) -> None:
-    """A torch optimizer by MLX's calls: over trees of gradients, and inside mx.compile, where its state holds no ints."""
+    """A torch optimizer by MLX's calls: over trees of gradients, and in mx.compile, where its state holds no ints."""
     ours, theirs = both("lion_pytorch.lion_pytorch", "Lion")
     pair = Pair()
     opt, torchs = ours(pair.model, lr=0.01, weight_decay=0.1), theirs(pair.theirs, lr=0.01, weight_decay=0.1)

@@ -11,7 +11,7 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import torchish_mlx.optimizers as rules
 
-# id -> (class, arguments). Learning rates at which the regression of ``test_rules.py`` converges.
+# id -> (class, arguments). Learning rates at which ``test_learns`` converges.
 RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "SGD": ("SGD", {"learning_rate": 0.1}),
     "SGD-momentum": ("SGD", {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4, "dampening": 0.1}),
@@ -24,7 +24,7 @@ RULES: dict[str, tuple[str, dict[str, Any]]] = {
     "NAdam-decoupled": ("NAdam", {"learning_rate": 0.02, "weight_decay": 1e-3, "decoupled_weight_decay": True}),
     "RAdam": ("RAdam", {"learning_rate": 0.03, "weight_decay": 1e-4}),
     "Adagrad": ("Adagrad", {"learning_rate": 0.3, "lr_decay": 1e-3, "initial_accumulator_value": 0.1}),
-    "Adadelta": ("Adadelta", {"learning_rate": 10.0, "rho": 0.8}),
+    "Adadelta": ("Adadelta", {"learning_rate": 4.0, "rho": 0.9}),
     "RMSprop": ("RMSprop", {"learning_rate": 0.01}),
     "RMSprop-centered": ("RMSprop", {"learning_rate": 0.003, "centered": True, "momentum": 0.5, "alpha": 0.9}),
     "Rprop": ("Rprop", {"learning_rate": 0.01}),
@@ -112,6 +112,7 @@ def take_steps(rule: Any, model: nn.Module, steps: range, dtype: mx.Dtype | None
 def flat(tree: Any) -> dict[str, np.ndarray]:
     """path -> a copy of the array, as NumPy (half precision widened); what is no array stays as it is."""
     leaves = tree_flatten(tree.parameters() if isinstance(tree, nn.Module) else tree, destination={})
+    leaves = {path: leaf for path, leaf in leaves.items() if not path.endswith("_structure")}  # it has no numbers
     return {path: numpy(leaf) if isinstance(leaf, mx.array) else leaf for path, leaf in leaves.items()}
 
 

@@ -587,7 +587,7 @@ def test_after_a_refusal_that_ends_a_pure_function_the_state_is_assigned_back():
 
 
 def test_after_a_refusal_that_ends_a_captured_step_saved_state_goes_in():
-    """mx.compile leaves its placeholders in everything captured when a function raises; what was saved replaces them."""
+    """mx.compile leaves placeholders in all that was captured when a function raises; what was saved replaces them."""
     model = Net()
     optimizer = make("adapter", "AdamW", model)
     before = everything(optimizer, model)

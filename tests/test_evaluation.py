@@ -1,4 +1,4 @@
-"""What evaluates, and when: one evaluation per step(), nothing else, and no memory that grows in a loop without mx.eval."""
+"""What evaluates, and when: one evaluation per step(), and no memory that grows in a loop without mx.eval."""
 
 from __future__ import annotations
 

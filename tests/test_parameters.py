@@ -49,7 +49,7 @@ def total(model: nn.Module, x: mx.array) -> mx.array:
 
 X = mx.array(np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32))
 
-# -- which they are -------------------------------------------------------------------------------------------------------
+# -- which they are ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_identity() -> None:
     model.update(model.parameters())
     assert all(a is b for a, b in zip(first, tm.parameters(model), strict=True))
     assert next(tm.parameters(model.layers[0])) is tm.locate(model, "layers.0.weight")
-    assert len({id(p) for p in first}) == len(first) == 7
+    assert len({id(p) for p in first}) == len(first) == 8
 
 
 def test_owner_and_key() -> None:
@@ -176,7 +176,7 @@ def test_buffers() -> None:
         tm.locate(model, "norm.running_mean")
 
 
-# -- a Parameter of its own ---------------------------------------------------------------------------------------------------
+# -- a Parameter of its own -------------------------------------------------------------------------------------------
 
 
 def test_parameter() -> None:
@@ -213,15 +213,13 @@ def test_grad_setter() -> None:
     assert p.grad is None
     with pytest.raises(TypeError, match="assigned grad expected to be a Tensor or None but got grad of type int"):
         p.grad = 3
-    with pytest.raises(
-        RuntimeError, match=r"attempting to assign a gradient of size '\[3\]' to a tensor of size '\[3, 2\]'"
-    ):
+    with pytest.raises(RuntimeError, match=r"a gradient of size '\[3\]' to a tensor of size '\[3, 2\]'"):
         p.grad = mx.zeros((3,))
     with pytest.raises(RuntimeError, match="a gradient is of a floating point dtype"):
         p.grad = mx.zeros((3, 2), mx.int32)
 
 
-# -- backward ------------------------------------------------------------------------------------------------------------------
+# -- backward ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [Net, Normed, lambda: nn.Linear(3, 2)])
@@ -352,7 +350,7 @@ def test_errors() -> None:
     for function in (tm.parameters, tm.named_parameters, tm.buffers, tm.named_buffers):
         with pytest.raises(TypeError, match="a copy of the tree, pass the model itself"):
             list(function(model.parameters()))
-        with pytest.raises(TypeError, match="takes an mlx.nn.Module, not int"):
+        with pytest.raises(TypeError, match=r"takes an mlx\.nn\.Module, not int"):
             list(function(3))
     with pytest.raises(KeyError, match=r"no parameter 'layers\.9\.weight': layers has 0, 1, 2, not '9'"):
         tm.locate(model, "layers.9.weight")
@@ -360,7 +358,7 @@ def test_errors() -> None:
         tm.locate(model, "layers.0")
 
 
-# -- copies and compile ----------------------------------------------------------------------------------------------------------
+# -- copies and compile -----------------------------------------------------------------------------------------------
 
 
 def test_deepcopy_of_model_and_parameters() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mlx.core as mx
 
 from ..optimizers import Rule
-from ..optimizers._hyper import structure, traced
-from ..optimizers._rule import STRUCTURE
+from ..optimizers._hyper import STRUCTURE, structure, traced
 from ..tensor import Tensor
 
 _missing = object()
@@ -40,6 +39,7 @@ class Group(dict[str, Any]):
             fresh = self.rule.carried(self)
         except KeyError as error:
             raise ValueError(f"the parameter group has no {error}; it has {sorted(self)}") from None
+        fresh[STRUCTURE] = structure(self.rule.choices(self), self.arrays.get(STRUCTURE))
         self.arrays.update({name: value for name, value in fresh.items() if name not in self.rule.clock})
         for name in self.rule.clock:
             self.arrays.setdefault(name, fresh[name])
@@ -68,18 +68,17 @@ class Group(dict[str, Any]):
         self.rebuild()
 
     def _shape(self) -> Any:
-        return structure(tuple((key, value) for key, value in self.items() if key not in ("params", "param_names")))
+        options = tuple((key, value) for key, value in self.items() if key not in ("params", "param_names"))
+        return structure(options, self.arrays.get(STRUCTURE))
 
     def _link(self, key: str) -> None:
-        """Have a tensor that was given as a number live where the step reads it."""
-        value = self.get(key)
-        if isinstance(value, Tensor) and isinstance(self.arrays.get(key), mx.array):
-            value._add_place(self.arrays, key)
+        """Have the tensors that were given as numbers (``lr``, ``betas``) live where the step reads them."""
+        for tensor, container, place in _places(self.get(key), self.arrays, key):
+            tensor._add_place(container, place)
 
     def _unlink(self, key: str) -> None:
-        value = self.get(key)
-        if isinstance(value, Tensor) and isinstance(self.arrays.get(key), mx.array):
-            value._leave(self.arrays, key)
+        for tensor, container, place in _places(self.get(key), self.arrays, key):
+            tensor._leave(container, place)
 
     def _check(self, key: str) -> None:
         if traced(self.arrays[STRUCTURE]):
@@ -144,3 +143,21 @@ class Group(dict[str, Any]):
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
+
+
+def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any, Any]]:
+    """(tensor, container, key) of every tensor in ``value`` and of the array that stands for it.
+
+    A decay rate stands in a list, and a pair of them in a list of lists.
+    """
+    if isinstance(value, Tensor):
+        carried = container.get(key) if isinstance(container, dict) else container[key]
+        if isinstance(carried, list):
+            yield value, carried, 0
+        elif isinstance(carried, mx.array):
+            yield value, container, key
+    elif isinstance(value, (tuple, list)) and any(isinstance(v, Tensor) for v in value):
+        carried = container.get(key)
+        if isinstance(carried, list) and len(carried) == len(value):
+            for i, v in enumerate(value):
+                yield from _places(v, carried, i)

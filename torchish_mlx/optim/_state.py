@@ -9,8 +9,7 @@ import mlx.core as mx
 
 from ..optimizers import RowSparse, Rule
 from ..optimizers._core import check_slots
-from ..optimizers._hyper import traced
-from ..optimizers._rule import STRUCTURE
+from ..optimizers._hyper import STRUCTURE, traced
 from ..optimizers._state import State, leaves
 from ..tensor import Tensor
 from ..tensor._storage import Storage, slot
@@ -295,7 +294,9 @@ class Entries(MutableMapping[str, Any]):
     def __delitem__(self, name: str) -> None:
         if name in self._shared():
             raise KeyError(f"{name!r} can't be deleted alone: it counts the steps of the whole group")
-        if not self._drop(name):
+        if self._drop(name):
+            self._state.renew()
+        else:
             del self._state.beside.get(self._path, {})[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -313,6 +314,8 @@ class Entries(MutableMapping[str, Any]):
         for name in list(self._slots()):
             self._drop(name)
         self._state.beside.pop(self._path, None)
+        if begun:
+            self._state.renew()
         group = self._state.group_of.get(self._path)
         if (
             begun

@@ -169,6 +169,7 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
 
     A count that the first parameter of a group has becomes the group's; who has another one keeps it as its own.
     """
+    held = [slots for slots in state.slots.values() if slots]
     state.forget()
     for group in groups:
         rule, shared = state.rule_of(group), None
@@ -190,6 +191,8 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
                 else:
                     target[name] = value
     state.loose = {key: value for key, value in loaded.items() if not isinstance(key, Tensor)}
+    if not all(held):
+        state.renew()
 
 
 def _number(value: Any) -> float:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 Check = Callable[[str, Any], None]
+STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
 
 
 def as_array(value: Any) -> mx.array | None:
@@ -69,7 +71,7 @@ class Hyper:
 
     def restore(self, carried: Any, value: Any) -> Any:
         """The Python value of loaded arrays: ``value`` itself where it is what they hold, to float32."""
-        return value if same(self.carry(value), carried) else carried.item()
+        return value if same(self.carry(value), carried) else shortest(carried)
 
 
 class Decay(Hyper):
@@ -83,14 +85,15 @@ class Decay(Hyper):
     def carry(self, value: Any) -> Any:
         array = as_array(value)
         if array is not None:
-            return [super().carry(array).reshape(())]
+            return [super().carry(array)]
         return [mx.array(value, mx.float32), mx.array(1 - value, mx.float32)]
 
     def read(self, carried: Any) -> tuple[mx.array, mx.array]:
-        return (carried[0], carried[1]) if len(carried) == 2 else (carried[0], 1 - carried[0])
+        b = super().read(carried[0])
+        return (b, carried[1]) if len(carried) == 2 else (b, 1 - b)
 
     def restore(self, carried: Any, value: Any) -> Any:
-        return value if same(self.carry(value), carried) else carried[0].item()
+        return value if same(self.carry(value), carried) else shortest(carried[0])
 
 
 class Each(Hyper):
@@ -123,6 +126,11 @@ class Static(Hyper):
     """A choice that shapes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
 
 
+def shortest(carried: mx.array) -> float:
+    """The number that someone wrote: 0.1, where float32 holds 0.10000000149."""
+    return float(str(np.float32(carried.item())))
+
+
 def same(ours: Any, theirs: Any) -> bool:
     """Whether two carried values hold the same float32 numbers."""
     if isinstance(ours, list):
@@ -130,12 +138,18 @@ def same(ours: Any, theirs: Any) -> bool:
     return ours.item() == theirs.item()
 
 
-def structure(values: tuple[Any, ...]) -> mx.array:
+def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.array:
     """An empty array whose shape stands for ``values``: mx.compile traces anew when a captured shape changes.
 
     A Python value in a captured tree is a constant of the trace, and a change of it is silently missed; a shape is not.
+    ``before`` is the array that stood for them until now; what :func:`renewed` gave it stays.
     """
-    return mx.zeros((0, hash(repr(values)) & 0x7FFFFFFF))
+    return mx.zeros((0, hash(repr(values)) & 0x7FFFFFFF, *(() if before is None else before.shape[2:])))
+
+
+def renewed(before: mx.array, count: int) -> mx.array:
+    """The same with a shape that no trace has seen, if ``count`` is new."""
+    return mx.zeros((*before.shape[:2], count))
 
 
 def traced(array: mx.array) -> bool:

@@ -23,12 +23,11 @@ from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
 from ._core import advance, check_items, check_slots, paired
-from ._hyper import Hyper, Static, as_array, structure, traced
+from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._sparse import RowSparse
 from ._state import State
 
 HALF = (mx.float16, mx.bfloat16)
-STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
 
 
 class Rule(Optimizer):
@@ -124,7 +123,7 @@ class Rule(Optimizer):
             return
         if not isinstance(field, Static):
             arrays[name] = field.carry(values[name])
-        arrays[STRUCTURE] = structure(cls.choices(values))
+        arrays[STRUCTURE] = structure(cls.choices(values), arrays.get(STRUCTURE))
 
     @classmethod
     def adopted(cls, values: Mapping[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +135,7 @@ class Rule(Optimizer):
         if traced(arrays[STRUCTURE]):
             return dict(values)
         new = {name: f.restore(arrays[name], values[name]) for name, f in cls._fields.items() if name in arrays}
-        arrays[STRUCTURE] = structure(cls.choices({**values, **new}))
+        arrays[STRUCTURE] = structure(cls.choices({**values, **new}), arrays[STRUCTURE])
         return {**values, **new}
 
     @classmethod

@@ -18,6 +18,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
+from ._hyper import STRUCTURE, renewed
+
 GROUPS = "_groups"
 
 
@@ -27,6 +29,7 @@ class State(dict[Any, Any]):
     def __init__(self) -> None:
         super().__init__({GROUPS: []})
         self.slots: dict[str, dict[str, Any]] = {}
+        self.renewals = 0
         self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
 
     @property
@@ -45,7 +48,8 @@ class State(dict[Any, Any]):
             if node is None:  # a list where this path wants names ("a.0" beside "a.b"): keep the path as one key
                 node, last = self, name
                 break
-        self.slots[name] = slots = _child(node, last, dict)
+        slots = _child(node, last, dict)
+        self.slots[name] = slots = _child(self, name, dict) if slots is None else slots
         return slots
 
     def load(self, tree: Any) -> None:
@@ -68,8 +72,22 @@ class State(dict[Any, Any]):
                 "number. Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
             )
         self.examine(tree)
+        held = {path for path, slots in self.slots.items() if slots}
         _replace(self, _copied({**tree, GROUPS: groups}))
         self.slots = dict(leaves(self, ""))
+        if not held <= self.slots.keys():
+            self.renew()
+
+    def renew(self) -> None:
+        """Have compiled steps traced anew, after slots were dropped.
+
+        A step that makes slots makes their places in Python, while it is traced. With the slots gone ``mx.compile`` would
+        find that first trace again, and run it without Python: its new slots would have no places, and be lost.
+        """
+        self.renewals += 1
+        for arrays in self.groups:
+            if STRUCTURE in arrays:
+                arrays[STRUCTURE] = renewed(arrays[STRUCTURE], self.renewals)
 
     def examine(self, tree: dict[Any, Any]) -> None:  # noqa: ARG002 - a subclass looks at it
         """Compare the slots of a tree with the parameters; a rule alone meets them in its next step."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ._hyper import Hyper, as_number, at_least_zero, same
+from ._hyper import Hyper, as_number, at_least_zero, same, shortest
 from ._rule import Rule, lerp
 
 __all__ = ["Adafactor"]
@@ -26,7 +26,7 @@ class _Epsilons(Hyper):
     def restore(self, carried: Any, value: Any) -> Any:
         if same(self.carry(value), carried):
             return value
-        return (carried[0].item() if len(carried) == 2 else None), carried[-1].item()
+        return (shortest(carried[0]) if len(carried) == 2 else None), shortest(carried[-1])
 
 
 def _check_eps(name: str, value: Any) -> None:

@@ -98,7 +98,7 @@ class Muon(Rule):
         return (
             0.2 * math.sqrt(max(rows, columns))
             if h.adjust_lr_fn == "match_rms_adamw"
-            else math.sqrt(max(1, rows / columns))
+            else math.sqrt(max(1, rows / max(1, columns)))
         )
 
     @classmethod

@@ -63,7 +63,8 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
         return (_scalar(loss), *[o.array if isinstance(o, Tensor) else o for o in others])
 
     try:
-        (loss, *others), gradients = mx.value_and_grad(run)(given)
+        # MLX fills the list with the arrays it traces, and leaves them there after an exception: a copy for it
+        (loss, *others), gradients = mx.value_and_grad(run)(list(given))
     finally:
         for parameter, before, during in zip(trained, given, traced, strict=False):
             if parameter.array is during:  # unless the forward pass wrote another

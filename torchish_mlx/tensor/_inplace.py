@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._op import Op, OpNode, call
+from ._call import OpNode, call
+from ._op import Op
 from ._promote import NAMES, category
 from ._storage import View
 from ._tape import mode

@@ -9,8 +9,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ._call import call
 from ._device import check_placement
-from ._op import call
 from ._promote import Operand
 from ._shapes import clone
 from .ops import FUNCTIONS, OPS, TABLE, attach

@@ -80,11 +80,20 @@ def tensor_repr(tensor: Any) -> str:
     """``tensor([1., 2.], requires_grad=True)``."""
     array = tensor.array
     values = np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
-    parts = [_values(values)]
+    out = "tensor(" + _values(values)
+    suffixes = []
     if array.dtype not in _PLAIN or (not values.size and array.dtype != mx.float32):
-        parts.append(f"dtype={dtype_name(array.dtype)}")
+        suffixes.append(f"dtype={dtype_name(array.dtype)}")
     if tensor.grad_fn is not None:
-        parts.append(f"grad_fn={tensor.grad_fn!r}")
+        suffixes.append(f"grad_fn={tensor.grad_fn!r}")
     elif tensor.requires_grad:
-        parts.append("requires_grad=True")
-    return f"tensor({', '.join(parts)})"
+        suffixes.append("requires_grad=True")
+    column = len(out) - out.rfind("\n")
+    for suffix in suffixes:
+        if column + len(suffix) + 2 > 80:
+            out += ",\n" + " " * len("tensor(") + suffix
+            column = len("tensor(") + len(suffix)
+        else:
+            out += ", " + suffix
+            column += len(suffix) + 2
+    return out + ")"

@@ -9,9 +9,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ._call import call
 from ._device import check_placement
 from ._inplace import run_inplace, view
-from ._op import Op, call
+from ._op import Op
 from ._promote import INEXACT, cast
 from ._reduce import axes, axis
 from ._storage import Alias, View
@@ -108,6 +109,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     start, end = axis(len(shape), start_dim), axis(len(shape), end_dim)
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end and shape:
+        return input
     return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 

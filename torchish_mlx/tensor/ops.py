@@ -23,8 +23,9 @@ from . import _linear as lin
 from . import _math as m
 from . import _reduce as r
 from . import _shapes as s
+from ._call import call
 from ._inplace import run_inplace, write_out
-from ._op import Op, call
+from ._op import Op
 from ._promote import cast, compare, compute, floating
 from .tensor import Tensor
 
@@ -110,7 +111,9 @@ TABLE: dict[str, Row] = {
     "lerp": Row(m.lerp, {"input": "weight", "end": "weight", "weight": "input end"}, inplace=True),
     # one tensor
     "neg": Row(lambda input: -input, LINEAR, inplace=True, aliases=("negative",)),
-    "abs": Row(mx.abs, ITSELF, lambda g, _, input: g * mx.sign(input), inplace=True, aliases=("absolute",)),
+    "abs": Row(
+        lambda input: mx.abs(input), ITSELF, lambda g, _, input: g * mx.sign(input), inplace=True, aliases=("absolute",)
+    ),
     "sign": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
     "sgn": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
     "square": Row(lambda input: input * input, ITSELF, inplace=True),
