@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -78,6 +79,7 @@ def growth(step: Callable[[], Any], steps: int = STEPS) -> int:
     """By how many bytes MLX's active memory is larger after ``steps`` steps than after WARM_UP ones."""
     for _ in range(WARM_UP):
         step()
+    gc.collect()  # what earlier tests left is not this loop's
     mx.synchronize()
     before = mx.get_active_memory()
     for _ in range(steps - WARM_UP):

@@ -157,9 +157,9 @@ def test_what_was_assigned_is_copied(case):
 
 
 @every_rule
-def test_a_checkpoint_in_the_middle_of_a_schedule_and_a_freeze(case, tmp_path):
+def test_a_checkpoint_between_freezing_and_unfreezing(case, tmp_path):
     """The counts of parameters that missed steps are in the file."""
-    rule, model = half_way(case)
+    rule, _ = half_way(case)
     fresh = build(case)
     fresh.state = through_file(rule.state, tmp_path, "safetensors")
     own = {path for path, _ in tree_flatten(rule.state) if path.endswith(".step") and not path.startswith("_groups")}

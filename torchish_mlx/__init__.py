@@ -1,4 +1,4 @@
-"""torch's API over MLX. ``import torchish_mlx as torch`` gives the names that are here; ``docs/`` says which they are."""
+"""torch's API over MLX, as far as it is here: ``import torchish_mlx as torch``."""
 
 from . import optim, optimizers
 from ._version import __version__

@@ -90,7 +90,7 @@ class Group(dict[str, Any]):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._check(key)
-        carried: dict[str, Any] = {}
+        carried: dict[str, Any] = {STRUCTURE: self.arrays[STRUCTURE]}
         if self.rule is not None:  # first, so that a value which is no number changes nothing
             self.rule.carry(carried, {**self, key: value}, key)
         if value is not self.get(key):

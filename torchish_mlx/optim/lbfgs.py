@@ -55,7 +55,7 @@ class LBFGS(Optimizer):
         ...     loss.backward()
         ...     return loss
         >>> _ = optimizer.step(closure)
-        >>> p.tolist()
+        >>> [round(x, 5) for x in p.tolist()]
         [3.0, 3.0]
 
     Source: ``torch.optim.LBFGS``.

@@ -304,7 +304,7 @@ class Optimizer(Hooked):
     step = hooked(step)
 
     def _stepped(self) -> None:
-        """A step that a user wrote evaluates as little as a training loop does: its loop, too, must not pile up work."""
+        """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
             schedule_evaluation([p for group in self.param_groups for p in group["params"]], self.state)
 
@@ -320,7 +320,9 @@ class Optimizer(Hooked):
     @property
     def learning_rate(self) -> mx.array:
         """The learning rate of the first group, as an array; assigning sets it in every group."""
-        return mx.array(self.param_groups[0]["lr"]) if self.rule is None else self.param_groups[0].arrays["lr"]
+        group = self.param_groups[0]
+        known = group.rule is not None and "lr" in group.arrays
+        return group.rule.fields()["lr"].read(group.arrays["lr"]) if known else mx.array(group["lr"])
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:

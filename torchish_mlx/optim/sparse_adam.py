@@ -32,9 +32,9 @@ class SparseAdam(Optimizer):
         >>> from torchish_mlx import Parameter, optim, sparse_coo_tensor
         >>> p = Parameter(mx.array([[1.0], [1.0]]))
         >>> optimizer = optim.SparseAdam([p], lr=0.5)
-        >>> p.grad = sparse_coo_tensor([0], [[1.0]], (2, 1))
+        >>> p.grad = sparse_coo_tensor([[0]], [[1.0]], (2, 1))
         >>> optimizer.step()
-        >>> p.tolist()
+        >>> [[round(x, 5) for x in row] for row in p.tolist()]
         [[0.5], [1.0]]
 
     Source: ``torch.optim.SparseAdam``.

@@ -52,8 +52,9 @@ class Hyper:
     def check(self, value: Any) -> None:
         if callable(value):
             raise TypeError(
-                f"{self.name} is a schedule, where a number is wanted. Only the constructors of torchish_mlx.optimizers "
-                'take one, as learning_rate; elsewhere write the number in the loop (group["lr"] = schedule(step)).'
+                f"{self.name} is a schedule, where a number is wanted. Only the constructors of "
+                "torchish_mlx.optimizers take one, as learning_rate; elsewhere write the number in the loop "
+                '(group["lr"] = schedule(step)).'
             )
         (self._check or _no_nan)(self.name, value)
 
@@ -128,7 +129,7 @@ class Static(Hyper):
 
 def shortest(carried: mx.array) -> float:
     """The number that someone wrote: 0.1, where float32 holds 0.10000000149."""
-    return float(str(np.float32(carried.item())))
+    return float(str(np.float32(carried.item())))  # type: ignore[arg-type]
 
 
 def same(ours: Any, theirs: Any) -> bool:

@@ -204,6 +204,8 @@ class Rule(Optimizer):
     @state.setter
     def state(self, tree: Any) -> None:
         self._state.load(tree)
+        if not tree:
+            self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
         self.values = self.adopted(self.values, self.arrays)
 
     @property

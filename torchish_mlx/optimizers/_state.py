@@ -81,8 +81,8 @@ class State(dict[Any, Any]):
     def renew(self) -> None:
         """Have compiled steps traced anew, after slots were dropped.
 
-        A step that makes slots makes their places in Python, while it is traced. With the slots gone ``mx.compile`` would
-        find that first trace again, and run it without Python: its new slots would have no places, and be lost.
+        A step that makes slots makes their places in Python, while it is traced. With the slots gone ``mx.compile``
+        would find that first trace again, and run it without Python: its new slots would have no places, and be lost.
         """
         self.renewals += 1
         for arrays in self.groups:

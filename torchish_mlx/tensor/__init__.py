@@ -22,6 +22,7 @@ from .creation import full_like as full_like
 from .creation import is_tensor as is_tensor
 from .creation import ones as ones
 from .creation import ones_like as ones_like
+from .creation import sparse_coo_tensor as sparse_coo_tensor
 from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like

@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..optimizers import RowSparse
 from ._device import check_placement
 from ._promote import DEFAULTS, cast, number_category
 from .tensor import Tensor, wrap
@@ -159,3 +160,29 @@ METHODS = {
 }
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)
+
+
+def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSparse:
+    """A gradient that has some rows only, for ``p.grad`` and ``optim.SparseAdam``.
+
+    Args:
+        indices: the rows, shape (1, n); an index may stand twice.
+        values: shape (n, *size[1:]).
+        size: shape of the whole gradient.
+
+    Raises:
+        RuntimeError: indices of single elements (more than one row of ``indices``), which MLX has no arrays for.
+        ValueError: the shapes do not fit together.
+
+    Source: ``torch.sparse_coo_tensor``.
+
+    >>> sparse_coo_tensor([[0, 2]], [[1.0], [2.0]], (3, 1)).dense().tolist()
+    [[1.0], [0.0], [2.0]]
+    """
+    where, rows = to_array(indices), to_array(values)
+    if where.ndim != 2 or where.shape[0] != 1:
+        raise RuntimeError(
+            f"indices must be of shape (1, n), the numbers of rows, but got {list(where.shape)}: a sparse gradient "
+            "here has whole rows. Give single elements as a dense gradient."
+        )
+    return RowSparse(where[0], rows, size)
