@@ -220,7 +220,8 @@ def test_training_goes_on(case, how, tmp_path):
         twin = network()
         twin.update(saved(model.parameters()))
         assert type(other) is type(optimizer)
-    assert other.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"]
+    if how != "pickle":  # where a Parameter has no name
+        assert_same(other.state, optimizer.state)
     for i in range(9, 12):
         grads = gradients(model, i)
         optimizer.update(model, grads)
@@ -251,10 +252,9 @@ def test_arguments_are_torchs_and_mlxs():
     assert type(optimizer).__name__ == "AdamW"
     assert optim.from_mlx(mlx.optimizers.AdamW) is type(optimizer)
     assert isinstance(optim.Lion([p], lr=0.1), optim.Optimizer)
-    with pytest.raises(TypeError, match="learning_rate"):
-        optim.from_mlx(mlx.optimizers.Adam)([p], learning_rate=0.1)
-    with pytest.raises(TypeError, match="lr"):
-        optim.from_mlx(mlx.optimizers.Adam)([p])
+    for unknown in ({}, {"learning_rate": 0.1}):
+        with pytest.raises(TypeError, match="missing a required argument: 'lr'"):
+            optim.from_mlx(mlx.optimizers.Adam)([p], **unknown)
     with pytest.raises(TypeError, match="lr is a schedule"):
         optim.from_mlx(mlx.optimizers.Adam)([p], lr=rules.cosine_decay(0.1, 10))
     with pytest.raises(ValueError, match="Adam beta1 should be in"):
@@ -389,17 +389,24 @@ def parts() -> list[Any]:
     return [mlx.optimizers.Muon(0.02), mlx.optimizers.Adam(0.01, bias_correction=True), mlx.optimizers.SGD(0.1, 0.9)]
 
 
-FILTERS = [lambda path, p: path.endswith("weight"), lambda path, p: path.startswith("layers.0")]
+FILTERS = [lambda path, p: path.endswith("weight"), lambda path, p: path.endswith("bias")]
+
+
+def scaled_network() -> nn.Module:
+    """With a parameter that no filter takes. (MLX's MultiOptimizer can't merge parts of one list that have holes.)"""
+    model = network()
+    model.scale = mx.ones((3,))
+    return model
 
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("door", ["step", "update"])
 def test_multi_optimizer_is_mlxs(compiled, door):
     """Bit for bit mlx.optimizers.MultiOptimizer, with the rate of one group changed."""
-    model, twin = network(), network()
+    model, twin = scaled_network(), scaled_network()
     optimizer = optim.from_mlx(mlx.optimizers.MultiOptimizer)(model, parts(), FILTERS)
     assert [group["lr"] for group in optimizer.param_groups] == [0.02, 0.01, 0.1]
-    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 1, 1]
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2, 1]
     native_parts = parts()
     theirs = mlx.optimizers.MultiOptimizer(native_parts, FILTERS)
     optimizer.init(model)

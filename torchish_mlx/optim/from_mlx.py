@@ -14,7 +14,7 @@ import numpy as np
 from mlx.nn import Module
 
 from ..optimizers import Rule
-from ..optimizers._hyper import Hyper, Static
+from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..tensor import parameters
 from .optimizer import Optimizer, ParamsT
 
@@ -31,9 +31,9 @@ class _OptionalRate(Hyper):
         return super().read(carried[0]) if carried else None
 
     def restore(self, carried: Any, value: Any) -> Any:
-        if not carried or value is None:
-            return value
-        return super().restore(carried[0], value) if self.carry(value)[0].item() != carried[0].item() else value
+        if not carried:
+            return None
+        return value if same(self.carry(value), carried) else shortest(carried[0])
 
 
 class _NativeRule(Rule):
@@ -45,8 +45,8 @@ class _NativeRule(Rule):
     @classmethod
     def arguments(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What to construct ``native`` with."""
-        names = cls.fields().keys() - {"maximize"}
-        return {"learning_rate" if name == "lr" else name: values[name] for name in names if name in values}
+        keys = {name: "lr" if name == "learning_rate" else name for name in _constructor(cls.native)}
+        return {name: values[key] for name, key in keys.items() if key in values}
 
     @classmethod
     def validate(cls, values: Mapping[str, Any]) -> None:
