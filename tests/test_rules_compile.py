@@ -352,3 +352,21 @@ def test_the_gradient_of_an_update(case):
         assert slope == pytest.approx(difference, rel=0.01, abs=1e-3)
         assert slope != 0
     assert_same(rule.state, state)
+
+
+def test_a_state_that_was_reset_is_made_anew_after_a_changed_number():
+    """Writing a number must not bring back the shape of the first trace, which made slots without their places."""
+    rule, params = rules.Adam(learning_rate=0.1), {"w": mx.ones(3)}
+    step = mx.compile(
+        lambda p, g: rule.apply_gradients(g, p),
+        inputs=rule.state,
+        outputs=rule.state,
+    )
+    for round_ in range(2):
+        for _ in range(3):
+            params = step(params, {"w": mx.ones(3)})
+            mx.eval(params, rule.state)
+        assert rule.step.item() == 3
+        assert sorted(rule.state["w"]) == ["exp_avg", "exp_avg_sq"], round_
+        rule.state = {}
+        rule.learning_rate = 0.2

@@ -191,7 +191,7 @@ class Rule(Optimizer):
         """Set a hyper-parameter; a compiled step that captured ``state`` sees it."""
         if as_array(value) is None:  # an array may be a tracer, and has no value yet
             self.fields()[name].check(value)
-        carried: dict[str, Any] = {}
+        carried = {STRUCTURE: self.arrays[STRUCTURE]}
         self.carry(carried, {**self.values, name: value}, name)
         self.values[name] = value
         self.arrays.update(carried)
