@@ -228,8 +228,8 @@ def test_half_precision(name: str, kwargs: dict[str, Any], half: Any, torch_half
     """2 ulps of the half type a step, from the same state: torch rounds every operation, and lr, we only the result.
 
     An ulp is that of the largest of the number before, the number after, and the step between them: where a step all
-    but cancels a parameter, torch's own roundings (lr 0.1 is 0.10009766 in bfloat16 on its CPU) are what remains. Gradients
-    keep away from 0, where the square, in float16, is 0 and Adam divides by eps alone.
+    but cancels a parameter, torch's own roundings (lr 0.1 is 0.10009766 in bfloat16 on its CPU) are what remains.
+    Gradients keep away from 0, where the square, in float16, is 0 and Adam divides by eps alone.
     """
     rng = np.random.default_rng(0)
     p = torch.nn.Parameter(torch.tensor(rng.standard_normal((64, 32)).astype("f4")).to(torch_half))
