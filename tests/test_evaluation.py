@@ -115,12 +115,12 @@ def test_memory_is_flat_with_a_step_that_a_user_wrote():
 
 def test_memory_is_flat_with_batch_norm_and_dropout():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4), nn.Dropout(0.5), nn.Linear(4, 3))
-    assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3)))) <= SLACK
+    assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3)), FEWER)) <= SLACK
 
 
 def test_memory_is_flat_with_accumulated_gradients():
     model = Net()
-    assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3), backwards=2))) <= SLACK
+    assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3), backwards=2), FEWER)) <= SLACK
 
 
 def test_memory_is_flat_with_frozen_and_missed_parameters():
