@@ -356,3 +356,11 @@ def test_a_schedule_where_a_number_is_wanted():
 def test_arguments_that_do_not_exist(call, match):
     with pytest.raises(TypeError, match=match):
         call()
+
+
+@pytest.mark.parametrize("cls", [rules.Adam, rules.AdamW])
+def test_training_without_bias_correction(cls):
+    """MLX's argument is taken where it says what torch does; without correction it is another optimizer."""
+    cls(learning_rate=0.1, bias_correction=True)
+    with pytest.raises(ValueError, match=r"optim\.from_mlx\(mlx\.optimizers\.Adam\)"):
+        cls(learning_rate=0.1, bias_correction=False)

@@ -50,6 +50,14 @@ class _Moments(Rule):
         return p if cls.coupled(h) else p * shrink
 
 
+def _check_bias_correction(_: str, value: Any) -> None:
+    if not value:
+        raise ValueError(
+            "bias_correction=False is not torch's Adam, which always corrects: use mlx.optimizers.Adam, or "
+            "optim.from_mlx(mlx.optimizers.Adam) for parameter groups"
+        )
+
+
 class Adam(_Moments):
     r"""Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980).
 
@@ -65,6 +73,7 @@ class Adam(_Moments):
             0.
         amsgrad (bool): divide by the largest v so far (Reddi et al. 2018, https://openreview.net/forum?id=ryQu7f-RZ).
         decoupled_weight_decay (bool): decay as AdamW does.
+        bias_correction (bool): MLX's argument; only True is torch's Adam, and False raises.
         maximize (bool): ascend instead of descend.
 
     State: ``exp_avg``, ``exp_avg_sq`` and, with amsgrad, ``max_exp_avg_sq``, in the shape and dtype of the parameter.
@@ -84,6 +93,7 @@ class Adam(_Moments):
 
     amsgrad: Any = Static(False)
     decoupled_weight_decay: Any = Static(False)
+    bias_correction: Any = Static(True, _check_bias_correction)
 
     @classmethod
     def validate(cls, values: Mapping[str, Any]) -> None:
