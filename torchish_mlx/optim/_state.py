@@ -48,16 +48,14 @@ class OptimizerState(State):
             self.group_of[path] = group
         return path
 
-    def release(self, path: str | None = None) -> None:
-        """Let go of the Tensors over the slots of one parameter or of all; who holds one keeps its present value."""
-        for key in [key for key in self.tensors if path in (None, key[0])]:
-            self.tensors.pop(key)._leave(self.slots.get(key[0]), key[1])
+    def distinct_groups(self) -> list[Group]:
+        """The groups of the parameters, each once."""
+        return list({id(group): group for group in self.group_of.values()}.values())
 
-    def load(self, tree: Any) -> None:
-        super().load(tree)
-        if not tree:
-            self.beside.clear()
-            self.loose.clear()
+    def release(self) -> None:
+        """Let go of the Tensors over the slots; who holds one keeps its present value."""
+        for path, name in list(self.tensors):
+            self.tensors.pop((path, name))._leave(self.slots.get(path), name)
 
     def examine(self, tree: dict[Any, Any]) -> None:
         """Refuse slots of parameters that are not here, or that do not fit them."""
@@ -80,7 +78,7 @@ class OptimizerState(State):
             slots.clear()
         self.beside.clear()
         self.loose.clear()
-        for group in self.group_of.values():
+        for group in self.distinct_groups():
             group.restart()
 
     def snapshot(self) -> Any:

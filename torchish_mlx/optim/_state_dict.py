@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..optimizers._core import kept_shapes
 from ..optimizers._hyper import Static
 from ..tensor import Tensor
 from ._groups import Group
@@ -80,9 +81,10 @@ def unpacked(
     loaded: dict[Any, Any] = {}
     for key, entries in state_dict["state"].items():
         loaded[numbered.get(key, key)] = _cast(numbered[key], entries, clock) if key in numbered else entries
+    numbers = {p: number for number, p in numbered.items()}
     for group, values in zip(groups, new_groups, strict=True):
         if state.rule_of(group) is not None:
-            _check(group, values, loaded, {numbered[k]: k for k in numbered})
+            _check(group, values, loaded, numbers)
     return {"state": loaded, "param_groups": new_groups}
 
 
@@ -140,10 +142,8 @@ def _check(group: Group, values: Mapping[str, Any], state: Mapping[Any, Any], nu
         if not entries:
             continue
         where = f"the loaded state of parameter {numbers[p]} (shape {tuple(p.shape)})"
-        slots = rule.slots(h, p.array)
-        wanted = {name: tuple(a.shape) for name, a in slots.items()}
-        if rule.counted:
-            wanted |= dict.fromkeys(rule.clock, ())
+        slots = kept_shapes(rule, h, p.array, [name for name, value in entries.items() if isinstance(value, Tensor)])
+        wanted = {**slots, **dict.fromkeys(rule.clock, ())} if rule.counted else slots
         lacking = sorted(wanted.keys() - entries.keys())
         if lacking:
             raise ValueError(
@@ -154,9 +154,7 @@ def _check(group: Group, values: Mapping[str, Any], state: Mapping[Any, Any], nu
             if name in slots and not isinstance(value, Tensor):
                 raise ValueError(f"{where} has {name!r} as {type(value).__name__}, expected a tensor")
             shape = tuple(value.shape) if isinstance(value, Tensor) else ()
-            expected = wanted.get(
-                name, tuple(p.shape) if name == "momentum_buffer" and isinstance(value, Tensor) else shape
-            )
+            expected = wanted.get(name, shape)
             if shape != expected:
                 raise ValueError(
                     f"{where} has {name!r} of shape {shape}, expected {expected}. It was saved for another model, "
@@ -186,7 +184,7 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
                     entries |= {name: Tensor(mx.array(value, mx.float32)) for name, value in clock.items()}
             target = state.entries(p)
             for name, value in entries.items():
-                if (rule is not None and rule.counted and name in rule.clock) or isinstance(value, Tensor):
+                if isinstance(value, Tensor):
                     target.slots[name] = value.array
                 else:
                     target[name] = value

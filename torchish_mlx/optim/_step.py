@@ -81,14 +81,16 @@ def _compiled(frozen: _Frozen) -> Any:
     return mx.compile(formulas(frozen.rule, frozen.values))
 
 
-def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> list[tuple[Group, list[Item]]]:
-    """The leaves of a gradient tree by group; a module's places are followed to their Parameters, others go by path.
+def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> tuple[list[tuple[Group, list[Item]]], list[str]]:
+    """The leaves of a gradient tree by group, and the path of each leaf in the order of the tree.
 
-    A layer that stands in two places of a model is one parameter, and its gradients are summed.
+    A module's places are followed to their Parameters, others go by path. A layer that stands in two places of a
+    model is one parameter, and its gradients are summed.
 
     Raises ValueError for a gradient of a parameter that the optimizer does not hold.
     """
     items: dict[str, Item] = {}
+    order: list[str] = []
     for path, g, p in paired(gradients, parameters):
         known = _path_of(state, path, parameters)
         if known is None or known not in state.group_of:
@@ -97,12 +99,13 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> list[tupl
                 f"{listed(state.group_of)}. Where the names differ (groups made from submodules), "
                 "pass the model itself in place of a tree of arrays."
             )
+        order.append(known)
         items[known] = (known, g if known not in items else items[known][1] + g, p)
     work: dict[int, tuple[Group, list[Item]]] = {}
     for item in items.values():
         group = state.group_of[item[0]]
         work.setdefault(id(group), (group, []))[1].append(item)
-    return list(work.values())
+    return list(work.values()), order
 
 
 def _path_of(state: OptimizerState, path: str, parameters: Any) -> str | None:
@@ -111,14 +114,6 @@ def _path_of(state: OptimizerState, path: str, parameters: Any) -> str | None:
         if found is not None:
             return found
     return path if path in state.parameters else None
-
-
-def in_tree_order(gradients: Any, new: dict[str, mx.array], state: OptimizerState, parameters: Any) -> Any:
-    """An iterator over the new arrays in the order of the leaves of ``gradients``."""
-    for path, _, _ in paired(gradients, parameters):
-        known = _path_of(state, path, parameters)
-        assert known is not None
-        yield new[known]
 
 
 def schedule_evaluation(parameters: Sequence[Tensor], state: OptimizerState) -> None:

@@ -50,12 +50,8 @@ class _NativeRule(Rule):
 
     @classmethod
     def validate(cls, values: Mapping[str, Any]) -> None:
-        for name in ("lr", "learning_rate"):
-            if callable(values.get(name)):
-                raise TypeError(
-                    f"{name} is a schedule; param_groups hold numbers. Give its first value and write "
-                    'group["lr"] = schedule(step) in the loop, or use the MLX optimizer alone.'
-                )
+        if callable(values.get("lr")):  # the other options are MLX's to check
+            cls.fields()["lr"].check(values["lr"])
         cls.native(**cls.arguments(values))
 
     @classmethod

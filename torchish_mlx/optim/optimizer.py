@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import mlx.core as mx
@@ -11,6 +11,7 @@ from mlx.nn import Module
 from mlx.utils import tree_map
 
 from ..optimizers import Rule
+from ..optimizers._core import Item
 from ..optimizers._hyper import as_array
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
@@ -18,7 +19,7 @@ from ._groups import Group
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, unpacked
-from ._step import advance_all, gradients_of, in_tree_order, resolve, schedule_evaluation
+from ._step import advance_all, gradients_of, resolve, schedule_evaluation
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -197,7 +198,7 @@ class Optimizer(Hooked):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
         if GROUPS in value:
             self.state.load(value)
-            for group in self.state.group_of.values():
+            for group in self.state.distinct_groups():
                 group.adopt()
         elif all(isinstance(key, Tensor) for key in value):
             restore(self.state, getattr(self, "param_groups", []), value)
@@ -258,7 +259,8 @@ class Optimizer(Hooked):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over ``{"state": {p: entries}, "param_groups": [...]}``, in place: loading and unpickling end here."""
         self.__dict__.update({k: v for k, v in state.items() if k not in ("state", "param_groups")})
-        self.__dict__.setdefault("defaults", {}).setdefault("differentiable", False) if self.rule is None else None
+        if self.rule is None:
+            self.__dict__.setdefault("defaults", {}).setdefault("differentiable", False)
         if "param_groups" not in self.__dict__:
             self.param_groups = []
             for items in state["param_groups"]:
@@ -337,7 +339,7 @@ class Optimizer(Hooked):
 
         Raises ValueError for one that this optimizer does not hold.
         """
-        for group, items in resolve(self.state, _arrays(parameters), parameters):
+        for group, items in resolve(self.state, _arrays(parameters), parameters)[0]:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
@@ -352,21 +354,19 @@ class Optimizer(Hooked):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        work = resolve(self.state, gradients, parameters)
-        if self.rule is None:
-            return self._by_step(gradients, parameters)
-        new = advance_all(self.state, work)
-        order = in_tree_order(gradients, new, self.state, parameters)
-        return tree_map(lambda _: next(order), gradients)
+        work, order = resolve(self.state, gradients, parameters)
+        new = self._by_step(work) if self.rule is None else advance_all(self.state, work)
+        leaves = (new[path] for path in order)
+        return tree_map(lambda _: next(leaves), gradients)
 
     def update(self, model: Module, gradients: Any) -> None:
         """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does."""
         model.update(self.apply_gradients(gradients, model))
 
-    def _by_step(self, gradients: Any, parameters: Any) -> Any:
-        """:meth:`apply_gradients` by a step() that a user wrote; gradients and arrays pass through the Parameters."""
+    def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
+        """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""
         state = self.state
-        leaves = [item for _, items in resolve(state, gradients, parameters) for item in items]
+        leaves = [item for _, items in work for item in items]
         held = [p for group in self.param_groups for p in group["params"]]
         before = [(p, p.grad, p.array) for p in held]
         try:
@@ -376,12 +376,10 @@ class Optimizer(Hooked):
                 state.parameters[path].array = array
                 state.parameters[path].grad = g
             self.step()
-            new = {path: state.parameters[path].array for path, _, _ in leaves}
+            return {path: state.parameters[path].array for path, _, _ in leaves}
         finally:
             for p, grad, array in before:
                 p.array, p.grad = array, grad
-        order = in_tree_order(gradients, new, state, parameters)
-        return tree_map(lambda _: next(order), gradients)
 
 
 def _typename(value: Any) -> str:

@@ -8,7 +8,7 @@ only when it misses a step or comes late. So the bias corrections of 148 paramet
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -81,15 +81,22 @@ def check_items(rule: Any, items: Sequence[Item]) -> None:
             )
 
 
+def kept_shapes(rule: Any, h: Any, p: mx.array, held: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """The shape of each slot that ``rule`` keeps for ``p``; ``held`` are the names of the arrays that are there.
+
+    A momentum buffer that a first step makes, SGD's, is expected only where it is.
+    """
+    shapes = {name: tuple(a.shape) for name, a in rule.slots(h, p).items()}
+    return {**shapes, "momentum_buffer": tuple(p.shape)} if "momentum_buffer" in held else shapes
+
+
 def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Item]) -> None:
     """Refuse loaded slots that the formula could not go on with: another model's, or another optimizer's."""
     for path, _, p in items:
         held = slots.get(path)
         if not held:
             continue
-        wanted = {name: tuple(a.shape) for name, a in rule.slots(h, p).items()}
-        if "momentum_buffer" in held:
-            wanted["momentum_buffer"] = tuple(p.shape)
+        wanted = kept_shapes(rule, h, p, held)
         found = {name: tuple(held[name].shape) if name in held else "no entry" for name in wanted}
         if found != wanted:
             raise ValueError(

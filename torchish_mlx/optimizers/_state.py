@@ -53,7 +53,7 @@ class State(dict[Any, Any]):
         return slots
 
     def load(self, tree: Any) -> None:
-        """Make this state hold what ``tree`` holds, in place. An empty tree forgets the slots and sets counts to zero.
+        """Make this state hold what ``tree`` holds, in place. An empty tree forgets the slots and keeps the groups.
 
         Raises ValueError, with nothing changed, for a tree that is not the state of such an optimizer.
         """
@@ -62,8 +62,7 @@ class State(dict[Any, Any]):
         if not isinstance(tree, dict):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(tree).__name__}")
         if not tree:
-            reset = [{**g, "step": mx.array(0.0)} for g in self.groups]
-            tree = {GROUPS: reset}
+            tree = {GROUPS: self.groups}
         groups = _completed(self.groups, tree.get(GROUPS))
         if groups is None:
             raise ValueError(
