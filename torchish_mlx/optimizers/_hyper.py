@@ -53,7 +53,8 @@ class Hyper:
         if callable(value):
             raise TypeError(
                 f"{self.name} is a schedule, where a number is wanted. Only the constructors of "
-                "torchish_mlx.optimizers take one, as learning_rate; elsewhere write the number in the loop "
+                "torchish_mlx.optimizers take one, as learning_rate; elsewhere construct with a number, and let "
+                "lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the loop "
                 '(group["lr"] = schedule(step)).'
             )
         (self._check or _no_nan)(self.name, value)
@@ -143,9 +144,11 @@ def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.arr
     """An empty array whose shape stands for ``values``: mx.compile traces anew when a captured shape changes.
 
     A Python value in a captured tree is a constant of the trace, and a change of it is silently missed; a shape is not.
-    ``before`` is the array that stood for them until now; what :func:`renewed` gave it stays.
+    ``before`` is the array that stood for them until now; what :func:`renewed` gave it stays, and where the values are
+    the same it stays itself (it has been evaluated, so that :func:`traced` need not wait for a new one).
     """
-    return mx.zeros((0, hash(repr(values)) & 0x7FFFFFFF, *(() if before is None else before.shape[2:])))
+    shape = (0, hash(repr(values)) & 0x7FFFFFFF, *(() if before is None else before.shape[2:]))
+    return before if before is not None and before.shape == shape else mx.zeros(shape)
 
 
 def renewed(before: mx.array, count: int) -> mx.array:
@@ -158,6 +161,10 @@ def traced(array: mx.array) -> bool:
     try:
         mx.eval(array)
     except ValueError:
+        return True
+    except RuntimeError as error:  # MLX's other answer, where a gradient was taken inside the trace
+        if "without a primitive" not in str(error):
+            raise
         return True
     return False
 

@@ -66,5 +66,14 @@ class RowSparse:
         segment = mx.concatenate([mx.zeros((1,), mx.int32), mx.cumsum((indices[1:] != indices[:-1]).astype(mx.int32))])
         return RowSparse(indices, mx.zeros_like(values).at[segment].add(values)[segment], self.shape)
 
+    def distinct(self) -> RowSparse:
+        """As ``coalesced``, but one entry of an index holds its sum and the others zeros: the same gradient."""
+        if self.indices.size < 2:
+            return self
+        rows = self.coalesced()
+        first = mx.concatenate([mx.array([True]), rows.indices[1:] != rows.indices[:-1]])
+        first = first.reshape(-1, *[1] * (rows.values.ndim - 1))
+        return RowSparse(rows.indices, mx.where(first, rows.values, mx.zeros_like(rows.values)), self.shape)
+
     def __repr__(self) -> str:
         return f"RowSparse(indices={self.indices}, values={self.values}, shape={self.shape})"
