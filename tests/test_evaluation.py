@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -185,21 +185,6 @@ def test_kept_losses_keep_their_numbers_only():
 # What evaluates ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def evaluations(monkeypatch) -> Iterator[list[str]]:
-    """The calls of mx.eval and mx.async_eval since the list was last cleared."""
-    calls: list[str] = []
-    for name in ("eval", "async_eval"):
-        original = getattr(mx, name)
-
-        def recorded(*args: Any, _name: str = name, _original: Any = original) -> Any:
-            calls.append(_name)
-            return _original(*args)
-
-        monkeypatch.setattr(mx, name, recorded)
-    return calls
-
-
 def trainable(name: str) -> nn.Module:
     return Net(bias=name != "Muon")
 
@@ -213,12 +198,25 @@ def test_a_step_schedules_one_evaluation_and_nothing_else_does(name, evaluations
         evaluations.clear()
         optimizer.zero_grad()
         torch.backward(model, squared_error, x)
-        torch.backward(model, squared_error, x)
         assert evaluations == []
         optimizer.step()
         assert evaluations == ["async_eval"]
         optimizer.zero_grad(set_to_none=False)
         assert evaluations == ["async_eval"]
+
+
+def test_accumulating_schedules_what_was_accumulated(evaluations):
+    """One evaluation per backward that finds gradients, over a model and on the tape; see test_accumulation.py."""
+    model, weight = Net(), torch.Parameter(mx.zeros((3, 3)))
+    x = inputs()
+    evaluations.clear()
+    torch.backward(model, squared_error, x)
+    (torch.tensor(x) @ weight).sum().backward()
+    assert evaluations == []
+    torch.backward(model, squared_error, x)
+    assert evaluations == ["async_eval"]
+    (torch.tensor(x) @ weight).sum().backward()
+    assert evaluations == ["async_eval"] * 2
 
 
 def test_a_step_with_a_closure_or_several_groups_schedules_one_evaluation(evaluations):

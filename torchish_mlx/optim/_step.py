@@ -15,6 +15,7 @@ from mlx.nn import Module
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, advance, check_items, formulas, paired
 from ..tensor import Tensor, locate
+from ..tensor._evaluate import schedule
 from ._groups import Group
 from ._state import OptimizerState, listed
 
@@ -118,8 +119,4 @@ def _path_of(state: OptimizerState, path: str, parameters: Any) -> str | None:
 
 def schedule_evaluation(parameters: Sequence[Tensor], state: OptimizerState) -> None:
     """Evaluate what a step wrote, without waiting. Inside a traced step there is nothing to evaluate yet."""
-    try:
-        mx.async_eval([p.array for p in parameters], state)
-    except ValueError as error:
-        if "graph transformation" not in str(error):
-            raise
+    schedule([p.array for p in parameters], state)

@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from ._evaluate import schedule
 from ._storage import Storage
 from .parameter import Parameter, named
 from .tensor import Tensor
@@ -19,6 +20,9 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     It is torch's ``loss = loss_fn(...); loss.backward()`` for an ``mlx.nn`` model: over every Parameter with
     ``requires_grad``, summed with the gradients that are there. A Parameter that the loss does not use gets zeros,
     where torch leaves None.
+
+    Gradients that are there already are scheduled for evaluation first, so that k micro-batches in a row hold one
+    sum, and the activations of one of them at a time.
 
     Args:
         module: the model; ``loss_fn`` gets it first.
@@ -46,6 +50,8 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
         raise RuntimeError(
             "element 0 of tensors does not require grad and does not have a grad_fn: nothing in the module is trainable"
         )
+    if sums := [p._grad.array for p in trained if isinstance(p._grad, Tensor)]:
+        schedule(sums)
     args = tuple(a.array if isinstance(a, Tensor) else a for a in args)
     kwargs = {k: a.array if isinstance(a, Tensor) else a for k, a in kwargs.items()}
     given = [p.array for p in trained]

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 
+from ._evaluate import schedule
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 AGAIN = (
@@ -171,15 +173,17 @@ def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create
     """Send gradients from ``roots``, pairs of (edge, gradient), to the leaves.
 
     The newest call goes first, so that every use of a value has been summed before its own call is pulled;
-    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``.
+    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``. What a leaf has from earlier passes
+    is scheduled for evaluation before this pass adds to it: a sum, and not the work behind k losses, is what waits.
     """
     pending: dict[Node, list[Any]] = {}
     queue: list[tuple[int, Node]] = []
+    leaves: list[tuple[Any, Any]] = []
 
     def give(edge: tuple[Any, int | None], gradient: Any) -> None:
         to, index = edge
         if index is None:
-            to._accumulate(gradient)
+            leaves.append((to, gradient))
             return
         slots = pending.get(to)
         if slots is None:
@@ -203,6 +207,10 @@ def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create
                     give(edge, gradient)
             if not retain_graph:
                 node.release()
+        if sums := [to._grad.array for to, _ in leaves if to._grad is not None and not to._grad.is_sparse]:
+            schedule(sums)
+        for to, gradient in leaves:
+            to._accumulate(gradient)
     finally:
         mode.enabled = before
 
