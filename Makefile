@@ -14,13 +14,16 @@ RUN := $(if $(OPENBLAS),LD_PRELOAD=$(OPENBLAS)$(if $(LD_PRELOAD),:$(LD_PRELOAD))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format clean
+.PHONY: help demo schedules test lint format clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.examples ## train on handwritten digits, writes out/ (about a minute with set-up)
 	@$(RUN) examples/digits.py $(DEMO_ARGS)
+
+schedules: $(VENV)/.examples ## draw every learning-rate scheduler, writes out/schedules.png
+	@$(RUN) examples/schedules.py
 
 test: $(VENV)/.test ## run all tests, against torch 2.13.0 (PYTEST_ARGS="-k adam" picks some)
 	$(RUN) -m pytest $(PYTEST_ARGS)

@@ -333,7 +333,9 @@ def test_a_schedule_where_a_number_is_wanted():
     schedule = rules.cosine_decay(0.1, 10)
     model = Net()
     rule, adapter = make("rule", "AdamW", model), make("adapter", "AdamW", model)
-    match = "is a schedule, where a number is wanted.*write the number in the loop"
+    match = (
+        r"is a schedule, where a number is wanted.*FromSchedule\(optimizer, schedule\).*write the number in the loop"
+    )
     with pytest.raises(TypeError, match="lr " + match):
         optim.AdamW(model, lr=schedule)
     with pytest.raises(TypeError, match="momentum " + match):

@@ -1,4 +1,4 @@
-"""examples/digits.py, run as `make demo` runs it."""
+"""The examples, run as `make demo` and the like run them."""
 
 from __future__ import annotations
 
@@ -67,6 +67,24 @@ def test_ctrl_c_ends_in_one_line_and_leaves_nothing(tmp_path):
     assert process.returncode == 130
     assert err.strip() == "Interrupted; nothing was left half written."
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_picture_of_the_schedulers(tmp_path):
+    """`make schedules`, in an empty folder: one PNG, and torch's curves under ours where torch is installed."""
+    command = [sys.executable, "-W", "error", str(ROOT / "examples" / "schedules.py")]
+    arguments = {"cwd": tmp_path, "env": ENVIRONMENT, "capture_output": True, "text": True, "timeout": 300}
+    process = subprocess.run([*command, "--steps", "60"], check=False, **arguments)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert re.search(r"^plot +out.schedules\.png \(20 panels", process.stdout, re.MULTILINE)
+    assert re.search(r"^(largest difference from torch: (none|\d\.\de-1\d)|torch is not installed)", process.stdout)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["schedules.png"]
+    picture = (tmp_path / "out" / "schedules.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 50_000
+
+    process = subprocess.run([*command, "--steps", "3"], check=False, **arguments)
+    assert process.returncode == 2
+    assert "--steps must be 20 or more" in process.stderr
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--lr"])

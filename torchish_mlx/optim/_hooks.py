@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..optimizers._hyper import STRUCTURE
+
 Hook = Callable[..., Any]
 Hooks = OrderedDict[int, Hook]
 
@@ -63,6 +65,7 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self._note_step()
         given = (self, *args)
         for hook in (*_global_pre_hooks.values(), *self._hooks("step_pre").values()):
             result = hook(self, given, kwargs)
@@ -84,6 +87,34 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
 
 class Hooked:
     """The registering methods of ``torch.optim.Optimizer``."""
+
+    def _watch_steps(self) -> None:
+        """From now on remember in ``_opt_called``, torch's name, whether a step was made; schedulers ask for it."""
+        if "_opt_called" not in self.__dict__:
+            self._opt_called = False
+            self._watched = self._marks()
+
+    def _was_stepped(self) -> bool:
+        """Whether a step came since it is watched; True where nobody watches.
+
+        A compiled step that was traced before runs without Python, and shows by the arrays that it replaced.
+        """
+        if not self.__dict__.get("_opt_called", True):
+            pairs = zip(self._marks(), self._watched, strict=False)
+            self._opt_called = any(now is not then and now.shape == then.shape for now, then in pairs)
+        return self.__dict__.get("_opt_called", True)
+
+    def _marks(self) -> list[Any]:
+        """An empty array of each group: a compiled step replaces it, and another choice does, by another shape.
+
+        Without a rule every number is such a choice, and a scheduler's makes the step trace anew.
+        """
+        groups = self.param_groups  # type: ignore[attr-defined]
+        return [group.arrays[STRUCTURE] for group in groups if group.rule is not None]
+
+    def _note_step(self) -> None:
+        if "_opt_called" in self.__dict__:
+            self._opt_called = True
 
     def _stepped(self) -> None:
         """What follows every step, before the hooks."""

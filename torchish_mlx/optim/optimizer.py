@@ -15,6 +15,7 @@ from ..optimizers._core import Item
 from ..optimizers._hyper import as_array
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
+from ..tensor.parameter import is_buffer
 from ._groups import Group
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
@@ -355,6 +356,7 @@ class Optimizer(Hooked):
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
         work, order = resolve(self.state, gradients, parameters)
+        self._note_step()
         new = self._by_step(work) if self.rule is None else advance_all(self.state, work)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
@@ -393,7 +395,10 @@ def _detached(value: Any) -> Any:
 
 
 def _arrays(tree: Any) -> Any:
-    return tree.parameters() if isinstance(tree, Module) else tree
+    """The tree of a module's parameters, without its buffers; a tree as it is."""
+    if not isinstance(tree, Module):
+        return tree
+    return tree.filter_and_map(lambda m, k, v: Module.valid_parameter_filter(m, k, v) and not is_buffer(m, (k,)))
 
 
 def _refuse_tree(params: Any) -> None:

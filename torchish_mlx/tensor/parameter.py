@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,17 +135,19 @@ def _places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path]]:
         stack.extend(reversed([(f"{lead}{key}", owner, (*inner, key), child) for key, child in _children(value)]))
 
 
-def _is_buffer(owner: nn.Module, inner: Path) -> bool:
-    """Whether the array is a running statistic, which torch calls a buffer."""
-    return isinstance(owner, nn.BatchNorm) and inner[0] in ("running_mean", "running_var")
+def is_buffer(owner: nn.Module, inner: Path) -> bool:
+    """Whether the array is what torch calls a buffer: a running statistic, or one that the owner's class names."""
+    if isinstance(owner, nn.BatchNorm) and inner[0] in ("running_mean", "running_var"):
+        return True
+    return inner[0] in getattr(type(owner), "_torchish_buffers", ())
 
 
 def _registered(owner: nn.Module, inner: Path) -> Tensor:
-    """The Parameter, or for a running statistic the Tensor, of a place: always the same for as long as it lives."""
+    """The Parameter, or for a buffer the Tensor, of a place: always the same for as long as it lives."""
     registry: dict[Path, Tensor] = owner.__dict__.setdefault(_REGISTRY, {})
     found = registry.get(inner)
     if found is None:
-        kind = Tensor if _is_buffer(owner, inner) else Parameter
+        kind = Tensor if is_buffer(owner, inner) else Parameter
         found = registry[inner] = kind.__new__(kind)
         found._storage = slot(owner, inner[0] if len(inner) == 1 else inner)
         if isinstance(found, Parameter):
@@ -163,13 +166,14 @@ def _checked(module: Any, function: str) -> nn.Module:
     return module
 
 
-def named(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(path, Parameter or buffer) of every array of ``module``, each once."""
+def named(module: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    """(path, Parameter or buffer) of every array of ``module``, each once, or at every path that leads to it."""
     seen: set[int] = set()
     for path, owner, inner in _places(module):
         tensor = _registered(owner, inner)
         if id(tensor) not in seen:
-            seen.add(id(tensor))
+            if remove_duplicate:
+                seen.add(id(tensor))
             yield path, tensor
 
 
@@ -177,7 +181,8 @@ def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     """(path, Parameter) of every array of ``module``, frozen ones too, in MLX's order; each once.
 
     The paths are those of ``mlx.utils.tree_flatten(module.parameters())``. A submodule that stands in two places
-    is listed under the first; the running statistics of BatchNorm are not parameters but ``buffers``.
+    is listed under the first. The running statistics of BatchNorm are not parameters but ``buffers``, and so is
+    what the class of a module names in ``_torchish_buffers``.
 
     >>> import mlx.nn as nn
     >>> [name for name, _ in named_parameters(nn.Linear(2, 3))]
@@ -196,7 +201,19 @@ def parameters(module: nn.Module) -> Iterator[Parameter]:
 
 
 def named_buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(path, Tensor) of the running statistics of BatchNorm, which no optimizer may touch."""
+    """(path, Tensor) of the running statistics of BatchNorm, which no optimizer may touch, and of other buffers.
+
+    A class of modules names its own in ``_torchish_buffers``.
+
+    >>> import mlx.core as mx, mlx.nn as nn
+    >>> class Scaled(nn.Module):
+    ...     _torchish_buffers = ("largest",)
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.weight, self.largest = mx.ones(2), mx.array(0.0)
+    >>> [name for name, _ in named_buffers(Scaled())], [name for name, _ in named_parameters(Scaled())]
+    (['largest'], ['weight'])
+    """
     for path, tensor in named(_checked(module, "named_buffers")):
         if not isinstance(tensor, Parameter):
             yield path, tensor
@@ -206,6 +223,12 @@ def buffers(module: nn.Module) -> Iterator[Tensor]:
     """The Tensors of ``named_buffers``."""
     for _, buffer in named_buffers(_checked(module, "buffers")):
         yield buffer
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A deep copy of a model with Parameters of its own: without gradients, and in no optimizer's hands."""
+    memo: dict[int, Any] = {id(m.__dict__[_REGISTRY]): {} for m in module.modules() if _REGISTRY in m.__dict__}
+    return copy.deepcopy(module, memo)
 
 
 def locate(module: nn.Module, path: str) -> Parameter:
@@ -226,7 +249,7 @@ def locate(module: nn.Module, path: str) -> Parameter:
             owner, inner = value, ()
     if not isinstance(value, mx.array):
         raise KeyError(f"{path!r} is a {type(value).__name__}, not an array")
-    if _is_buffer(owner, inner):
+    if is_buffer(owner, inner):
         raise KeyError(f"{path!r} is a buffer, not a parameter")
     found = _registered(owner, inner)
     assert isinstance(found, Parameter)
