@@ -1,0 +1,86 @@
+"""``update_bn``: BatchNorm's running statistics for averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from ...tensor import Tensor, no_grad
+from ...tensor._device import check_placement
+
+
+def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:
+    """Set the running statistics of every ``mlx.nn.BatchNorm`` to their average over the batches of ``loader``.
+
+    Averaged weights have seen no data, so the statistics that came with them belong to other weights. Every call of a
+    layer counts the same: its mean, and its variance with ``n - 1``, as MLX and torch keep it. Without BatchNorm in
+    the model ``loader`` is not read.
+
+    Args:
+        loader (iterable): batches: an array or Tensor, or a list or tuple that begins with it.
+        model (mlx.nn.Module): is called with each batch in training mode; the mode of ``model`` is set back at the end.
+        device (optional): "cpu", "mps", or None. The memory is one, so it moves nothing.
+
+    If something raises, the momenta, the mode and the statistics are as they were.
+
+    Example:
+        >>> import mlx.core as mx, mlx.nn as nn
+        >>> model = nn.BatchNorm(1)
+        >>> update_bn([mx.array([[0.0], [2.0]]), mx.array([[4.0], [8.0]])], model)
+        >>> model.running_mean, model.running_var
+        (array([3.5], dtype=float32), array([5], dtype=float32))
+
+    Source: ``torch.optim.swa_utils.update_bn``.
+    """
+    check_placement(device)
+    norms = list({id(m): m for m in model.modules() if isinstance(m, nn.BatchNorm)}.values())
+    if not norms:
+        return
+    was_training = model.training
+    with _cumulative(norms), no_grad():
+        model.train()
+        try:
+            for batch in loader:
+                first = batch[0] if isinstance(batch, (list, tuple)) else batch
+                model(first.array if isinstance(first, Tensor) else first)
+                mx.async_eval(model.state, mx.random.state)  # all that a forward pass may have written
+        finally:
+            model.train(was_training)
+
+
+@contextmanager
+def _cumulative(norms: list[nn.BatchNorm]) -> Iterator[None]:
+    """Have BatchNorm layers begin anew, and average over their calls; one may be called twice for a batch, or never."""
+    before = [(norm, type(norm), norm.momentum) for norm in norms]
+    statistics = [(norm, norm.running_mean, norm.running_var) for norm in norms if norm.track_running_stats]
+    try:
+        for norm, mean, var in statistics:
+            norm.running_mean, norm.running_var = mx.zeros_like(mean), mx.ones_like(var)
+        for norm in norms:
+            norm.__class__ = _counting(type(norm))
+        yield
+    except BaseException:
+        for norm, mean, var in statistics:
+            norm.running_mean, norm.running_var = mean, var
+        raise
+    finally:
+        for norm, kind, momentum in before:
+            norm.__class__, norm.momentum = kind, momentum
+
+
+def _counting(kind: type[nn.BatchNorm]) -> type[nn.BatchNorm]:
+    """``kind`` with ``momentum`` 1 at the first call that trains, then 1/2, 1/3, ...; MLX has no ``momentum=None``."""
+    calls = 0
+
+    def call(self: nn.BatchNorm, *args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        if self.training:
+            calls += 1
+            self.momentum = 1 / calls
+        return kind.__call__(self, *args, **kwargs)
+
+    return type(kind.__name__, (kind,), {"__call__": call})
