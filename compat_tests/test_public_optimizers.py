@@ -145,7 +145,8 @@ class Pair:
 
 STEPS = 12
 TOLERANCE = 1e-6  # measured: 3.6e-7 (NovoGrad); the gradients, which each side takes itself, differ by as much
-LOOSE = {"AdaMod": 2e-5, "Apollo": 5e-6}  # 8.5e-6 and 8.3e-7: they divide by gradients, of which some are near zero
+# They divide by gradients, of which some are near zero: 8.5e-6 and 8.3e-7; 1.2e-4 for AdaMod with MLX's own BLAS.
+LOOSE = {"AdaMod": 3e-4, "Apollo": 5e-6}
 
 
 def compare(pair: Pair, opt: Any, torchs: Any) -> None:
@@ -186,7 +187,7 @@ def test_what_does_not_run(name: str, cls: str) -> None:
         run()
 
 
-MISSING = "has no attribute '(new|nn|eye)'|No module named 'torchish_mlx.nn'|foreach functions|does not have grad_fn"
+MISSING = "has no attribute '(new|init|Softplus|eye)'|foreach functions|does not have grad_fn"
 
 
 @pytest.mark.parametrize("inner", ["ours", "ported"])

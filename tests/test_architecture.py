@@ -19,6 +19,8 @@ BELOW: dict[str, set[str]] = {
     "optimizers": set(),
     "tensor": {"optimizers"},
     "optim": {"optimizers", "tensor"},
+    "amp": {"optimizers", "tensor", "optim"},
+    "nn": {"optimizers", "tensor", "optim"},
 }
 MAY_BE_IMPORTED = {"mlx", "numpy", "torchish_mlx"} | set(sys.stdlib_module_names)
 

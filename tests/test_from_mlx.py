@@ -139,8 +139,9 @@ def test_twenty_compiled_steps_are_mlxs(case, door):
     """Compiled with captured state, with the rate changed twice, in at most two traces."""
     model, _, traces = train(case, door, 20, compiled=True)
     assert traces <= 2
-    assert_close(model, train_natively(case, 20), ULPS)
-    if case in ("SGD-momentum", "Adam-bias", "Lion"):  # not all: each builds its kernels
+    # what a compiled kernel hands to Muon's matrix products may be laid out in another way: measured 1 ulp
+    assert_close(model, train_natively(case, 20), max(ULPS, 4) if case == "Muon" else ULPS)
+    if case in ("SGD-momentum", "Adam-bias", "Lion", "Muon"):  # not all: each builds its kernels
         assert_close(model, train_natively(case, 20, compiled=True), ULPS)
 
 
@@ -258,7 +259,7 @@ def test_arguments_are_torchs_and_mlxs():
     for unknown in ({}, {"learning_rate": 0.1}):
         with pytest.raises(TypeError, match="missing a required argument: 'lr'"):
             optim.from_mlx(mlx.optimizers.Adam)([p], **unknown)
-    with pytest.raises(TypeError, match="lr is a schedule"):
+    with pytest.raises(TypeError, match=r"lr is a schedule.*FromSchedule"):
         optim.from_mlx(mlx.optimizers.Adam)([p], lr=rules.cosine_decay(0.1, 10))
     with pytest.raises(ValueError, match="Adam beta1 should be in"):
         optim.from_mlx(mlx.optimizers.Adam)([p], lr=0.1, betas=[1.5, 0.9])
@@ -431,7 +432,7 @@ def test_multi_optimizer_is_mlxs(compiled, door):
         run(gradients(model, i))
         theirs.update(twin, gradients(twin, i))
         mx.eval(state, twin.parameters())
-    assert_close(model, twin, ULPS if compiled else 0)
+    assert_close(model, twin, max(ULPS, 4) if compiled else 0)  # as for Muon above: measured 1 ulp
 
 
 def test_multi_optimizer_of_rules_goes_on_from_a_state_dict():
@@ -461,7 +462,11 @@ def test_multi_optimizer_of_rules_goes_on_from_a_state_dict():
     [
         (lambda: [rules.SGD(0.1), rules.SGD(0.1)], [], "Given 0 filters but 1 needed"),
         (lambda: [rules.SGD(0.1)], FILTERS, "Given 2 filters but 0 needed"),
-        (lambda: [rules.SGD(rules.cosine_decay(0.1, 5))], [], r"SGD has a scheduled \['lr'\].*group\[\"lr\"\]"),
+        (
+            lambda: [rules.SGD(rules.cosine_decay(0.1, 5))],
+            [],
+            r"SGD has a scheduled \['lr'\].*FromSchedule.*group\[\"lr\"\]",
+        ),
         (lambda: [mlx.optimizers.SGD(rules.cosine_decay(0.1, 5))], [], "SGD has a scheduled"),
         (lambda: [rules.Muon(0.1)], [], "Muon only supports 2D parameters"),
     ],

@@ -238,6 +238,8 @@ def test_mlxs_training_loop():
     mx.random.seed(0)
     model = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm(16), nn.ReLU(), nn.Linear(16, 3))
     optimizer, mean = optim.AdamW(model, lr=0.02), model.layers[1].running_mean
+    optimizer.init(model)
+    assert len(optimizer.state.slots) == len(list(torch.parameters(model))) == 6  # no slots of the running statistics
     value_and_grad = nn.value_and_grad(model, squared_error)
     losses = []
     for i in range(60):

@@ -8,6 +8,8 @@
 MLX's own calls work on the same object: ``optimizer.update(model, grads)``, ``apply_gradients``, ``init``, ``state``.
 """
 
+from . import lr_scheduler as lr_scheduler
+from . import swa_utils as swa_utils
 from .adafactor import Adafactor
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .asgd import ASGD
@@ -40,6 +42,8 @@ __all__ = [
     "SGD",
     "SparseAdam",
     "from_mlx",
+    "lr_scheduler",
     "register_optimizer_step_post_hook",
     "register_optimizer_step_pre_hook",
+    "swa_utils",
 ]

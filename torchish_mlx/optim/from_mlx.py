@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from inspect import Parameter as Argument
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import mlx.core as mx
@@ -16,6 +17,7 @@ from mlx.nn import Module
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..tensor import parameters
+from ._moving import among, moving_field, sign_of, weak
 from .optimizer import Optimizer, ParamsT
 
 __all__ = ["Lion", "MultiOptimizer", "from_mlx"]
@@ -55,7 +57,24 @@ class _NativeRule(Rule):
         cls.native(**cls.arguments(values))
 
     @classmethod
+    def moving(cls) -> list[str]:
+        """The options besides lr that a scheduler may move without a new trace."""
+        return [name for name, field in cls.fields().items() if name != "lr" and not isinstance(field, Static)]
+
+    @classmethod
+    def choices(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (*super().choices(values), *(sign_of(values[name]) for name in cls.moving()))
+
+    @classmethod
+    def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> SimpleNamespace:
+        h = super().hypers(values, arrays)
+        h.moving = {name: weak(getattr(h, name), values[name]) for name in cls.moving()}
+        vars(h).update((name, values[name]) for name in h.moving)  # what the constructor checks
+        return h
+
+    @classmethod
     def build(cls, h: Any, step: mx.array) -> native_optimizers.Optimizer:
+        """An instance at ``step``, whose moving options are set for each parameter: see :meth:`apply`."""
         built = cls.native(**cls.arguments(vars(h)))
         built.state["step"] = step.astype(mx.uint64)
         return built
@@ -75,6 +94,7 @@ class _NativeRule(Rule):
     def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         """As MLX computes it; parameters and state keep their dtype where MLX would promote them."""
         dtypes = {name: value.dtype for name, value in s.items()}
+        vars(k).update(among(h.moving, g.dtype))
         new = k.apply_single(g, p, s)
         s.update((name, s[name].astype(dtype)) for name, dtype in dtypes.items())
         return new.astype(p.dtype)
@@ -92,9 +112,10 @@ def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
                 f"{cls.__name__}.__init__ takes *args or **kwargs, so its options can't be put into param_groups; "
                 "write them out in its signature"
             )
-        fields["lr" if name == "learning_rate" else name] = (
-            _OptionalRate(None) if name == "learning_rate" else Static(argument.default)
-        )
+        if name == "learning_rate":
+            fields["lr"] = _OptionalRate(None)
+        else:
+            fields[name] = moving_field(cls, name, argument.default) or Static(argument.default)
     if "lr" not in fields:
         fields["lr"] = Static(None)
     return type(cls.__name__, (_NativeRule,), {"native": cls, "__doc__": cls.__doc__, **fields})
@@ -130,8 +151,9 @@ def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
     """The ``torch.optim`` side of an MLX optimizer class, with MLX's numerics underneath.
 
     The result is constructed as torch's classes are, ``(params, lr, ...)``: ``learning_rate`` is spelled ``lr``, the
-    other arguments keep MLX's names and stand in ``param_groups``. A change of ``group["lr"]`` reaches a compiled step
-    without a new trace; a change of another option makes it trace anew, for MLX's classes read them as Python numbers.
+    other arguments keep MLX's names and stand in ``param_groups``. A change of ``group["lr"]``, and in MLX's own
+    classes of ``momentum`` and ``betas``, reaches a compiled step without a new trace. A change of another option makes
+    it trace anew, for these classes read them as Python numbers.
 
     Args:
         cls: a subclass of ``mlx.optimizers.Optimizer`` whose constructor names its arguments; ``MultiOptimizer`` too.
@@ -241,8 +263,8 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
     if optimizer._schedulers:
         raise ValueError(
             f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold "
-            "numbers. Construct "
-            'it with a float and write group["lr"] in the loop.'
+            "numbers. Construct it with a float, and let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, "
+            'or write group["lr"] in the loop.'
         )
     if isinstance(optimizer, Rule):
         return dict(optimizer.values)

@@ -4,7 +4,7 @@
     optimizer.update(model, grads)
     mx.eval(model.parameters(), optimizer.state)
 
-MLX's schedules, ``clip_grad_norm``, ``MultiOptimizer``, ``Lion`` and the base class ``Optimizer`` stand here as well,
+MLX's schedules, ``MultiOptimizer``, ``Lion`` and the base class ``Optimizer`` stand here as well,
 so that ``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimizers as optim``.
 """
 
@@ -12,7 +12,6 @@ from mlx.optimizers import (
     Lion,
     MultiOptimizer,
     Optimizer,
-    clip_grad_norm,
     cosine_decay,
     exponential_decay,
     join_schedules,
@@ -20,11 +19,13 @@ from mlx.optimizers import (
     step_decay,
 )
 
+from . import schedules
 from ._rule import Rule
 from ._sparse import RowSparse
 from .adafactor import Adafactor
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .asgd import ASGD
+from .clip import clip_grad_norm, clip_grad_value, get_total_norm, scale_by_norm
 from .muon import Muon
 from .rms import Adadelta, Adagrad, RMSprop
 from .rprop import Rprop
@@ -55,9 +56,13 @@ __all__ = [
     "Rule",
     "SparseAdam",
     "clip_grad_norm",
+    "clip_grad_value",
     "cosine_decay",
     "exponential_decay",
+    "get_total_norm",
     "join_schedules",
     "linear_schedule",
+    "schedules",
+    "scale_by_norm",
     "step_decay",
 ]
