@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
+from ...optimizers.schedules._cycle import length_of_cycle
 from ..optimizer import Optimizer
 from ._base import (
     LRScheduler,
@@ -255,11 +256,7 @@ class OneCycleLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         self.optimizer = _checked(optimizer)
-        self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
-        if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
-            raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        self.total_steps = length_of_cycle(total_steps, epochs, steps_per_epoch, pct_start, anneal_strategy)
         self._schedule_phases = _phases(self.total_steps, pct_start, three_phase)
         self._anneal_func_type: str = anneal_strategy
         highest = _format_param("max_lr", optimizer, max_lr)
@@ -315,19 +312,6 @@ class OneCycleLR(LRScheduler):
             for group, momentum in zip(groups, momentums, strict=True):
                 _set_momentum(group, momentum, self.use_beta1)
         return rates
-
-
-def _total_steps(total_steps: Any, epochs: Any, steps_per_epoch: Any) -> int:
-    if total_steps is not None:
-        if total_steps <= 0 or not isinstance(total_steps, int):
-            raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
-        return total_steps
-    if epochs is None or steps_per_epoch is None:
-        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-    for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
-        if not isinstance(value, int) or value <= 0:
-            raise ValueError(f"Expected positive integer {name}, but got {value}")
-    return epochs * steps_per_epoch
 
 
 def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:

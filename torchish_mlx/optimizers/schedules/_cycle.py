@@ -109,21 +109,7 @@ def one_cycle_lr(
 
     Source: ``torch.optim.lr_scheduler.OneCycleLR``; Smith and Topin, arXiv:1708.07120.
     """
-    if total_steps is not None:
-        if total_steps <= 0 or not isinstance(total_steps, int):
-            raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
-        total = total_steps
-    elif epochs is not None and steps_per_epoch is not None:
-        if not isinstance(epochs, int) or epochs <= 0:
-            raise ValueError(f"Expected positive integer epochs, but got {epochs}")
-        if not isinstance(steps_per_epoch, int) or steps_per_epoch <= 0:
-            raise ValueError(f"Expected positive integer steps_per_epoch, but got {steps_per_epoch}")
-        total = epochs * steps_per_epoch
-    else:
-        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-    if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
-        raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-    anneal(anneal_strategy)
+    total = length_of_cycle(total_steps, epochs, steps_per_epoch, pct_start, anneal_strategy)
     high = number("max_lr", max_lr)
     first = high / div_factor
     values = [first, high, first, first / final_div_factor] if three_phase else [first, high, first / final_div_factor]
@@ -133,6 +119,24 @@ def one_cycle_lr(
             f"pct_start * total_steps is 1, and the rise has no length (torch divides by it); got {pct_start} * {total}"
         )
     return phases(ends, values, anneal_strategy, total)
+
+
+def length_of_cycle(total_steps: Any, epochs: Any, steps_per_epoch: Any, pct_start: Any, anneal_strategy: Any) -> int:
+    """The steps of one cycle. ValueError, in torch's words, for any of these arguments of ``OneCycleLR``."""
+    if total_steps is not None:
+        if total_steps <= 0 or not isinstance(total_steps, int):
+            raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
+    elif epochs is None or steps_per_epoch is None:
+        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
+    else:
+        for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
+            if not isinstance(value, int) or value <= 0:
+                raise ValueError(f"Expected positive integer {name}, but got {value}")
+        total_steps = epochs * steps_per_epoch
+    if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
+        raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
+    anneal(anneal_strategy)
+    return total_steps
 
 
 def phases(ends: Sequence[float], values: Sequence[float], strategy: str, total: int) -> Schedule:
