@@ -86,7 +86,8 @@ def test_other_optimizers(case):
 
 
 @every_case
-def test_saved_and_loaded_at_any_step(case):
+@pytest.mark.parametrize("order", ["before", "after", "last"])
+def test_saved_and_loaded_at_any_step(case, order):
     """Into fresh objects; the optimizer's state before the scheduler is made, after, or after the scheduler's state.
 
     Where the optimizer comes first, making the scheduler moves the rate that it has just loaded, in torch as here. In
@@ -94,8 +95,7 @@ def test_saved_and_loaded_at_any_step(case):
     """
     whole = Pair(CASES[case], groups=2)
     whole.train()
-    for i in range(48):
-        order = ("before", "after", "last")[i % 3]
+    for _ in range(48):
         part = whole.resumed(whole.saved(), order)
         part.check()
         if order != "before":
