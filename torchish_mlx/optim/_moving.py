@@ -23,15 +23,11 @@ def moving_field(native: type[Optimizer], name: str, default: Any) -> Hyper | No
     """
     if name not in _NAMES or not native.__module__.startswith("mlx.optimizers"):
         return None
-    return _Rates(Decay(None), default) if isinstance(default, (list, tuple)) else _Rate(default)
-
-
-class _Rate(Decay):
-    """One number; what a group holds of it is left as it was written."""
+    return _Rates(Decay(None), default) if isinstance(default, (list, tuple)) else Decay(default)
 
 
 class _Rates(Each):
-    """Several; a list that stays a list."""
+    """Several rates; a list stays a list, and is left as it was written where it is what the arrays hold."""
 
     def restore(self, carried: Any, value: Any) -> Any:
         return value if same(self.carry(value), carried) else type(value)(super().restore(carried, value))

@@ -160,13 +160,16 @@ def traced(array: mx.array) -> bool:
     """Whether ``array`` is being traced by ``mx.compile`` or a gradient: then, and only then, it can't be evaluated."""
     try:
         mx.eval(array)
-    except ValueError:
-        return True
-    except RuntimeError as error:  # MLX's other answer, where a gradient was taken inside the trace
-        if "without a primitive" not in str(error):
+    except (ValueError, RuntimeError) as error:
+        if not of_a_trace(error):
             raise
         return True
     return False
+
+
+def of_a_trace(error: Exception) -> bool:
+    """Whether MLX refused to evaluate a traced array; the second text is that after a ``value_and_grad`` inside."""
+    return "transformation" in str(error) or "without a primitive" in str(error)
 
 
 def _no_nan(name: str, value: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..optimizers._hyper import of_a_trace
+
 
 def schedule(*trees: Any) -> bool:
     """Evaluate the arrays in ``trees`` without waiting for them.
@@ -21,7 +23,7 @@ def schedule(*trees: Any) -> bool:
     try:
         mx.async_eval(*trees)
     except (ValueError, RuntimeError) as error:
-        if not _of_a_trace(error):
+        if not of_a_trace(error):
             raise
         return False
     return True
@@ -32,11 +34,6 @@ def value(array: mx.array) -> Any:
     try:
         return array.item()
     except (ValueError, RuntimeError) as error:
-        if not _of_a_trace(error):
+        if not of_a_trace(error):
             raise
         return None
-
-
-def _of_a_trace(error: Exception) -> bool:
-    """Whether MLX refused to evaluate a traced array; the second text is that after a ``value_and_grad`` inside."""
-    return "transformation" in str(error) or "without a primitive" in str(error)

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from ...optimizers.schedules._checks import check_milestones
 from ..optimizer import Optimizer
 from ._base import LRScheduler, _param_groups_val_list, _undone_on_error, _update_param_group_val
 from ._plateau import ReduceLROnPlateau
@@ -107,14 +108,7 @@ class SequentialLR(_Composite):
         if len(schedulers) < 1:
             raise ValueError(f"{type(self).__name__} expects at least one scheduler, but got no scheduler.")
         self._check_members(optimizer, schedulers)
-        if len(milestones) != len(schedulers) - 1:
-            raise ValueError(
-                "Sequential Schedulers expects number of schedulers provided to be one more than the number of "
-                f"milestone points, but got number of schedulers {len(schedulers)} and the number of milestones to be "
-                f"equal to {len(milestones)}"
-            )
-        if list(milestones) != sorted(milestones):  # torch looks them up by bisection, and would find a wrong one
-            raise ValueError(f"{type(self).__name__} expects milestones in increasing order, but got {milestones}")
+        check_milestones(type(self).__name__, schedulers, milestones)
         self._schedulers = schedulers
         self._milestones = milestones
         self.last_epoch = last_epoch + 1

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-from ...optimizers.schedules._cycle import length_of_cycle
+from ...optimizers.schedules._checks import check_cycle, length_of_cycle
+from ...optimizers.schedules._cycle import ends_of_phases
 from ..optimizer import Optimizer
 from ._base import (
     LRScheduler,
@@ -108,8 +109,7 @@ class CyclicLR(LRScheduler):
         down = up if step_size_down is None else float(step_size_down)
         self.total_size = up + down
         self.step_ratio = up / self.total_size
-        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
-            raise ValueError("mode is invalid and scale_fn is None")
+        check_cycle(mode, scale_fn)
         self.mode = mode
         self.gamma = gamma
         self._scale_fn_custom = scale_fn
@@ -316,11 +316,9 @@ class OneCycleLR(LRScheduler):
 
 def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[str, Any]]:
     """Where each phase ends, and between which entries of a group it goes."""
-    ends = [float(pct_start * total_steps) - 1, total_steps - 1]
     rates = ["initial_lr", "max_lr", "min_lr"]
     momentums = ["max_momentum", "base_momentum", "max_momentum"]
     if three_phase:
-        ends.insert(1, float(2 * pct_start * total_steps) - 2)
         rates.insert(2, "initial_lr")
         momentums.append("max_momentum")
     return [
@@ -331,5 +329,5 @@ def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[dict[
             "start_momentum": momentums[i],
             "end_momentum": momentums[i + 1],
         }
-        for i, end in enumerate(ends)
+        for i, end in enumerate(ends_of_phases(total_steps, pct_start, three_phase))
     ]

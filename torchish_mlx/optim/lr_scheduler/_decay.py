@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 
+from ...optimizers.schedules._checks import check_constant, check_linear
 from ..optimizer import Optimizer
 from ._base import _Factors
 
@@ -129,8 +130,7 @@ class ConstantLR(_Factors):
     def __init__(
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
-        if not 0 <= factor <= 1.0:
-            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+        check_constant(factor)
         _check_total("total_iters", total_iters)
         self.factor = factor
         self.total_iters = total_iters
@@ -184,10 +184,7 @@ class LinearLR(_Factors):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        if not 0 < start_factor <= 1.0:
-            raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
-        if not 0 <= end_factor <= 1.0:
-            raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+        check_linear(start_factor, end_factor)
         _check_total("total_iters", total_iters)
         self.start_factor = start_factor
         self.end_factor = end_factor

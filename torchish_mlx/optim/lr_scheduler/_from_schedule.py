@@ -11,7 +11,7 @@ import mlx.core as mx
 from ...optimizers._hyper import as_array
 from ...optimizers.schedules import lambda_lr
 from ..optimizer import Optimizer
-from ._base import LRScheduler, _warn_get_lr_called_within_step
+from ._base import _warn_get_lr_called_within_step
 from ._curve import Curve, Sets
 from ._lambda import _ByFunction
 from ._schedule import Entry, closed_form
@@ -59,8 +59,7 @@ class FromSchedule(_ByFunction):
         schedule: Callable[[mx.array], Any] | Sequence[Callable[[mx.array], Any]],
         last_epoch: int = -1,
     ) -> None:
-        self._take_functions(optimizer, schedule)
-        LRScheduler.__init__(self, optimizer, last_epoch)
+        super().__init__(optimizer, schedule, last_epoch)
 
     def get_lr(self) -> list[float]:
         """The values of the schedules at ``last_epoch``."""

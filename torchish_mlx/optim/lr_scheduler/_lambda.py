@@ -20,22 +20,19 @@ class _ByFunction(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        lr_lambda: Callable[[Any], Any] | Sequence[Callable[[Any], Any]],
         last_epoch: int = -1,
     ) -> None:
-        self._take_functions(optimizer, lr_lambda)
-        super().__init__(optimizer, last_epoch)
-
-    def _take_functions(self, optimizer: Optimizer, given: Any) -> None:
         self.optimizer = _checked(optimizer)
         count = len(optimizer.param_groups)
-        functions = list(given) if isinstance(given, (list, tuple)) else [given] * count
+        functions = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * count
         if len(functions) != count:
             raise ValueError(f"Expected {count} {self._argument}s, but got {len(functions)}")
         for function in functions:
             if not callable(function):
                 raise TypeError(f"{self._argument} should be a function, but got {type(function).__name__}")
         setattr(self, f"{self._argument}s", functions)
+        super().__init__(optimizer, last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """As torch saves it: the functions are None, and callable objects their ``__dict__``."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from ...optimizers import schedules
+from ...optimizers.schedules._checks import check_anneal_epochs, check_strategy
 from ..lr_scheduler._base import (
     LRScheduler,
     _checked,
@@ -66,8 +67,7 @@ class SWALR(LRScheduler):
         self.optimizer = _checked(optimizer)
         swa_lrs = _format_param("swa_lr", optimizer, swa_lr)
         self._set_anneal_func(anneal_strategy)
-        if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
-            raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
+        check_anneal_epochs(anneal_epochs)
         self.anneal_epochs = anneal_epochs
         with _undone_on_error(self):
             for value, group in zip(swa_lrs, optimizer.param_groups, strict=True):
@@ -87,8 +87,7 @@ class SWALR(LRScheduler):
         return swa_lr if alpha == 1 else (lr - alpha * swa_lr) / (1 - alpha)
 
     def _set_anneal_func(self, anneal_strategy: str) -> None:
-        if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
+        check_strategy(anneal_strategy)
         self._anneal_strategy = anneal_strategy
         self.anneal_func = self._cosine_anneal if anneal_strategy == "cos" else self._linear_anneal
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ._checks import check_milestones
 from ._curves import Schedule, single, whole
 
 
@@ -32,14 +33,7 @@ def sequential_lr(schedules: Sequence[Schedule], milestones: Sequence[int]) -> S
     Source: ``torch.optim.lr_scheduler.SequentialLR``.
     """
     _check_schedules("SequentialLR expects at least one scheduler, but got no scheduler.", schedules)
-    if len(milestones) != len(schedules) - 1:
-        raise ValueError(
-            "Sequential Schedulers expects number of schedulers provided to be one more than the number of milestone "
-            f"points, but got number of schedulers {len(schedules)} and the number of milestones to be equal to "
-            f"{len(milestones)}"
-        )
-    if list(milestones) != sorted(milestones):
-        raise ValueError(f"SequentialLR expects milestones in increasing order, but got {milestones}")
+    check_milestones("SequentialLR", schedules, milestones)
 
     def schedule(step: Any) -> mx.array:
         n = whole(step)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import mlx.core as mx
 
+from ._checks import check_anneal_epochs, check_restarts
 from ._curves import Schedule, anneal, cosine, count, hump, number, single, whole
 
 
@@ -53,12 +54,7 @@ def cosine_annealing_warm_restarts(lr: float, T_0: int, T_mult: int = 1, eta_min
 
     Source: ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts``; Loshchilov and Hutter, arXiv:1608.03983.
     """
-    if T_0 <= 0 or not isinstance(T_0, int):
-        raise ValueError(f"Expected positive integer T_0, but got {T_0}")
-    if T_mult < 1 or not isinstance(T_mult, int):
-        raise ValueError(f"Expected integer T_mult >= 1, but got {T_mult}")
-    if not isinstance(eta_min, (float, int)):
-        raise ValueError(f"Expected float or int eta_min, but got {eta_min} of type {type(eta_min)}")
+    check_restarts(T_0, T_mult, eta_min)
     lr, low = number("lr", lr), float(eta_min)
     lengths, starts = [T_0], [0]
     while T_mult > 1 and starts[-1] + lengths[-1] < 2**40:
@@ -102,8 +98,7 @@ def swa_lr(
     Source: ``torch.optim.swa_utils.SWALR``.
     """
     start, end, share = number("lr", lr), number("swa_lr", swa_lr), anneal(anneal_strategy)
-    if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
-        raise ValueError(f"anneal_epochs must be equal or greater than 0, got {anneal_epochs}")
+    check_anneal_epochs(anneal_epochs)
 
     def schedule(step: Any) -> mx.array:
         n = mx.minimum(whole(step), anneal_epochs)

@@ -15,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._hyper import as_array, as_number
+from ._checks import check_strategy
 
 #: A step, a whole number >= 0, to a value in float32 (elementwise, if it is an array of steps).
 Schedule = Callable[[Any], mx.array]
@@ -116,8 +117,7 @@ def hump(distance: mx.array, length: Any) -> mx.array:
 
 def anneal(strategy: str) -> Callable[[mx.array, float], mx.array]:
     """A share that rises from 0 to 1 with the distance from its zero: ``hump``, or a straight line."""
-    if strategy not in ["cos", "linear"]:
-        raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {strategy}")
+    check_strategy(strategy)
     return hump if strategy == "cos" else lambda distance, length: single(distance) / length
 
 

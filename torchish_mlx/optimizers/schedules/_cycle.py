@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import mlx.core as mx
 
+from ._checks import check_cycle, length_of_cycle
 from ._curves import Schedule, anneal, count, number, powers, single, whole
 
 
@@ -52,8 +53,7 @@ def cyclic_lr(
     low, high = number("base_lr", base_lr), number("max_lr", max_lr)
     up = count("step_size_up", step_size_up, 1)
     down = up if step_size_down is None else count("step_size_down", step_size_down)
-    if mode not in ["triangular", "triangular2", "exp_range"] and scale_fn is None:
-        raise ValueError("mode is invalid and scale_fn is None")
+    check_cycle(mode, scale_fn)
     by_cycle = scale_mode == "cycle" if scale_fn else mode != "exp_range"
     scale = scale_fn or powers({"triangular": 1.0, "triangular2": 0.5, "exp_range": gamma}[mode])
 
@@ -113,7 +113,7 @@ def one_cycle_lr(
     high = number("max_lr", max_lr)
     first = high / div_factor
     values = [first, high, first, first / final_div_factor] if three_phase else [first, high, first / final_div_factor]
-    ends = [float(k * pct_start * total) - k for k in range(1, len(values) - 1)] + [float(total - 1)]
+    ends = ends_of_phases(total, pct_start, three_phase)
     if ends[0] == 0:
         raise ValueError(
             f"pct_start * total_steps is 1, and the rise has no length (torch divides by it); got {pct_start} * {total}"
@@ -121,22 +121,10 @@ def one_cycle_lr(
     return phases(ends, values, anneal_strategy, total)
 
 
-def length_of_cycle(total_steps: Any, epochs: Any, steps_per_epoch: Any, pct_start: Any, anneal_strategy: Any) -> int:
-    """The steps of one cycle. ValueError, in torch's words, for any of these arguments of ``OneCycleLR``."""
-    if total_steps is not None:
-        if total_steps <= 0 or not isinstance(total_steps, int):
-            raise ValueError(f"Expected positive integer total_steps, but got {total_steps}")
-    elif epochs is None or steps_per_epoch is None:
-        raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-    else:
-        for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
-            if not isinstance(value, int) or value <= 0:
-                raise ValueError(f"Expected positive integer {name}, but got {value}")
-        total_steps = epochs * steps_per_epoch
-    if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
-        raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
-    anneal(anneal_strategy)
-    return total_steps
+def ends_of_phases(total: int, pct_start: float, three_phase: bool) -> list[float]:
+    """The steps, not whole ones, at which the phases of one cycle end."""
+    falls = [float(2 * pct_start * total) - 2] if three_phase else []
+    return [float(pct_start * total) - 1, *falls, total - 1]
 
 
 def phases(ends: Sequence[float], values: Sequence[float], strategy: str, total: int) -> Schedule:

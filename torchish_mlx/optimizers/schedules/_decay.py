@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ._checks import check_constant, check_linear
 from ._curves import Schedule, count, number, power_of_ratio, powers, single, whole
 
 
@@ -117,8 +118,7 @@ def constant_lr(lr: float, factor: float = 1.0 / 3, total_iters: int = 5) -> Sch
     Source: ``torch.optim.lr_scheduler.ConstantLR``.
     """
     lr, factor = number("lr", lr), number("factor", factor)
-    if not 0 <= factor <= 1.0:
-        raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+    check_constant(factor)
     total = count("total_iters", total_iters)
     later = lr if total else lr * factor
     return lambda step: mx.where(whole(step) < total, lr * factor, later)
@@ -147,10 +147,7 @@ def linear_lr(lr: float, start_factor: float = 1.0 / 3, end_factor: float = 1.0,
     Source: ``torch.optim.lr_scheduler.LinearLR``.
     """
     lr, start, end = number("lr", lr), number("start_factor", start_factor), number("end_factor", end_factor)
-    if not 0 < start <= 1.0:
-        raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
-    if not 0 <= end <= 1.0:
-        raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+    check_linear(start, end)
     total = count("total_iters", total_iters)
     first, last = lr * start, lr * (end if total else start)
     fall, rise = first / max(total, 1), last / max(total, 1)
