@@ -213,6 +213,14 @@ def test_data_shares_and_is_not_counted() -> None:
         z.backward()
 
 
+def test_a_view_of_the_data_of_a_view_knows_its_strides() -> None:
+    for side in SIDES:
+        v = side.leaf(np.arange(12.0).reshape(3, 4), torch.float32, False).t().data[:2]
+        assert (tuple(v.stride()), v.is_contiguous()) == ((1, 4), False)
+        with pytest.raises(RuntimeError, match="view size is not compatible"):
+            v.view(-1)
+
+
 def test_data_assignment() -> None:
     for side in SIDES:
         x = side.leaf(np.ones(2), torch.float32, True)

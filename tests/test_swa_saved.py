@@ -125,7 +125,11 @@ def test_load_state_dict_refuses_and_changes_nothing():
             "\tsize mismatch for module.weight: copying a param with shape torch.Size([3]) from checkpoint, the shape "
             "in current model is torch.Size([2, 2]).\n"
             '\tWhile copying the parameter named "module.bias", expected torch.Tensor or Tensor-like object from '
-            "checkpoint but received <class 'list'>"
+            "checkpoint but received <class 'list'>\n"
+            "\tTo load what fits and leave the rest, pass strict=False.\n"
+            '\t"module.weight" is of a model of another size: build the model as it was built for saving, or leave it '
+            "out.\n"
+            '\tGive "module.bias" as a tensor: torchish_mlx.tensor(value).'
         )
         with pytest.raises(RuntimeError, match=r"size mismatch for module\.weight"):
             ema.load_state_dict(wrong, strict=False)

@@ -26,6 +26,8 @@ from .creation import sparse_coo_tensor as sparse_coo_tensor
 from .creation import tensor as tensor
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
+from .module_state import load_state_dict as load_state_dict
+from .module_state import state_dict as state_dict
 from .parameter import Parameter as Parameter
 from .parameter import buffers as buffers
 from .parameter import locate as locate

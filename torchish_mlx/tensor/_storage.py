@@ -9,7 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ._views import Step, apply, joined, strides_after, write
+from ._views import Step, apply, joined, layout_after, row_major, write
 
 
 class Storage:
@@ -84,9 +84,13 @@ class Storage:
         self.write(value)
         self.version += 1
 
+    def layout(self) -> tuple[tuple[int, ...], int]:
+        """Torch's strides, and how far the first element lies in the memory of the base, in elements."""
+        return row_major(self.read().shape), 0
+
     def strides(self) -> tuple[int, ...]:
-        """Torch's strides, in elements: those of a row-major array."""
-        return strides_after(self.read().shape, ())
+        """Torch's strides, in elements."""
+        return self.layout()[0]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
         """Copy the containers through ``memo``: a model and an optimizer that are copied together stay linked."""
@@ -126,8 +130,8 @@ class Alias(Storage):
     def write(self, value: mx.array) -> None:
         self.base.write(value)
 
-    def strides(self) -> tuple[int, ...]:
-        return self.base.strides()
+    def layout(self) -> tuple[tuple[int, ...], int]:
+        return self.base.layout()
 
     @property
     def contiguous(self) -> bool:  # type: ignore[override]
@@ -171,13 +175,13 @@ class View(Storage):
     def write(self, value: mx.array) -> None:
         self.base.write(write(self.base.read(), value, self.steps))
 
-    def strides(self) -> tuple[int, ...]:
-        return strides_after(self.base.read().shape, self.steps)
+    def layout(self) -> tuple[tuple[int, ...], int]:
+        return layout_after(*self.base.layout(), self.steps)
 
     @property
     def contiguous(self) -> bool:  # type: ignore[override]
         shape = self.read().shape
-        plain = strides_after(shape, ())
+        plain = row_major(shape)
         return not all(shape) or all(n == 1 or s == p for n, s, p in zip(shape, self.strides(), plain, strict=True))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> View:

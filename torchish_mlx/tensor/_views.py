@@ -33,6 +33,10 @@ class Step(ABC):
     def strides(self, strides: Shape) -> Shape:
         """Torch's strides of the view, given those of what it is taken from."""
 
+    def layout(self, strides: Shape, offset: int) -> tuple[Shape, int]:
+        """Torch's strides and offset of the view, given those of what it is taken from."""
+        return self.strides(strides), offset
+
 
 class Reshape(Step):
     """The same elements in the same order in another shape."""
@@ -108,6 +112,12 @@ class Index(Step):
             axis += 1
         return (*out, *strides[axis:])
 
+    def layout(self, strides: Shape, offset: int) -> tuple[Shape, int]:
+        for axis, k in enumerate(k for k in self.key if k is not None):
+            n = self.before[axis]
+            offset += strides[axis] * (k.indices(n)[0] if isinstance(k, slice) else k % n)
+        return self.strides(strides), offset
+
 
 class Expand(Step):
     """Axes of size one repeated without a copy; cannot be written through."""
@@ -128,6 +138,42 @@ class Expand(Step):
         lead = len(self.after) - len(self.before)
         kept = [s if b == a else 0 for s, b, a in zip(strides, self.before, self.after[lead:], strict=True)]
         return (*([0] * lead), *kept)
+
+
+class Strided(Step):
+    """Any strides and offset on an array that is flat; overlapping ones cannot be written through."""
+
+    __slots__ = ("offset", "steps")
+
+    def __init__(self, before: Shape, after: Shape, steps: Shape, offset: int) -> None:
+        super().__init__(before, after)
+        self.steps = tuple(steps)
+        self.offset = offset
+
+    def forward(self, x: mx.array) -> mx.array:
+        return mx.as_strided(x, self.after, self.steps, self.offset)
+
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        out = mx.array(x)
+        if self.steps == row_major(self.after):
+            out[self.offset : self.offset + value.size] = mx.reshape(value, (-1,))
+            return out
+        reach = 0
+        for step, n in sorted(zip(self.steps, self.after, strict=True)):
+            if n > 1 and step <= reach:
+                Expand(self.before, self.after).backward(x, value)
+            reach += (n - 1) * step
+        places = mx.array(self.offset, mx.int32 if self.offset + reach < 2**31 else mx.int64)
+        for step, n in zip(self.steps, self.after, strict=True):
+            places = mx.expand_dims(places, -1) + mx.arange(n, dtype=places.dtype) * step
+        out[places] = value
+        return out
+
+    def strides(self, strides: Shape) -> Shape:
+        return tuple(step * strides[0] for step in self.steps)
+
+    def layout(self, strides: Shape, offset: int) -> tuple[Shape, int]:
+        return self.strides(strides), offset + self.offset * strides[0]
 
 
 def joined(steps: Sequence[Step], step: Step) -> tuple[Step, ...]:
@@ -162,17 +208,25 @@ def write(x: mx.array, value: mx.array, steps: Sequence[Step]) -> mx.array:
     return value
 
 
-def strides_after(shape: Sequence[int], steps: Sequence[Step]) -> Shape:
-    """Torch's strides, in elements, after ``steps`` from a row-major array of ``shape``."""
+def row_major(shape: Sequence[int]) -> Shape:
+    """Torch's strides, in elements, of an array of ``shape`` whose last axis runs fastest."""
     strides: list[int] = []
     size = 1
     for n in reversed(shape):
         strides.append(size)
         size *= max(n, 1)
-    out = tuple(reversed(strides))
+    return tuple(reversed(strides))
+
+
+def layout_after(strides: Shape, offset: int, steps: Sequence[Step]) -> tuple[Shape, int]:
+    """Torch's strides and offset, in elements, after ``steps`` from an array with those given.
+
+    >>> layout_after((4, 1), 0, [Index((3, 4), (slice(1, None), 2))])
+    ((4,), 6)
+    """
     for step in steps:
-        out = step.strides(out)
-    return out
+        strides, offset = step.layout(strides, offset)
+    return strides, offset
 
 
 def reshaped_strides(shape: Shape, strides: Shape, new: Shape) -> Shape | None:
@@ -181,7 +235,7 @@ def reshaped_strides(shape: Shape, strides: Shape, new: Shape) -> Shape | None:
     Runs of axes that lie together in memory are merged; every new axis must fit into one run.
     """
     if math.prod(shape) == 0:
-        return strides if shape == new else strides_after(new, ())
+        return strides if shape == new else row_major(new)
     runs: list[tuple[int, int]] = []  # (elements, innermost stride), outermost first
     for n, s in zip(shape, strides, strict=True):
         if n == 1:

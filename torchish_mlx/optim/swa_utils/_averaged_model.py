@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import mlx.core as mx
 import mlx.nn as nn
 
-from ...tensor import Parameter, Tensor
-from ...tensor._arraylike import Size
+from ...tensor import Parameter, Tensor, load_state_dict, state_dict
 from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
 from ...tensor._promote import INEXACT
+from ...tensor.module_state import _IncompatibleKeys
 from ...tensor.parameter import copied, named
-from .._state_dict import _array
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
-
-
-class _IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(..., strict=False)`` passed over."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 class AveragedModel(nn.Module):
@@ -176,7 +163,7 @@ class AveragedModel(nn.Module):
 
     def state_dict(self) -> OrderedDict[str, Tensor]:
         """``n_averaged`` and the averaged model's arrays by name, as Tensors that follow the model, as torch's do."""
-        return OrderedDict((path, tensor.detach()) for path, tensor in named(self, remove_duplicate=False))
+        return state_dict(self)
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> _IncompatibleKeys:
         """Take the values of ``state_dict`` (Tensors, or arrays of MLX, NumPy or torch), in the dtypes that are here.
@@ -189,38 +176,7 @@ class AveragedModel(nn.Module):
             RuntimeError: names or shapes do not fit; nothing is changed.
             TypeError: ``state_dict`` is no mapping.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        own = dict(named(self, remove_duplicate=False))
-        keys = _IncompatibleKeys([k for k in own if k not in state_dict], [k for k in state_dict if k not in own])
-        errors = []
-        if strict:
-            for what, names in (("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys)):
-                if names:
-                    listed = ", ".join(f'"{name}"' for name in names)
-                    errors.append(f"{what} key(s) in state_dict: {listed}. ")
-        arrays: list[tuple[Tensor, mx.array]] = []
-        for path, place in own.items():
-            if path not in state_dict:
-                continue
-            array = _array(state_dict[path])
-            if array is None:
-                errors.append(
-                    f'While copying the parameter named "{path}", expected torch.Tensor or Tensor-like object from '
-                    f"checkpoint but received {type(state_dict[path])}"
-                )
-            elif tuple(array.shape) != tuple(place.shape):
-                errors.append(
-                    f"size mismatch for {path}: copying a param with shape {Size(array.shape)} from checkpoint, the "
-                    f"shape in current model is {place.shape}."
-                )
-            else:
-                arrays.append((place, mx.array(array, place.dtype)))
-        if errors:
-            raise RuntimeError("\n\t".join([f"Error(s) in loading state_dict for {type(self).__name__}:", *errors]))
-        for place, array in arrays:
-            place.array = array
-        return keys
+        return load_state_dict(self, state_dict, strict)
 
 
 def _paired(averaged: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]]:
