@@ -16,6 +16,7 @@ from mlx.nn import Module
 
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
+from ..optimizers._mlx_state import InMLX
 from ..tensor import parameters
 from ._moving import among, moving_field, sign_of, weak
 from .optimizer import Optimizer, ParamsT
@@ -105,7 +106,8 @@ def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
     """The rule of an optimizer class: ours are rules; MLX's get their fields from the constructor's arguments."""
     if issubclass(cls, Rule):
         return cls
-    fields: dict[str, Any] = {}
+    rate = _constructor(cls).get("learning_rate")
+    fields: dict[str, Any] = {"mlx": InMLX(None, rate=rate is not None and rate.default is not None)}
     for name, argument in _constructor(cls).items():
         if argument.kind in (Argument.VAR_POSITIONAL, Argument.VAR_KEYWORD):
             raise TypeError(
@@ -220,6 +222,7 @@ class MultiOptimizer(Optimizer):
     """
 
     native = native_optimizers.MultiOptimizer
+    _mlx_several = True
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from mlx.optimizers import (
 )
 
 from . import schedules
+from ._mlx_state import mlx_state
 from ._rule import Rule
 from ._sparse import RowSparse
 from .adafactor import Adafactor
@@ -62,6 +63,7 @@ __all__ = [
     "get_total_norm",
     "join_schedules",
     "linear_schedule",
+    "mlx_state",
     "schedules",
     "scale_by_norm",
     "step_decay",

@@ -13,6 +13,7 @@ A subclass declares :class:`Hyper` and :class:`Static` fields and writes
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ from mlx.utils import tree_map
 
 from ._core import advance, check_items, check_slots, paired
 from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
+from ._mlx_state import InMLX, Part, is_mlx_state
+from ._mlx_taken import taken
 from ._sparse import RowSparse
 from ._state import State
 
@@ -40,6 +43,7 @@ class Rule(Optimizer):
     sparse: ClassVar[bool] = False  # whether gradients are RowSparse
     densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it stands for
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
+    mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
     # The formula ----------------------------------------------------------------------------------------------------
@@ -198,15 +202,24 @@ class Rule(Optimizer):
 
     @property
     def state(self) -> State:
-        """The nested dict of arrays; assigning a tree loads it into the same dicts."""
+        """The nested dict of arrays; assigning a tree, ours or that of MLX's class, loads it into the same dicts."""
         return self._state
 
     @state.setter
     def state(self, tree: Any) -> None:
+        if is_mlx_state(tree):
+            tree, unsaved = taken(tree, self._mlx_parts())
+            if unsaved:
+                warnings.warn(unsaved, stacklevel=2)
         self._state.load(tree)
         if not tree:
             self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
         self.values = self.adopted(self.values, self.arrays)
+
+    _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each part
+
+    def _mlx_parts(self) -> list[Part]:
+        return [Part(type(self), self.values, self.arrays)]
 
     @property
     def step(self) -> mx.array:

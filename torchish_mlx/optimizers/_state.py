@@ -18,7 +18,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from ._hyper import STRUCTURE, renewed
+from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"
 
@@ -61,8 +61,7 @@ class State(dict[Any, Any]):
             return
         if not isinstance(tree, dict):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(tree).__name__}")
-        if not tree:
-            tree = {GROUPS: self.groups}
+        tree = _copied(tree or {GROUPS: self.groups})
         groups = _completed(self.groups, tree.get(GROUPS))
         if groups is None:
             raise ValueError(
@@ -72,7 +71,7 @@ class State(dict[Any, Any]):
             )
         self.examine(tree)
         held = {path for path, slots in self.slots.items() if slots}
-        _replace(self, _copied({**tree, GROUPS: groups}))
+        _replace(self, {**tree, GROUPS: groups})
         self.slots = dict(leaves(self, ""))
         if not held <= self.slots.keys():
             self.renew()
@@ -128,12 +127,13 @@ def _child(node: Any, key: str, kind: type) -> Any:
 
 
 def _copied(tree: Any) -> Any:
-    """``tree`` with containers of its own and the same arrays."""
+    """``tree`` with containers of its own and the same arrays; Tensors, as files give them, become arrays."""
     if isinstance(tree, dict):
         return {key: _copied(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
         return [_copied(value) for value in tree]
-    return tree
+    array = as_array(tree)
+    return tree if array is None else array
 
 
 def _replace(node: Any, new: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import mlx.core as mx
 
 from ._hyper import Hyper, as_number, at_least_zero, same, shortest
+from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
 __all__ = ["Adafactor"]
@@ -89,6 +90,12 @@ class Adafactor(Rule):
     Source: ``torch.optim.Adafactor``. MLX's own, with relative steps and a first moment: ``optim.from_mlx``.
     """
 
+    mlx: ClassVar[InMLX | None] = InMLX(
+        {"exp_avg_sq": "variance", "exp_avg_sq_row": "row_var", "exp_avg_sq_col": "col_var"},
+        squares=("exp_avg_sq", "exp_avg_sq_row", "exp_avg_sq_col"),
+        axes={"row_var": -1, "col_var": -2},
+        rate=False,
+    )
     lr: Any = Hyper(1e-2, at_least_zero("Learning rate"))
     beta2_decay: Any = Hyper(-0.8, _check_beta2_decay)
     eps: Any = _Epsilons((None, 1e-3), _check_eps)

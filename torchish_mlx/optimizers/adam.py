@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Each, Hyper, Static, as_array, each_in_unit, nonneg
+from ._mlx_state import InMLX
 from ._rule import Rule, bias_correction, lerp
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
@@ -91,6 +92,9 @@ class Adam(_Moments):
     Source: ``torch.optim.Adam``.
     """
 
+    mlx: ClassVar[InMLX | None] = InMLX(
+        {"m": "exp_avg", "v": "exp_avg_sq"}, squares=("v",), alone={"max_exp_avg_sq": "amsgrad=False"}
+    )
     amsgrad: Any = Static(False)
     decoupled_weight_decay: Any = Static(False)
     bias_correction: Any = Static(True, _check_bias_correction)
@@ -170,6 +174,7 @@ class Adamax(_Moments):
     Source: ``torch.optim.Adamax``.
     """
 
+    mlx: ClassVar[InMLX | None] = InMLX({"m": "exp_avg", "v": "exp_inf"}, squares=("v",))
     lr: Any = Hyper(2e-3, nonneg("learning rate"))
 
     @classmethod

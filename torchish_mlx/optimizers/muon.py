@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Hyper, Static, at_least_zero
+from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
 __all__ = ["Muon"]
@@ -68,6 +69,7 @@ class Muon(Rule):
     """
 
     counted: ClassVar[bool] = False
+    mlx: ClassVar[InMLX | None] = InMLX({"v": "momentum_buffer"})
     lr: Any = Hyper(1e-3, at_least_zero("Learning rate"))
     momentum: Any = Decay(0.95, at_least_zero("momentum"))
     weight_decay: Any = Hyper(0.1, at_least_zero("weight decay"))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Hyper, Static, as_number, nonneg
+from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
@@ -44,6 +45,7 @@ class Adagrad(Rule):
 
     eager_slots: ClassVar[bool] = True
     densifies: ClassVar[bool] = True
+    mlx: ClassVar[InMLX | None] = InMLX({"v": "sum"}, squares=("v",))
     lr: Any = Hyper(1e-2, nonneg("learning rate"))
     eps: Any = Hyper(1e-10, nonneg("epsilon value"))
     weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
@@ -100,6 +102,7 @@ class Adadelta(Rule):
         if not 0.0 <= as_number(name, value) <= 1.0:
             raise ValueError(f"Invalid rho value: {value}")
 
+    mlx: ClassVar[InMLX | None] = InMLX({"v": "square_avg", "u": "acc_delta"}, squares=("v", "u"))
     lr: Any = Hyper(1.0, nonneg("learning rate"))
     rho: Any = Decay(0.9, _check_rho.__func__)  # type: ignore[attr-defined]
     eps: Any = Hyper(1e-6, nonneg("epsilon value"))
@@ -149,6 +152,9 @@ class RMSprop(Rule):
     Source: ``torch.optim.RMSprop``.
     """
 
+    mlx: ClassVar[InMLX | None] = InMLX(
+        {"v": "square_avg"}, squares=("v",), alone={"momentum_buffer": "momentum=0", "grad_avg": "centered=False"}
+    )
     lr: Any = Hyper(1e-2, nonneg("learning rate"))
     alpha: Any = Decay(0.99, nonneg("alpha value"))
     eps: Any = Hyper(1e-8, nonneg("epsilon value"))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Hyper, Static, as_number, nonneg
+from ._mlx_state import InMLX
 from ._rule import Rule
 
 __all__ = ["SGD"]
@@ -44,6 +45,7 @@ class SGD(Rule):
     """
 
     counted: ClassVar[bool] = False
+    mlx: ClassVar[InMLX | None] = InMLX({"v": "momentum_buffer"})
     densifies: ClassVar[bool] = True
     lr: Any = Hyper(1e-3, nonneg("learning rate"))
     momentum: Any = Hyper(0, nonneg("momentum value"))
