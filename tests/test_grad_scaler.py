@@ -296,9 +296,13 @@ def test_refused_loads_change_nothing():
         with pytest.raises(KeyError, match=missing):
             scaler.load_state_dict({key: 5 for key in before if key != missing})
         assert scaler.state_dict() == before
-    with pytest.raises((TypeError, ValueError)):
-        scaler.load_state_dict({**before, "growth_factor": 3.0, "scale": "large"})
-    assert scaler.state_dict() == before
+    for name in before:
+        for junk in ("large", None, [1.0], float("nan")):
+            with pytest.raises(TypeError, match=rf'state_dict\["{name}"\] is .*, expected a number: give what'):
+                scaler.load_state_dict({**dict.fromkeys(before, 3), name: junk})
+            assert scaler.state_dict() == before
+    with pytest.raises(TypeError, match="a scaler's state dict is a dict, but got list"):
+        scaler.load_state_dict([before])
 
 
 def test_disabled():

@@ -81,6 +81,9 @@ def test_the_state_of_its_own_class(name):
     before = everything(scheduler)
     with pytest.raises(ValueError, match="this is not the state dict of a"):
         scheduler.load_state_dict({})
+    for junk in (None, [], 3, "x"):
+        with pytest.raises(TypeError, match="a scheduler's state dict is a dict, but got"):
+            scheduler.load_state_dict(junk)
     assert everything(scheduler) == before
     scheduler.load_state_dict(other.state_dict())
     assert scheduler.get_last_lr() == other.get_last_lr()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, overload
 
@@ -407,16 +407,22 @@ class GradScaler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` gave, torch's or this package's; does nothing if disabled.
 
-        Raises RuntimeError for the empty dict of a disabled scaler, KeyError for a missing number; nothing is changed.
+        Raises RuntimeError for the empty dict of a disabled scaler, KeyError for a missing number, TypeError for what
+        is no number; nothing is changed.
         """
         if not self._enabled:
             return
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"a scaler's state dict is a dict, but got {type(state_dict).__name__}: give what scaler.state_dict() "
+                "returned"
+            )
         if not state_dict:
             raise RuntimeError(
                 "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
             )
         names = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
-        scale, growth, backoff, interval, tracker = (state_dict[name] for name in names)
+        scale, growth, backoff, interval, tracker = (_number(state_dict, name) for name in names)
         arrays = mx.array(scale, mx.float32), mx.array(tracker, mx.int32)
         self._init_scale, self._init_growth_tracker = scale, tracker
         self._growth_factor, self._backoff_factor, self._growth_interval = growth, backoff, interval
@@ -437,6 +443,17 @@ class GradScaler:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+
+
+def _number(state_dict: Mapping[str, Any], name: str) -> Any:
+    """An entry of a scaler's state dict, which must be a number."""
+    cure = "give what scaler.state_dict() returned"
+    if name not in state_dict:
+        raise KeyError(f"the scaler's state dict has {sorted(map(str, state_dict))}, and no {name!r}: {cure}")
+    value = state_dict[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise TypeError(f'state_dict["{name}"] is {value!r} ({type(value).__name__}), expected a number: {cure}')
+    return value
 
 
 def _closure(optimizer: Any, args: tuple[Any, ...]) -> bool:

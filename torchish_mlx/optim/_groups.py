@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mlx.core as mx
+from mlx.nn import Module
 
 from ..optimizers import Rule
 from ..optimizers._hyper import STRUCTURE, structure, traced
-from ..tensor import Tensor
+from ..tensor import Tensor, parameters
 
 _missing = object()
 
@@ -161,3 +162,43 @@ def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any,
         if isinstance(carried, list) and len(carried) == len(value):
             for i, v in enumerate(value):
                 yield from _places(v, carried, i)
+
+
+def refuse_tree(params: Any) -> None:
+    """A tree of arrays is a throw-away copy of references; updating it would change nothing, without a word."""
+    if isinstance(params, dict) and not isinstance(params, Module):
+        raise TypeError(
+            "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
+            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or, for groups, "
+            'a list of dicts with a key "params"'
+        )
+
+
+def parameters_of(params: Any) -> tuple[list[Any], list[str]]:
+    """The tensors of a group's "params", and their names where they come with names."""
+    refuse_tree(params)
+    if isinstance(params, (Tensor, Module)):
+        params = [params]
+    elif isinstance(params, set):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+            "will change between runs. Please use a list instead."
+        )
+    tensors: list[Any] = []
+    names: list[str] = []
+    for param in params:
+        if isinstance(param, Module):
+            tensors += parameters(param)
+        elif isinstance(param, tuple):
+            names.append(param[0])
+            tensors.append(param[1])
+        elif isinstance(param, mx.array):
+            raise TypeError(
+                "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no "
+                "identity to update: pass a torchish_mlx.Parameter, or the model that holds the array"
+            )
+        else:
+            tensors.append(param)
+    if names and len(names) != len(tensors):
+        raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+    return tensors, names

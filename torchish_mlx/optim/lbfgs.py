@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -93,15 +93,34 @@ class LBFGS(Optimizer):
         lacking = sorted(_OPTIONS - state["param_groups"][0].keys())
         if lacking:
             raise ValueError(
-                f"the loaded parameter group lacks {lacking} of LBFGS; it has {sorted(state['param_groups'][0])}"
+                f"param_groups[0] lacks {lacking} of LBFGS; it has {sorted(map(str, state['param_groups'][0]))}. Load "
+                "the state dict of an LBFGS, or add the options to its group."
             )
         super().__setstate__(state)
-        size, g = sum(p.numel() for p in self._params), self.state.get(self._params[0], {}).get("prev_flat_grad")
-        if g is not None and g.numel() != size:
+        wrong = self._misfits(self.state.get(self._params[0], {}), "state[0]")
+        if wrong:
+            raise ValueError(" ".join(wrong))
+
+    _in_order = True
+
+    def _misfits(self, entries: Mapping[str, Any], where: str) -> list[str]:
+        size, wrong = sum(p.numel() for p in self._params), []
+        for name in ("d", "prev_flat_grad"):
+            vector = entries.get(name)
+            if vector is not None and not (isinstance(vector, Tensor) and vector.numel() == size):
+                has = f"{vector.numel()} elements" if isinstance(vector, Tensor) else f"a {type(vector).__name__}"
+                wrong.append(
+                    f'{where}["{name}"] has {has}, expected a tensor of the {size} elements that all parameters have. '
+                    "It was saved for another model: build the model as it was."
+                )
+        return wrong
+
+    def _check_tree(self, tree: Mapping[Any, Any]) -> None:
+        if tree is not self.state and len(tree) > 1:
             raise ValueError(
-                f"the loaded state remembers a gradient of {g.numel()} elements, and the parameters have {size}. "
-                "It was "
-                "saved for another model."
+                "LBFGS keeps counts and lists of directions, and a tree of arrays (tree_flatten(optimizer.state)) does "
+                "not hold them: it would begin anew, without a word. Save optimizer.state_dict() with "
+                "torchish_mlx.save(), and give it to load_state_dict()."
             )
 
     @property

@@ -13,10 +13,13 @@ from mlx.utils import tree_map
 from ..optimizers import Rule
 from ..optimizers._core import Item
 from ..optimizers._hyper import as_array
+from ..optimizers._mlx_state import Part, is_mlx_state
+from ..optimizers._mlx_taken import taken
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor.parameter import is_buffer
-from ._groups import Group
+from ._by_name import LoadReport, by_name
+from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, unpacked
@@ -85,7 +88,7 @@ class Optimizer(Hooked):
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 f"{_typename(params)}"
             )
-        _refuse_tree(params)
+        refuse_tree(params)
         self.param_groups = []
         given: list[Any] = list(parameters(params)) if isinstance(params, Module) else list(params)
         if not given:
@@ -129,7 +132,7 @@ class Optimizer(Hooked):
         """
         if not isinstance(param_group, dict) or isinstance(param_group, Module):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        tensors, names = _parameters_of(param_group["params"])
+        tensors, names = parameters_of(param_group["params"])
         for p in tensors:
             if not isinstance(p, Tensor):
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
@@ -187,6 +190,8 @@ class Optimizer(Hooked):
     def state(self) -> OptimizerState:
         """torch's ``state[p]`` and MLX's dict of arrays; assigning loads into the same dicts.
 
+        A state of ``mlx.optimizers`` is taken over, with a warning that names the options that MLX does not save.
+
         Raises ValueError for a tree that is not the state of an optimizer with these groups.
         """
         if "_state" not in self.__dict__:
@@ -197,7 +202,12 @@ class Optimizer(Hooked):
     def state(self, value: Mapping[Any, Any]) -> None:
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
+        if is_mlx_state(value):
+            value, unsaved = taken(value, self._mlx_parts())
+            if unsaved:
+                warnings.warn(unsaved, stacklevel=2)
         if GROUPS in value:
+            self._check_tree(value)
             self.state.load(value)
             for group in self.state.distinct_groups():
                 group.adopt()
@@ -205,6 +215,33 @@ class Optimizer(Hooked):
             restore(self.state, getattr(self, "param_groups", []), value)
         else:
             self.state.load(value)  # says what is wrong with it
+
+    def _check_tree(self, tree: Mapping[Any, Any]) -> None:
+        """Say what a tree of arrays from elsewhere does not hold of an optimizer that is written in Python."""
+        from_elsewhere = tree is not self.state and len(tree) > 1 and not any(self.state.slots.values())
+        if self.rule is None and from_elsewhere:
+            options = "; ".join(
+                ", ".join(f"{k}={v!r}" for k, v in group.items() if k not in ("params", "param_names"))
+                for group in self.param_groups
+            )
+            warnings.warn(
+                f"{type(self).__name__} is written in Python, and a tree of arrays (tree_flatten(optimizer.state)) "
+                f"holds neither its options, which stay {options}, nor entries of its state that are no arrays (counts "
+                "as ints, lists). state_dict() holds all of it: save that by torchish_mlx.save().",
+                stacklevel=3,
+            )
+
+    _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each group
+
+    def _mlx_parts(self) -> list[Part]:
+        """The groups as ``optimizers._mlx_state`` takes them."""
+        parts = []
+        for group in self.param_groups:
+            held = {path: p for p in group["params"] if (path := self.state.paths.get(p)) is not None}
+            frozen = {path for path, p in held.items() if not p.requires_grad}
+            arrays = {path: p.array for path, p in held.items()}
+            parts.append(Part(self.state.rule_of(group), group, group.arrays, arrays, frozen))
+        return parts
 
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout: parameters are numbers, in the order of the groups.
@@ -219,24 +256,44 @@ class Optimizer(Hooked):
             state_dict = state_dict if result is None else result
         return state_dict
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from ``state_dict``, matched by order; arrays may be Tensors, mx.arrays or another library's tensors.
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool | None = None, keep_state_dtype: bool = False
+    ) -> LoadReport | None:
+        """Go on from ``state_dict``; its arrays may be Tensors, mx.arrays or another library's tensors.
 
-        State takes the dtype of its parameter, except ``step``. Keys that older versions of torch did not save are
-        filled in. A compiled step sees the loaded state.
+        Keys that older versions of torch did not save are filled in. A compiled step sees the loaded state.
+
+        Args:
+            state_dict: what :meth:`state_dict` gives, torch's or this package's.
+            strict: None matches parameters by order, as torch does. True and False match them by name, in any order and
+                in other groups: by ``param_names`` in the file, which an optimizer made of ``named_parameters`` saves,
+                and the names or the paths in their module that the parameters have here. What is missing, unexpected or
+                mismatched is refused, or with False left as it is.
+            keep_state_dtype: state keeps the floating dtype that it was saved in, and goes on in it, as the float32
+                moments of a bfloat16 model. Otherwise it takes the dtype of its parameter, except ``step``.
+
+        Returns:
+            None by order; by name a report with ``missing_keys``, ``unexpected_keys`` and ``mismatched_keys``.
 
         Raises:
-            ValueError: it does not fit (groups, their sizes, entries, shapes).
+            TypeError: no dict.
+            ValueError: it does not fit (groups, their sizes, entries, shapes, names).
 
         Nothing is changed where it raises, or where a hook does.
         """
-        state_dict = dict(state_dict)
+        if strict is not None and not isinstance(strict, bool):
+            raise TypeError(f"strict is None (by order), True or False (by name), not {strict!r}")
+        state_dict = dict(state_dict) if isinstance(state_dict, Mapping) else state_dict
         for hook in self._hooks("load_pre").values():
             result = hook(self, state_dict)
             state_dict = state_dict if result is None else result
         later = {**LATER_KEYS, **self.later_keys}
         later = {key: value for key, value in later.items() if key in self.defaults}
-        new = unpacked(self.state, self.param_groups, state_dict, later)
+        report = None
+        if strict is None:
+            new = unpacked(self.state, self.param_groups, state_dict, later, keep_state_dtype)
+        else:
+            new, report = by_name(self, state_dict, later, strict, keep_state_dtype)
         before, groups = self.state.snapshot(), [dict(group) for group in self.param_groups]
         try:
             self.__setstate__(new)
@@ -247,6 +304,13 @@ class Optimizer(Hooked):
                 group.replace(values)
             self.state.restore(before)
             raise
+        return report
+
+    _in_order: ClassVar[bool] = False  # whether the state goes by the order of the parameters, as one vector of all
+
+    def _misfits(self, entries: Mapping[str, Any], where: str) -> list[str]:  # noqa: ARG002 - a subclass does
+        """What of loaded entries an optimizer without a rule can't go on with, in words."""
+        return []
 
     def __getstate__(self) -> dict[str, Any]:
         held = [p for group in self.param_groups for p in group["params"] if p in self.state]
@@ -399,43 +463,3 @@ def _arrays(tree: Any) -> Any:
     if not isinstance(tree, Module):
         return tree
     return tree.filter_and_map(lambda m, k, v: Module.valid_parameter_filter(m, k, v) and not is_buffer(m, (k,)))
-
-
-def _refuse_tree(params: Any) -> None:
-    """A tree of arrays is a throw-away copy of references; updating it would change nothing, without a word."""
-    if isinstance(params, dict) and not isinstance(params, Module):
-        raise TypeError(
-            "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
-            "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or, for groups, "
-            'a list of dicts with a key "params"'
-        )
-
-
-def _parameters_of(params: Any) -> tuple[list[Any], list[str]]:
-    """The tensors of a group's "params", and their names where they come with names."""
-    _refuse_tree(params)
-    if isinstance(params, (Tensor, Module)):
-        params = [params]
-    elif isinstance(params, set):
-        raise TypeError(
-            "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
-            "will change between runs. Please use a list instead."
-        )
-    tensors: list[Any] = []
-    names: list[str] = []
-    for param in params:
-        if isinstance(param, Module):
-            tensors += parameters(param)
-        elif isinstance(param, tuple):
-            names.append(param[0])
-            tensors.append(param[1])
-        elif isinstance(param, mx.array):
-            raise TypeError(
-                "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no "
-                "identity to update: pass a torchish_mlx.Parameter, or the model that holds the array"
-            )
-        else:
-            tensors.append(param)
-    if names and len(names) != len(tensors):
-        raise ValueError("all optimizer params should be with/without names. Some param names are missing")
-    return tensors, names

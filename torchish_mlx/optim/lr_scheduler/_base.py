@@ -5,11 +5,13 @@ Names with one underscore are torch's: subclasses that people bring along read a
 
 from __future__ import annotations
 
+import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
 from ...optimizers.schedules import Schedule
@@ -217,16 +219,34 @@ class LRScheduler:
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``. The learning rates themselves are in the optimizer's state dict.
+        """Go on from ``state_dict``. The learning rates themselves are in the optimizer's state; load that first.
 
         Raises:
             ValueError: it was saved by a scheduler of another class; nothing is changed.
         """
         self._check_state(state_dict)
         self.__dict__.update(state_dict)
+        self._restore_doubles()
+
+    def _restore_doubles(self) -> None:
+        """Give the groups their rates in full, where they have them rounded to float32, as MLX's recipe saves them.
+
+        A rate that goes on from itself (``group["lr"] * gamma``) would drift otherwise.
+        """
+        rates = getattr(self, "_last_lr", None)
+        for group, lr in zip(self.optimizer.param_groups, rates if isinstance(rates, list) else (), strict=False):
+            held = group["lr"]
+            floats = isinstance(held, float) and isinstance(lr, float)
+            if floats and held != lr and mx.array(held, mx.float32).item() == mx.array(lr, mx.float32).item():
+                group["lr"] = lr
 
     def _check_state(self, state_dict: Mapping[str, Any]) -> None:
         """torch takes any dict, and would go on with a mixture of two schedulers."""
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"a scheduler's state dict is a dict, but got {type(state_dict).__name__}: give what "
+                "scheduler.state_dict() returned"
+            )
         lacking = [key for key in self._keys if key not in state_dict]
         known = set(state_dict) if self._is_a_users() else {*self._keys, *self.__dict__}
         foreign = sorted((self._all_keys & set(state_dict)) - known)
@@ -359,6 +379,10 @@ def _undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
 
 
 def _parts(scheduler: Any) -> Iterator[Any]:
+    """It, the callable objects that it was given, whose attributes its state dict carries, and its schedulers'."""
     yield scheduler
+    for function in (*getattr(scheduler, "lr_lambdas", ()), getattr(scheduler, "_scale_fn_custom", None)):
+        if hasattr(function, "__dict__") and not isinstance(function, types.FunctionType):
+            yield function
     for part in getattr(scheduler, "_schedulers", ()):
         yield from _parts(part)

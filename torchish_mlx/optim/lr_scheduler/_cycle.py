@@ -193,6 +193,7 @@ class CyclicLR(LRScheduler):
         if saved is not None and self._scale_fn_custom is not None:
             self._scale_fn_custom.__dict__.update(saved)
         self._init_scale_fn()
+        self._restore_doubles()
 
 
 class OneCycleLR(LRScheduler):

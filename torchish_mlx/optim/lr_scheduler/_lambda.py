@@ -56,6 +56,7 @@ class _ByFunction(LRScheduler):
         for function, entries in zip(functions, saved, strict=True):
             if entries is not None:
                 function.__dict__.update(entries)
+        self._restore_doubles()
 
 
 def saved_function(function: Any) -> dict[str, Any] | None:

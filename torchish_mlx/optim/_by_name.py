@@ -1,0 +1,260 @@
+"""A state dict taken over by the names of the parameters, whatever their order and their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..tensor import Tensor
+from ..tensor._renaming import renaming
+from ._groups import Group
+from ._state import OptimizerState
+from ._state_dict import as_lines, cast, check_keys, checked, clock_of, entry_faults, option_faults, own
+
+_absent = object()
+
+
+class LoadReport(NamedTuple):
+    """What ``load_state_dict(..., strict=False)`` passed over.
+
+    Attributes:
+        missing_keys: parameters of the optimizer that the state dict has not, and options that its groups have not.
+        unexpected_keys: parameters of the state dict that the optimizer has not.
+        mismatched_keys: {what both have and does not fit: why, in words}.
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+    mismatched_keys: dict[str, str]
+
+    def __repr__(self) -> str:
+        if not any(self):
+            return "<All keys matched successfully>"
+        return (
+            f"LoadReport(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys}, "
+            f"mismatched_keys={self.mismatched_keys})"
+        )
+
+
+class _Saved(NamedTuple):
+    """A parameter in a file: the place of its group there, and its number."""
+
+    group: int
+    number: int
+
+
+def by_name(
+    optimizer: Any, state_dict: Mapping[str, Any], later: Mapping[str, Any], strict: bool, keep_dtype: bool
+) -> tuple[dict[str, Any], LoadReport]:
+    """What ``state_dict`` means for ``optimizer``, as ``unpacked`` gives it, and what does not fit.
+
+    Raises ValueError for names on one side only, and with ``strict`` for everything that does not fit, at once.
+    """
+    state: OptimizerState = optimizer.state
+    groups: Sequence[Group] = optimizer.param_groups
+    saved_groups, entries_of = checked(state_dict)
+    names = _own_names(state, groups)
+    saved = _saved_names(saved_groups)
+    check_keys(entries_of, {place.number for place in saved.values()})
+    report = LoadReport([name for name in names if name not in saved], [n for n in saved if n not in names], {})
+    name_of = {p: name for name, p in names.items()}
+    new_groups = []
+    loaded: dict[Any, Any] = {key: v for key, v in entries_of.items() if not isinstance(key, int)}
+    fixed = optimizer._in_order and [n for n in saved if n in names] != [n for n in names if n in saved]
+    for i, group in enumerate(groups):
+        members = [name_of[p] for p in group["params"]]
+        rule = state.rule_of(group)
+        needed = optimizer.defaults if rule is None else rule.fields()
+        sources = {n: saved_groups[saved[n].group] for n in members if n in saved}
+        values = _options(i, group, sources, needed, later, report)
+        if rule is not None:
+            for key, fault in option_faults(rule, values, group).items():
+                if f'param_groups[{i}]["{key}"]' not in report.missing_keys:
+                    report.mismatched_keys[f'param_groups[{i}]["{key}"]'] = fault
+                    values[key] = group[key]
+        new_groups.append(values)
+        h = None if rule is None else rule.hypers(values, rule.carried(values))
+        for p, name in zip(group["params"], members, strict=True):
+            held = {key: _apart(value) for key, value in state[p].items()} if p in state else {}
+            if name not in saved:
+                loaded[p] = held
+                continue
+            where = f"state[{saved[name].number}]"
+            given = cast(p, entries_of.get(saved[name].number, {}), clock_of(group), keep_dtype)
+            faults = _strangers(rule, h, p, given, held, where) if rule is not None else []
+            faults = faults or (entry_faults(rule, h, p, given, where) if rule is not None else [])
+            faults += optimizer._misfits(given, where)
+            if fixed and given:
+                faults.append(
+                    f"{where} is one vector of all parameters, in the order {list(saved)}; expected {list(names)}. "
+                    "Make the optimizer with its parameters in that order."
+                )
+            if faults:
+                report.mismatched_keys[name] = " ".join(faults)
+            loaded[p] = held if faults else given
+    if strict and any(report):
+        raise ValueError(_refusal(type(optimizer).__name__, report, names, saved))
+    return {"state": loaded, "param_groups": new_groups}, report
+
+
+def _apart(value: Any) -> Any:
+    return Tensor(value.array) if isinstance(value, Tensor) else value
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+def _own_names(state: OptimizerState, groups: Sequence[Group]) -> dict[str, Tensor]:
+    """name -> parameter: the names that it was given with, or its path in its module."""
+    names: dict[str, Tensor] = {}
+    for i, group in enumerate(groups):
+        given = group.get("param_names") or [None] * len(group["params"])
+        for j, (p, name) in enumerate(zip(group["params"], given, strict=True)):
+            name = name or state.paths.get(p)
+            if name is None or name.partition("#")[0].isdigit():
+                raise ValueError(
+                    f'param_groups[{i}]["params"][{j}] of this optimizer has no name, and strict=True and strict=False '
+                    "load by name: make the optimizer of torchish_mlx.named_parameters(model), or of (name, parameter) "
+                    "pairs; or load by order with strict=None"
+                )
+            if names.setdefault(name, p) is not p:
+                raise ValueError(
+                    f"two parameters of this optimizer have the name {name!r}, and it can't load by name: give them "
+                    "names of their own, as (name, parameter) pairs, or load by order with strict=None"
+                )
+    return names
+
+
+def _saved_names(groups: Sequence[Mapping[str, Any]]) -> dict[str, _Saved]:
+    places: dict[str, _Saved] = {}
+    numbers: dict[int, str] = {}
+    for i, group in enumerate(groups):
+        where, names = f'state_dict["param_groups"][{i}]', group.get("param_names")
+        if names is None:
+            raise ValueError(
+                f'{where} has no "param_names", and strict=True and strict=False load by name: save from an optimizer '
+                "made of named_parameters (in torch model.named_parameters()), or add the names as a list, one for "
+                'each of its "params"; or load by order with strict=None'
+            )
+        fits = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+        if not fits or len(names) != len(group["params"]):
+            raise ValueError(
+                f'{where}["param_names"] is {names!r}, expected a list of {len(group["params"])} names, one for each '
+                'of its "params"'
+            )
+        for name, number in zip(names, group["params"], strict=True):
+            place = places.setdefault(name, _Saved(i, number))
+            if place != (i, number) or numbers.setdefault(number, name) != name:
+                raise ValueError(
+                    f"{where} has the name {name!r} and the number {number}, and one of them stands for another "
+                    "parameter already; expected a name and a number of its own for each parameter"
+                )
+    return places
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------
+
+
+def _options(
+    i: int,
+    group: Group,
+    sources: Mapping[str, Mapping[str, Any]],
+    needed: Collection[str],
+    later: Mapping[str, Any],
+    report: LoadReport,
+) -> dict[str, Any]:
+    """The options of group ``i``: those that its parameters were saved with. ``sources`` are name -> saved group."""
+    values = dict(group)
+    if not sources:
+        return values
+    distinct: dict[int, tuple[str, Mapping[str, Any]]] = {}
+    for name, source in sources.items():
+        distinct.setdefault(id(source), (name, source))
+    first, *others = distinct.values()
+    keys = dict.fromkeys(key for _, source in distinct.values() for key in source)
+    for key in keys:
+        if key in ("params", "param_names"):
+            continue
+        name, source = first
+        value = source.get(key, later.get(key, _absent))
+        unlike = next((n for n, s in others if not _equal(s.get(key, later.get(key, _absent)), value)), None)
+        if unlike is not None:
+            other = distinct[id(sources[unlike])][1].get(key, later.get(key, _absent))
+            report.mismatched_keys[f'param_groups[{i}]["{key}"]'] = (
+                f"is {_shown(value)} for {name!r} and {_shown(other)} for {unlike!r} in the state dict, expected one "
+                "value for the group: put these parameters into groups of their own, as they were saved."
+            )
+        else:
+            values[key] = own(value)
+    for key in group:
+        if key in ("params", "param_names") or key in keys:
+            continue
+        if key in later:
+            values[key] = later[key]
+        elif key in needed:
+            report.missing_keys.append(f'param_groups[{i}]["{key}"]')
+    return values
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is _absent else repr(value)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two options are the same, tensors and tuples included."""
+    if a is b:
+        return True
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    a, b = (value.tolist() if hasattr(value, "tolist") else value for value in (a, b))
+    return bool(a == b)
+
+
+# -- entries ---------------------------------------------------------------------------------------------------------
+
+
+def _strangers(rule: Any, h: Any, p: Tensor, given: Mapping[str, Any], held: Collection[str], where: str) -> list[str]:
+    """Tensors that the rule does not keep: another optimizer's, or of another choice of options."""
+    later = ["momentum_buffer"] * ("momentum" in rule.fields())  # which SGD's first step makes
+    kept = {*rule.slots(h, p.array), *(rule.clock if rule.counted else ()), *later}
+    extra = sorted(
+        str(name) for name, value in given.items() if isinstance(value, Tensor) and name not in (*kept, *held)
+    )
+    if not extra:
+        return []
+    return [
+        f"{where} has {extra}, which {rule.__name__} does not keep; expected {sorted(kept)}. It "
+        "was saved by another optimizer, or with other options: load it into one of that class, or by order with "
+        "strict=None."
+    ]
+
+
+def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Collection[str]) -> str:
+    missing = [key for key in report.missing_keys if key in names]
+    options = [key for key in report.missing_keys if key not in names]
+    sentences = []
+    if missing:
+        sentences.append(f"Missing: {_quoted(missing)}, which this optimizer has and the state dict has not.")
+    if report.unexpected_keys:
+        sentences.append(
+            f"Unexpected: {_quoted(report.unexpected_keys)}, which the state dict has and this optimizer has not."
+        )
+    if missing or report.unexpected_keys:
+        found = renaming(names, saved)
+        cure = "Make the optimizer of the parameters that were saved, or load what fits with strict=False."
+        if found is not None:
+            what, expression = found
+            renamed = f"[{expression or 'its name here'} for name in group['param_names']]"
+            cure = f'{what[0].upper()}{what[1:]}: give each saved group "param_names": {renamed}.'
+        sentences.append(cure)
+    if options:
+        sentences.append(
+            f"Missing: {', '.join(options)}, options that the saved groups have not. Load them into an optimizer of "
+            "the class that saved them, or keep the present ones with strict=False."
+        )
+    sentences += [f"Mismatched: {key}: {why}" for key, why in report.mismatched_keys.items()]
+    return f"the state dict does not fit this {kind} by name, and nothing was changed: " + as_lines(sentences)
+
+
+def _quoted(names: Collection[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
