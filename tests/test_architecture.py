@@ -21,6 +21,8 @@ BELOW: dict[str, set[str]] = {
     "optim": {"optimizers", "tensor"},
     "amp": {"optimizers", "tensor", "optim"},
     "nn": {"optimizers", "tensor", "optim"},
+    "serialization": {"optimizers", "tensor"},
+    "checkpoint": {"optimizers", "tensor", "optim", "serialization"},
 }
 MAY_BE_IMPORTED = {"mlx", "numpy", "torchish_mlx"} | set(sys.stdlib_module_names)
 

@@ -1,0 +1,71 @@
+"""Optimizers of MLX's kind (also ``torchish_mlx.optimizers``): a tree of arrays as ``state``, and no state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+from mlx.optimizers import Optimizer as NativeOptimizer
+from mlx.utils import tree_flatten
+
+from ..optimizers import Rule
+from ..optimizers._state import _copied, _replace
+from ..tensor import Tensor
+
+
+def state_of(optimizer: NativeOptimizer) -> Any:
+    """The tree, in containers of its own."""
+    return _copied(optimizer.state)
+
+
+def load(optimizer: NativeOptimizer, state: Any) -> None:
+    """Load a tree into the dicts that are there, which a compiled step has captured. Raises ValueError."""
+    tree = _arrays(state)
+    if isinstance(optimizer, Rule):
+        optimizer.state = tree
+        return
+    held = optimizer.state
+    if not isinstance(tree, dict):
+        raise ValueError(f"it is a {type(state).__name__}, expected the dict that was the optimizer's state")
+    shapes: dict[str, Any] = {path: array.shape for path, array in _leaves(held)}
+    for path, array in _leaves(tree):
+        if shapes.get(path, array.shape) != array.shape:
+            raise ValueError(
+                f"{path!r} has shape {array.shape}, and {shapes[path]} in the optimizer's state: it was saved for "
+                "another model"
+            )
+    _replace(held, tree)
+    optimizer.state = held
+
+
+@contextmanager
+def undone_on_error(optimizer: NativeOptimizer) -> Iterator[None]:
+    before = _copied(optimizer.state)
+    try:
+        yield
+    except BaseException:
+        if isinstance(optimizer, Rule):
+            optimizer.state = before
+        else:
+            held = optimizer.state
+            _replace(held, before)
+            optimizer.state = held
+        raise
+
+
+def _leaves(tree: Any) -> list[tuple[str, mx.array]]:
+    flat: Any = tree_flatten(tree)
+    return [(path, array) for path, array in flat if isinstance(array, mx.array)]
+
+
+def _arrays(tree: Any) -> Any:
+    """The tree with arrays in place of Tensors; ValueError for anything else in it."""
+    if isinstance(tree, Tensor):
+        return tree.array
+    if isinstance(tree, dict):
+        return {key: _arrays(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_arrays(value) for value in tree]
+    raise ValueError(f"its tree holds {tree!r:.80}, expected tensors")

@@ -1,0 +1,57 @@
+"""The random numbers of a run: MLX's, Python's and NumPy's global generators."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+
+def state() -> dict[str, Any]:
+    """The state of the three generators, in numbers, strings, lists and dicts."""
+    return {"mlx": _key(), "python": random.getstate(), "numpy": _plain(np.random.get_state(legacy=False))}
+
+
+def restore(saved: Any) -> None:
+    """Go on with the random numbers of :func:`state`; compiled steps that captured ``mx.random.state`` do too."""
+    before = state()
+    try:
+        _check(saved)
+        high, low = saved["mlx"]
+        mx.random.seed(high << 32 | low)  # the key of a seed is its two halves, and the state has no setter
+        version, internal, gauss = saved["python"]
+        random.setstate((version, tuple(internal), gauss))
+        np.random.set_state(saved["numpy"])
+    except Exception as error:
+        restore(before)
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(f"it is not the state of the generators of this version: {error!r}") from error
+
+
+def _check(saved: Any) -> None:
+    if not isinstance(saved, dict) or not {"mlx", "python", "numpy"} <= saved.keys():
+        raise ValueError("it is not the state of the generators: expected entries 'mlx', 'python' and 'numpy'")
+    held: Any = np.random.get_state(legacy=False)
+    kind, here = saved["numpy"]["bit_generator"], held["bit_generator"]
+    if kind != here:
+        raise ValueError(
+            f"NumPy's global generator was a {kind}, and is a {here} here: call numpy.random.set_bit_generator("
+            f"numpy.random.{kind}()) first"
+        )
+
+
+def _key() -> list[int]:
+    keys: list[mx.array] = list(mx.random.state)  # type: ignore[call-overload]
+    (key,) = keys
+    high, low = key.tolist()  # type: ignore[misc]
+    return [int(high), int(low)]  # type: ignore[arg-type]
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's state without arrays."""
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -1,0 +1,102 @@
+"""Arrays as bytes: the names of dtypes in files, the bytes of an array, and an array from bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+
+from ..tensor._evaluate import of_a_trace
+
+
+class Kind(NamedTuple):
+    """What files call a dtype. ``storage`` is torch's storage class, None where torch has no typed one."""
+
+    dtype: mx.Dtype
+    torch: str
+    storage: str | None
+    safetensors: str
+
+
+KINDS = (
+    Kind(mx.float16, "float16", "HalfStorage", "F16"),
+    Kind(mx.bfloat16, "bfloat16", "BFloat16Storage", "BF16"),
+    Kind(mx.float32, "float32", "FloatStorage", "F32"),
+    Kind(mx.float64, "float64", "DoubleStorage", "F64"),
+    Kind(mx.complex64, "complex64", "ComplexFloatStorage", "C64"),
+    Kind(mx.bool_, "bool", "BoolStorage", "BOOL"),
+    Kind(mx.int8, "int8", "CharStorage", "I8"),
+    Kind(mx.int16, "int16", "ShortStorage", "I16"),
+    Kind(mx.int32, "int32", "IntStorage", "I32"),
+    Kind(mx.int64, "int64", "LongStorage", "I64"),
+    Kind(mx.uint8, "uint8", "ByteStorage", "U8"),
+    Kind(mx.uint16, "uint16", None, "U16"),
+    Kind(mx.uint32, "uint32", None, "U32"),
+    Kind(mx.uint64, "uint64", None, "U64"),
+)
+OF_DTYPE = {kind.dtype: kind for kind in KINDS}
+OF_TORCH = {kind.torch: kind for kind in KINDS}
+OF_STORAGE = {kind.storage: kind for kind in KINDS if kind.storage}
+OF_SAFETENSORS = {kind.safetensors: kind for kind in KINDS}
+
+# the dtype of the same size that has a buffer which Python can read as bytes; bfloat16 and complex64 have not
+_RAW = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint64}
+
+
+def buffer(array: mx.array) -> memoryview:
+    r"""The bytes of ``array`` in row-major order, evaluated; a copy only of one that does not lie like that.
+
+    The memory is the array's own: it must not be written to.
+
+    >>> bytes(buffer(mx.array([1, 256], dtype=mx.int16)))
+    b'\x01\x00\x00\x01'
+    """
+    if not array.size:
+        return memoryview(b"")
+    raw = mx.view(mx.contiguous(array, stream=mx.cpu), _RAW[array.dtype.size], stream=mx.cpu)
+    try:
+        mx.eval(raw)
+    except (ValueError, RuntimeError) as error:
+        if of_a_trace(error):
+            raise RuntimeError("a traced array has no value to save: save outside the compiled function") from None
+        raise
+    return _memory(raw)
+
+
+def filled(fill: Callable[[memoryview], Any], dtype: mx.Dtype, shape: Sequence[int]) -> mx.array:
+    """An evaluated array whose bytes ``fill(memory)`` writes in place, in row-major order: no second copy.
+
+    A bool is true where its byte is not zero, as in torch.
+
+    >>> def fill(memory):
+    ...     memory[:] = bytes([1, 0, 0, 1])
+    >>> filled(fill, mx.int16, (2,)).tolist()
+    [1, 256]
+    """
+    raw = mx.zeros(tuple(shape), _RAW[dtype.size], stream=mx.cpu)
+    mx.eval(raw)
+    fill(_memory(raw) if raw.size else memoryview(bytearray()))
+    if dtype == mx.bool_:
+        out = mx.not_equal(raw, 0, stream=mx.cpu)
+    else:
+        out = mx.view(raw, dtype, stream=mx.cpu)
+    mx.eval(out)
+    return out
+
+
+def array_from(data: Any, dtype: mx.Dtype, shape: Sequence[int]) -> mx.array:
+    r"""An evaluated array that copies the bytes ``data``, which must be as many as it has.
+
+    >>> array_from(b"\x80\x3f", mx.bfloat16, ())
+    array(1, dtype=bfloat16)
+    """
+
+    def fill(memory: memoryview) -> None:
+        memory[:] = memoryview(data).cast("B") if memory else b""
+
+    return filled(fill, dtype, shape)
+
+
+def _memory(raw: Any) -> memoryview:
+    return memoryview(raw).cast("B")

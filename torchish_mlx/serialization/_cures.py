@@ -1,0 +1,78 @@
+"""What to do about what a torch file has and MLX has not, by the name of the global."""
+
+from __future__ import annotations
+
+_AGAIN = "and torch.save it again"
+_ANY = (
+    "In torch, load the file with weights_only=False if you trust it, keep the state dicts, tensors, numbers and text "
+    f"only, {_AGAIN}."
+)
+_FLOAT8 = f"In torch, convert it with .to(torch.bfloat16) {_AGAIN}."
+_SMALL = f"In torch, convert it with .to(torch.uint8) or unpack it {_AGAIN}."
+_QUANTIZED = f"In torch, save tensor.dequantize(), or tensor.int_repr() with its scale, {_AGAIN}."
+_COMPLEX = f"In torch, convert it with .to(torch.complex64) {_AGAIN}."
+
+#: the dtypes of torch that MLX has not
+NO_DTYPE = {
+    "complex128": _COMPLEX,
+    "complex32": _COMPLEX,
+    **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), _FLOAT8),
+    "float4_e2m1fn_x2": _FLOAT8,
+    **dict.fromkeys(("qint8", "qint32", "quint8", "quint4x2", "quint2x4"), _QUANTIZED),
+    **dict.fromkeys([f"{sign}int{n}" for sign in ("", "u") for n in range(1, 8)], _SMALL),
+    **dict.fromkeys(("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"), _SMALL),
+}
+
+# by the beginning of the name, the longest first
+_CURES = (
+    (
+        "numpy.",
+        "scalar",
+        f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}.",
+    ),
+    (
+        "numpy.",
+        "dtype",
+        f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}.",
+    ),
+    ("numpy.", "", f"In torch, load it with weights_only=False, take torch.from_numpy(a) of NumPy's arrays {_AGAIN}."),
+    ("torch._utils", "_rebuild_sparse_tensor", f"In torch, take tensor.to_dense() {_AGAIN}."),
+    ("torch._utils", "_rebuild_sparse_csr_tensor", f"In torch, take tensor.to_dense() {_AGAIN}."),
+    ("torch._utils", "_rebuild_qtensor", _QUANTIZED),
+    ("torch._utils", "_rebuild_nested_tensor", f"In torch, take tensor.unbind() {_AGAIN}."),
+    ("torch._utils", "_rebuild_meta_tensor", "A meta tensor has no numbers: in torch, save the tensors themselves."),
+    ("torch._utils", "_rebuild_device_tensor", f"In torch, take tensor.cpu() {_AGAIN}."),
+    ("torch.nested", "", f"In torch, take tensor.unbind() {_AGAIN}."),
+    (
+        "torch.distributed",
+        "",
+        f"In torch, take tensor.full_tensor(), or torch.distributed.checkpoint's tools, {_AGAIN}.",
+    ),
+    ("torch.nn.parameter", "Buffer", f"In torch, take tensor.detach() {_AGAIN}."),
+    ("torch.nn", "", f"In torch, save model.state_dict() and not the model: load it with weights_only=False {_AGAIN}."),
+    ("torch.optim.lr_scheduler", "", f"In torch, save scheduler.state_dict() and not the scheduler {_AGAIN}."),
+    ("torch.optim", "", f"In torch, save optimizer.state_dict() and not the optimizer {_AGAIN}."),
+    ("torch.jit", "", f"In torch, save the state_dict() {_AGAIN}."),
+    ("argparse", "Namespace", f"In torch, load it with weights_only=False, take vars(args) in its place {_AGAIN}."),
+    ("pathlib", "", f"In torch, load it with weights_only=False, take str(path) in its place {_AGAIN}."),
+    ("builtins", "slice", f"In torch, keep (start, stop, step) in its place {_AGAIN}."),
+    ("builtins", "range", f"In torch, keep list(range) in its place {_AGAIN}."),
+    ("builtins", "frozenset", f"In torch, keep set(x) in its place {_AGAIN}."),
+    ("collections", "deque", f"In torch, keep list(x) in its place {_AGAIN}."),
+    ("collections", "defaultdict", f"In torch, keep dict(x) in its place {_AGAIN}."),
+)
+
+
+def cure_of(module: str, name: str) -> str:
+    """What to do about the global ``module.name``."""
+    for begin, of, cure in _CURES:
+        if (module + ".").startswith(begin if begin.endswith(".") else begin + ".") and name.startswith(of):
+            return cure
+    return _ANY
+
+
+def storage_cure(name: str) -> str:
+    """What to do about a class of storages whose dtype MLX has not."""
+    if name.startswith("Complex"):
+        return _COMPLEX
+    return _QUANTIZED if name.startswith("Q") else _ANY

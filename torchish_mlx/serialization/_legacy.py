@@ -1,0 +1,78 @@
+"""Torch's format before the zip: pickles one after the other, and then the bytes of the storages.
+
+A magic number, the version, facts about the machine, the object, the keys of the storages, and for each key the number
+of elements in 8 bytes and the elements, in little-endian order.
+
+Source: ``torch.serialization._legacy_save``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pickle import UnpicklingError
+from typing import Any
+
+from ..tensor._storage import Storage
+from ._input import AGAIN, Input, Pickled, Stream
+from ._place import placed, survey
+from ._rebuild import Record, TorchBuilder, is_name
+from ._unpickle import unpickle
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_VERSION = 1001
+
+
+def is_legacy(source: Input) -> bool:
+    """Whether the file begins with the magic number."""
+    try:
+        start = source.read(0, 64)  # of a file of another kind no more is read
+        return start[:1] == b"\x80" and unpickle(Pickled(start), TorchBuilder()) == _MAGIC
+    except UnpicklingError:
+        return False
+
+
+def load_legacy(source: Input, restored: Callable[[Storage, str], None]) -> Any:
+    """The object in a file of the old format."""
+    stream = Stream(source)
+    unpickle(stream, TorchBuilder())
+    version = unpickle(stream, TorchBuilder())
+    if type(version) is not int or version != _VERSION:
+        shown = version if type(version) is int and abs(version) < 2**63 else f"a {type(version).__name__}"
+        raise RuntimeError(f"Invalid protocol version: {shown}, where {_VERSION} is known. {AGAIN}")
+    unpickle(stream, TorchBuilder())  # facts about the machine, which torch does not use either
+    builder = TorchBuilder()
+    made = unpickle(stream, builder)
+    survey(made)
+    places = _places(source, stream, builder)
+
+    def read(record: Record, memory: memoryview) -> Callable[[], None]:
+        source.fill(places[record.key], memory, summed=False)
+        return lambda: None
+
+    return placed(made, builder, read, restored)
+
+
+def _places(source: Input, stream: Stream, builder: TorchBuilder) -> dict[Any, int]:
+    """Where the bytes of each storage begin."""
+    keys = unpickle(stream, TorchBuilder())
+    if type(keys) is not list or not all(map(is_name, keys)):
+        raise RuntimeError(f"the list of storages is none. {AGAIN}")
+    records = builder.records
+    if len(set(map(str, keys))) != len(keys) or set(map(str, keys)) != set(records):
+        raise RuntimeError(
+            f"the file lists {len(keys)} storages, and its tensors lie in {len(records)} others. {AGAIN}"
+        )
+    out = {}
+    at = stream.tell()
+    for key in keys:
+        record = records[str(key)]
+        size = 1 if record.dtype is None else record.dtype.size
+        count = int.from_bytes(source.read(at, 8), "little", signed=True)
+        if count * size != record.nbytes or at + 8 + record.nbytes > source.size:
+            raise RuntimeError(
+                f"storage {key!r} has {count} elements in the file and {record.nbytes // size} by its tensors, or the "
+                f"file ends too early. {AGAIN}"
+            )
+        out[record.key] = at + 8
+        at += 8 + record.nbytes
+    return out

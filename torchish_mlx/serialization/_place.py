@@ -1,0 +1,241 @@
+"""The last part of loading: look the object over, read the storages, and give the tensors their places in them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pickle import UnpicklingError
+from typing import Any, TypeVar
+
+import mlx.core as mx
+import numpy as np
+
+from ..tensor import Device, Size, Tensor
+from ..tensor._storage import Storage, View
+from ..tensor._views import Permute, Reshape, Step, Strided, row_major
+from ._arrays import filled
+from ._input import AGAIN
+from ._pickle import DEEPEST
+from ._rebuild import Global, Layout, Record, TorchBuilder
+from ._unpickle import Refusal
+from ._where import entry
+
+_PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype, Device, Size}
+_BARE = {dict, list, tuple, set, Counter}  # that have nothing but their entries
+T = TypeVar("T")
+_Node = Any  # (node above, key), None for the whole object
+
+#: Reads a record into memory, and returns what raises if its check sum, taken beside what follows, is wrong.
+Read = Callable[[Record, memoryview], Callable[[], None]]
+
+
+def placed(made: Any, builder: TorchBuilder, read: Read, restored: Callable[[Storage, str], None]) -> Any:
+    """``made`` with its tensors filled from the records that they lie in.
+
+    Raises:
+        RuntimeError: a storage is damaged, or shown in a way that MLX cannot.
+    """
+    before: tuple[Record, Storage, Callable[[], None]] | None = None
+    for record in (*builder.records.values(), None):
+        if record is not None and not record.tensors:
+            continue
+        now = None if record is None else (record, *_named(made, record, partial(_fill, record, read)))
+        if before is not None:  # its sum was taken while this one was read
+            _named(made, before[0], before[2])
+            restored(before[1], before[0].location)
+        before = now
+    return made
+
+
+def _named(made: Any, record: Record, action: Callable[[], T]) -> T:
+    """What ``action`` returns; its error with the entry of ``record``."""
+    try:
+        return action()
+    except RuntimeError as error:
+        raise type(error)(f"cannot load {where(made, record)}: {error}") from error
+
+
+# -- the storages
+
+
+def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], None]]:
+    """Read a record and give its tensors their storages: the one that owns the array, and the check of its sum."""
+    layouts = dict.fromkeys(layout for _, layout in record.tensors)
+    first = next(iter(layouts))
+    if any(layout.dtype != first.dtype for layout in layouts):
+        names = ", ".join(dict.fromkeys(str(layout.dtype).removeprefix("mlx.core.") for layout in layouts))
+        raise RuntimeError(
+            f"its storage is shown in several dtypes ({names}), which MLX arrays cannot share. In torch, clone() all "
+            "but one of them and torch.save again."
+        )
+    if len(layouts) > 1 and any(layout.conj or layout.neg for layout in layouts):
+        raise RuntimeError(
+            "its storage is shown both as it is and conjugated or negated, which MLX arrays cannot share. In torch, "
+            "take tensor.resolve_conj().resolve_neg() and torch.save again."
+        )
+    count = record.nbytes // first.dtype.size
+    if count * first.dtype.size != record.nbytes:
+        raise RuntimeError(f"its storage of {record.nbytes} bytes holds no whole number of {first.dtype}. {AGAIN}")
+    whole = next((layout for layout in layouts if _is_whole(layout, count)), None)
+    shape = (count,) if whole is None else whole.shape
+    if whole is None and count >= 2**31:
+        raise RuntimeError(
+            f"its storage has {count} elements of which the tensor is a part, and MLX's dimensions have at most "
+            "2147483647. In torch, clone() it and torch.save again."
+        )
+    checks: list[Callable[[], None]] = []
+    array = filled(lambda memory: checks.append(read(record, memory)), first.dtype, shape)
+    for changed, change in ((first.conj, mx.conjugate), (first.neg, mx.negative)):
+        if changed:
+            array = change(array, stream=mx.cpu)
+            mx.eval(array)
+    base = Storage(array)
+    storages = {layout: _storage(base, layout, count) for layout in layouts}
+    for tensor, layout in record.tensors:
+        tensor._storage = storages[layout]
+    return base, checks[0]
+
+
+def _is_whole(layout: Layout, count: int) -> bool:
+    """Whether a tensor shows all elements of its storage, each once, in their order."""
+    return math.prod(layout.shape) == count and layout.offset == 0 and _compact(layout.shape, layout.strides)
+
+
+def _compact(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    plain = row_major(shape)
+    return not all(shape) or all(n == 1 or s == p for n, s, p in zip(shape, strides, plain, strict=True))
+
+
+def _storage(base: Storage, layout: Layout, count: int) -> Storage:
+    """The storage of a tensor of this layout: the one that owns the array, or a view of it."""
+    shape = base.read().shape
+    if layout.shape == shape and _is_whole(layout, count):
+        return base
+    if not math.prod(layout.shape):  # nothing to share
+        return Storage(mx.zeros(layout.shape, layout.dtype, stream=mx.cpu))
+    steps: list[Step] = []
+    if _is_whole(layout, count):
+        return View(base, [Reshape(shape, layout.shape)])
+    axes = sorted(range(len(layout.shape)), key=lambda axis: -layout.strides[axis])
+    sorted_shape = tuple(layout.shape[axis] for axis in axes)
+    sorted_strides = tuple(layout.strides[axis] for axis in axes)
+    if math.prod(sorted_shape) == count and layout.offset == 0 and _compact(sorted_shape, sorted_strides):
+        steps.append(Reshape(shape, sorted_shape))
+        steps.append(Permute(sorted_shape, [axes.index(axis) for axis in range(len(axes))]))
+    else:
+        if shape != (count,):
+            steps.append(Reshape(shape, (count,)))
+        steps.append(Strided((count,), layout.shape, layout.strides, layout.offset))
+    return View(base, steps)
+
+
+def swapped(memory: memoryview, dtype: mx.Dtype | None) -> None:
+    """Turn the bytes of every number around, in place."""
+    size = 4 if dtype == mx.complex64 else 1 if dtype is None else dtype.size
+    np.frombuffer(memory, f"u{size}").byteswap(inplace=True)
+
+
+# -- the object
+
+
+def survey(made: Any) -> None:
+    """Look the object over before anything is read for it; without recursion, each object once.
+
+    Raises:
+        pickle.UnpicklingError: something in it was not built, by the name of its entry; it is too deep.
+    """
+    heights: dict[int, int] = {}  # of what is looked over; 0 until it is
+    stack: list[tuple[Any, _Node, Iterator[tuple[_Node, Any]]]] = [([made], None, iter([(None, made)]))]
+    below = [0]  # for each of the stack, the greatest height in it so far
+    while stack:
+        value, node, children = stack[-1]
+        for under, child in children:
+            kind = type(child)
+            if kind in _PLAIN:
+                continue
+            height = 1 if kind in _BARE and not child else heights.get(id(child))
+            if height is None:
+                inside = _children(under, child)
+                if inside is None:
+                    raise UnpicklingError(_refusal(under, child))
+                if len(stack) > DEEPEST:
+                    raise UnpicklingError(_too_deep(under))
+                heights[id(child)] = 0
+                stack.append((child, under, inside))
+                below.append(0)
+                break
+            below[-1] = max(below[-1], height)
+        else:
+            stack.pop()
+            heights[id(value)] = height = 1 + below.pop()
+            if stack:
+                below[-1] = max(below[-1], height)
+                if height > DEEPEST:
+                    raise UnpicklingError(_too_deep(node))
+
+
+def _children(node: _Node, value: Any) -> Iterator[tuple[_Node, Any]] | None:
+    """(node, value) of what lies in a container; None for what is none."""
+    if type(value) in (dict, OrderedDict, Counter):
+        return _items(node, value)
+    if type(value) in (list, tuple):
+        return (((node, i), child) for i, child in enumerate(value))
+    if type(value) is set:
+        return ((node, child) for child in value)
+    if isinstance(value, Tensor):
+        hidden = ("_storage", "_requires_grad")
+        return (((node, f".{name}"), child) for name, child in vars(value).items() if name not in hidden)
+    return None
+
+
+def _items(node: _Node, value: Any) -> Iterator[tuple[_Node, Any]]:
+    for key, child in value.items():
+        yield node, key
+        yield (node, key), child
+    for name, child in getattr(value, "__dict__", {}).items():
+        yield (node, f".{name}"), child
+
+
+def _entry(node: _Node) -> str:
+    """The name of an entry; its beginning where it lies very deep."""
+    path = []
+    while node is not None:
+        node, key = node
+        path.append(key)
+    return entry(path[:-9:-1]) + ("..." if len(path) > 8 else "")
+
+
+def _too_deep(node: _Node) -> str:
+    return (
+        f"cannot load {_entry(node)}: containers lie in each other more than {DEEPEST} deep. In torch, keep long "
+        "chains as one list and torch.save again."
+    )
+
+
+def _refusal(node: _Node, value: Any) -> str:
+    where = _entry(node)
+    if isinstance(value, Refusal):
+        return f"cannot load {where}: it is {value.what}. {value.cure}"
+    name = value.name if isinstance(value, Global) else f"a {getattr(value, 'name', 'torch storage')}"
+    return (
+        f"cannot load {where}: it is {name} itself, and not a tensor or a plain value. In torch, save tensors and not "
+        "their storages or classes."
+    )
+
+
+def where(made: Any, record: Record) -> str:
+    """The entry of the first tensor that lies in ``record``."""
+    wanted = {id(tensor) for tensor, _ in record.tensors}
+    seen: set[int] = set()
+    stack: list[tuple[_Node, Any]] = [(None, made)]
+    while stack:
+        node, value = stack.pop()
+        if id(value) in wanted:
+            return _entry(node)
+        if type(value) in _PLAIN or id(value) in seen:
+            continue
+        seen.add(id(value))
+        stack.extend(reversed(list(_children(node, value) or ())))
+    return "a tensor"

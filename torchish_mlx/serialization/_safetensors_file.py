@@ -1,0 +1,129 @@
+"""One safetensors file, out and in: a tensor at a time, each with a checksum in the metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, BinaryIO
+
+import mlx.core as mx
+
+from . import _safetensors_header as header
+from ._arrays import buffer, filled
+from ._crc import Summer
+from ._input import AGAIN, Input
+from ._seal import NOTE, SEAL, hexadecimal
+from ._strict_json import parsed, shortened
+from ._tree_write import Named
+from ._where import entry
+
+VERSION = 1
+
+
+class Written:
+    """A file to be written: the tensors with their checksums, and the header, which stands before them.
+
+    Args:
+        tree: the object as JSON, where it is more than a dict of the tensors.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, Named], checksums: Mapping[str, str], metadata: Mapping[str, str], tree: Any = ...
+    ) -> None:
+        arrays = {name: named.array for name, named in tensors.items()}
+        self._tensors = tensors
+        self._entries = header.placed((name, array.dtype, tuple(array.shape)) for name, array in arrays.items())
+        note: dict[str, Any] = {"version": VERSION, "crc32": {name: checksums[name] for name in tensors}}
+        if tree is not ...:
+            note["object"] = tree
+        self.start = header.written(self._entries, {NOTE: json.dumps(note), **metadata})
+
+    def to(self, file: BinaryIO) -> None:
+        """Write to ``file``, from where it stands."""
+        write_all(file, self.start)
+        for name, _ in sorted(self._entries.items(), key=lambda item: item[1].start):
+            write_all(file, bytes_of(self._tensors[name]))
+
+
+def checksums_of(tensors: Mapping[str, Named]) -> dict[str, str]:
+    """The CRC32 of each tensor's bytes."""
+    with Summer() as summer:
+        return {name: hexadecimal(summer.summing(bytes_of(named))()) for name, named in tensors.items()}
+
+
+def bytes_of(named: Named) -> memoryview:
+    """The bytes of a tensor, evaluated."""
+    try:
+        return buffer(named.array)
+    except RuntimeError as error:
+        raise RuntimeError(f"{entry(named.path)}: {error}") from error
+
+
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of ``data``: an unbuffered file may take a part at a time."""
+    view = memoryview(data)
+    while len(view):
+        count = file.write(view)
+        if not count:
+            raise OSError("the file took no more bytes")
+        view = view[count:]
+
+
+class Reader:
+    """A safetensors file whose header was checked.
+
+    Attributes:
+        entries: the tensors, in the order of the header.
+        metadata: the texts that the user saved beside them.
+        note: what torchish_mlx noted, or {} in a file of others.
+    """
+
+    def __init__(self, source: Input, what: str) -> None:
+        self._source, self._what = source, what
+        length = header.header_length(source.read(0, 8), source.size, what)
+        self._data = 8 + length
+        self.entries, metadata = header.read(source.read(8, length), source.size - self._data, what)
+        self.note = _note(metadata.pop(NOTE), what) if NOTE in metadata else {}
+        metadata.pop(SEAL, None)
+        self.metadata = metadata
+        self._checksums = self.note.get("crc32", {})
+        if self.note and self._checksums.keys() != self.entries.keys():
+            raise RuntimeError(f"{what}: the checksums are not those of the tensors in the file. {AGAIN}")
+
+    def arrays(self) -> dict[str, mx.array]:
+        """All tensors, read in the order in which they lie in the file."""
+        found: dict[str, mx.array] = {}
+        sums: dict[str, Callable[[], int]] = {}
+        for name, place in sorted(self.entries.items(), key=lambda item: item[1].start):
+            fill = partial(self._fill, name, place, sums)
+            found[name] = filled(fill, place.dtype, place.shape)
+        for name, wait in sums.items():
+            if self.note and hexadecimal(wait()) != self._checksums[name]:
+                raise RuntimeError(f"{self._what}: tensor {shortened(name)}: the checksum does not fit. {AGAIN}")
+        return {name: found[name] for name in self.entries}
+
+    def _fill(self, name: str, place: header.Entry, sums: dict[str, Callable[[], int]], memory: memoryview) -> None:
+        """Read a tensor; its checksum is taken beside what follows."""
+        sums[name] = self._source.filling(self._data + place.start, memory, summed=bool(self.note))
+
+
+def _note(text: str, what: str) -> dict[str, Any]:
+    """What torchish_mlx noted in the metadata."""
+    what = f"{what}: the metadata {NOTE!r}"
+    note = parsed(text.encode("utf-8", "surrogatepass"), what)
+    check_note(note, what)
+    checksums = note.get("crc32")
+    if not isinstance(checksums, dict) or any(not isinstance(value, str) for value in checksums.values()):
+        raise RuntimeError(f"{what} has no checksums of the tensors")
+    return note
+
+
+def check_note(note: Any, what: str) -> None:
+    """Refuse what another version noted."""
+    if not isinstance(note, dict) or type(note.get("version")) is not int:
+        raise RuntimeError(f"{what} is not as torchish_mlx writes it")
+    if note["version"] != VERSION:
+        raise RuntimeError(
+            f"{what} is of version {shortened(note['version'])}, and {VERSION} is known here: update torchish_mlx"
+        )

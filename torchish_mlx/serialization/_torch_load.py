@@ -1,0 +1,139 @@
+"""Reading the files of ``torch.save``, without torch and without running what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pickle import UnpicklingError
+from typing import Any
+
+from ..tensor import Device
+from ..tensor._storage import Storage
+from ._input import AGAIN, Input, Pickled, opened
+from ._legacy import is_legacy, load_legacy
+from ._place import placed, survey, swapped, where
+from ._rebuild import Record, TorchBuilder
+from ._unpickle import unpickle
+from ._zip_read import Archive, has_zip_end
+
+Restored = Callable[[Storage, str], None]
+
+
+def load_torch(f: Any, map_location: Any = None) -> Any:
+    """The object in a file of ``torch.save`` or ``torchish_mlx.save``, in torch's zip format or the one before it.
+
+    Args:
+        f: a path, or a seekable binary file, which is read from where it stands.
+        map_location: as in torch; memory is one here, so it moves nothing and is only checked. A function is called
+            with the ``Storage`` of each tensor and the location in the file, and returns that storage or None.
+
+    Raises:
+        pickle.UnpicklingError: the pickle is damaged, or has what ``weights_only`` loading refuses.
+        RuntimeError: the file is damaged, or of another kind.
+
+    Source: ``torch.load``.
+    """
+    restored = _restorer(map_location)
+    with opened(f) as source:
+        if source.read(0, 4) == b"PK\x03\x04" or has_zip_end(source):
+            return _load_zip(Archive(source), restored)
+        if not is_legacy(source):
+            raise _unknown(source)
+        return load_legacy(source, restored)
+
+
+def _load_zip(archive: Archive, restored: Restored) -> Any:
+    builder = TorchBuilder()
+    made = unpickle(Pickled(archive.read("data.pkl")), builder)
+    survey(made)
+
+    def read(record: Record, memory: memoryview) -> Callable[[], None]:
+        name = f"data/{record.key}"
+        if name not in archive:
+            return lambda: None  # it is empty
+        check = archive.fill(name, memory)
+        if archive.byteorder == "big":
+            check()
+            swapped(memory, record.tensors[0][1].dtype)
+            return lambda: None
+        return check
+
+    for record in builder.records.values():  # before memory is taken for any
+        name = f"data/{record.key}"
+        if name not in archive:
+            if record.nbytes:
+                raise RuntimeError(
+                    f"cannot load {where(made, record)}: the file has no record {name!r}, where its numbers should be. "
+                    f"{AGAIN}"
+                )
+        elif archive.size(name) != record.nbytes:
+            raise RuntimeError(
+                f"the record {name!r} has {archive.size(name)} bytes and its tensors say {record.nbytes}. {AGAIN}"
+            )
+    return placed(made, builder, read, restored)
+
+
+def _restorer(map_location: Any) -> Restored:
+    """What to do with each storage and its location."""
+    if map_location is None:
+        return _left
+    if isinstance(map_location, dict):
+        for key, value in map_location.items():
+            if not isinstance(key, str):
+                raise TypeError(f"map_location has the key {key!r}: keys are locations, such as 'cuda:0' or 'cpu'")
+            Device(value)
+        return _left
+    if callable(map_location) and not isinstance(map_location, type):
+
+        def restored(storage: Storage, location: str) -> None:
+            out = map_location(storage, location)
+            if out is not None and out is not storage:
+                raise TypeError(
+                    f"map_location(storage, location) returned a {type(out).__name__}: it returns the storage or None "
+                    "here, for memory is one and nothing moves"
+                )
+
+        return restored
+    Device(map_location)
+    return _left
+
+
+def _left(_storage: Storage, _location: str) -> None:
+    """Memory is one: it stays where it is."""
+
+
+_KINDS = (
+    (b"", "an empty file"),
+    (b"\x1f\x8b", "a gzip file: unpack it first (gunzip)"),
+    (b"BZh", "a bzip2 file: unpack it first (bunzip2)"),
+    (b"\xfd7zXZ", "an xz file: unpack it first (unxz)"),
+    (b"(\xb5/\xfd", "a zstd file: unpack it first (unzstd)"),
+    (b"\x89HDF", "an HDF5 file: read it with h5py and wrap the arrays (torchish_mlx.tensor(a))"),
+    (b"\x93NUMPY", "a NumPy file: load it with mlx.core.load(path)"),
+    (b"GGUF", "a GGUF file: load it with mlx.core.load(path)"),
+    (b"version https://git-lfs", "the pointer of a file in Git LFS: fetch the file itself (git lfs pull)"),
+    (b"<", "a web page or XML: download the file itself"),
+)
+
+
+def _unknown(source: Input) -> Exception:
+    """What a file looks like that no torch.save wrote."""
+    head = source.read(0, 512)
+    wrong = "this is not a file of torch.save, but"
+    if len(head) >= 262 and head[257:262] == b"ustar":
+        return RuntimeError(
+            f"{wrong} a tar archive: torch before 0.1.10 saved so. In torch, load it with weights_only=False if you "
+            "trust it, and torch.save it again."
+        )
+    for sign, what in _KINDS:
+        if head.startswith(sign) and (sign or not head):
+            return RuntimeError(f"{wrong} {what}.")
+    if len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < source.size:
+        return RuntimeError(f"{wrong} a safetensors file: load it with torchish_mlx.serialization.load_safetensors(f).")
+    if head[:1] == b"\x80":
+        return UnpicklingError(
+            f"{wrong} a plain pickle, or a damaged file (Invalid magic number). A pickle can run code and is not "
+            "loaded: load it with pickle if you trust it, and torch.save what is in it."
+        )
+    if not head.translate(None, bytes(range(32, 127)) + b"\t\r\n"):
+        return RuntimeError(f"{wrong} text ({head[:30].decode('ascii')!r}...): give the path of the file itself.")
+    return RuntimeError(f"{wrong} something else (it begins with {head[:8].hex(' ')}). {AGAIN}")

@@ -1,0 +1,111 @@
+"""``save`` and ``load``: one call each for every format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ._input import opened
+from ._torch_load import load_torch
+from .safetensors import load_safetensors, save_safetensors
+from .torch_file import save_torch
+
+
+def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
+    """Save what a training script keeps: state dicts of models, optimizers and schedulers, numbers, random states.
+
+    A path that ends in ``.safetensors`` gets that format (see ``save_safetensors``). All else gets torch's own zip
+    file, as ``torch.save`` writes it, which ``torch.load(f, weights_only=True)`` reads. ``load`` reads both.
+
+    In a torch file everything is kept exactly: types, dtypes, and what is shared. An object that stands twice is one
+    object after loading. Tensors on one storage, such as views with their strides and offsets, are on one storage
+    again. Gradients, graphs and attributes of tensors are not saved, and ``requires_grad`` is.
+
+    A path is written atomically: under its name stands the old file or the complete new one, whatever happens.
+
+    Args:
+        obj: ``Tensor``, ``Parameter`` and ``mx.array``, None, bool, int, float, complex, str, bytes, bytearray,
+            ``Size``, dtypes, devices, and NumPy's scalars (saved as Python's numbers), in any nest of list, tuple,
+            dict, OrderedDict, Counter and set. Of models and optimizers, save the state dicts.
+        f: a path, or a binary file object, which is written from where it stands and left open.
+
+    Raises:
+        TypeError: an entry is of another type; it is named, with what to save in its place. Nothing was written.
+        ValueError: an entry cannot be built by ``torch.load``: a tuple that contains itself, an int of more than
+            255 bytes, more than 1000 levels of nesting. Nothing was written.
+        OSError: the file cannot be written. What stood under the name still stands.
+
+    >>> import io
+    >>> import torchish_mlx as torch
+    >>> file = io.BytesIO()
+    >>> torch.save({"step": 10, "weight": torch.ones(2)}, file)
+    >>> torch.load(io.BytesIO(file.getvalue()))
+    {'step': 10, 'weight': tensor([1., 1.])}
+
+    Source: torch.save.
+    """
+    if isinstance(f, (str, os.PathLike)) and _named_safetensors(f):
+        save_safetensors(obj, f)
+    else:
+        save_torch(obj, f)
+
+
+def load(f: str | os.PathLike[str] | BinaryIO, weights_only: bool = True, map_location: Any = None) -> Any:
+    """Load a file that ``save``, ``torch.save``, MLX or the safetensors package wrote; tensors become ``Tensor``.
+
+    The format is recognized by the content: torch's zip file, the older format of torch (before 1.6), safetensors, and
+    the JSON index of a model in several safetensors files. Nothing in a file is executed: tensors and plain Python
+    values are built, and all else is refused by name.
+
+    Args:
+        f: a path, or a binary file object that can seek, read from where it stands.
+        weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
+            are torch's.
+        map_location: torch's argument: None, "cpu", "mps", a device, and for torch's files also a dict or a function
+            of them. MLX's devices share their memory, so nothing moves; a device that is not there is refused.
+
+    Raises:
+        ValueError: ``weights_only`` is not True.
+        RuntimeError, UnpicklingError: the file is damaged, or holds what cannot be loaded; the entry is named.
+        FileNotFoundError: there is no such file.
+
+    >>> import io
+    >>> import mlx.core as mx
+    >>> import torchish_mlx as torch
+    >>> file = io.BytesIO()
+    >>> mx.save_safetensors(file, {"weight": mx.array([1.0, 2.0])})
+    >>> torch.load(io.BytesIO(file.getvalue()))
+    {'weight': tensor([1., 2.])}
+
+    Source: torch.load.
+    """
+    if weights_only is not True:
+        raise ValueError(
+            f"load() has no weights_only={weights_only!r}: it would execute whatever code the file names. Load the "
+            "file where torch and its classes are, and save what is needed of it, such as model.state_dict()"
+        )
+    if _is_safetensors(f):
+        return load_safetensors(f, map_location)
+    return load_torch(f, map_location)
+
+
+def _named_safetensors(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix == ".safetensors"
+
+
+def _is_safetensors(f: Any) -> bool:
+    """Whether ``f`` is safetensors or an index of such files, by its first bytes; by its name where they say nothing.
+
+    A safetensors file begins with the length of its header in eight bytes and then the header's brace.
+    """
+    path = isinstance(f, (str, os.PathLike))
+    if path and _named_safetensors(f) and not Path(f).exists():
+        return True  # it may be in several files, beside an index
+    with opened(f) as source:
+        start = source.read(0, 9)
+        if not path:
+            source.file.seek(source.start)
+    if start[8:] == b"{" or start.lstrip().startswith(b"{"):
+        return True
+    return path and _named_safetensors(f) and not start.startswith((b"PK\3\4", b"\x80"))

@@ -1,0 +1,157 @@
+"""safetensors files: tensors by names, and everything else of a checkpoint as JSON in the metadata."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..tensor import Tensor
+from ..tensor._storage import Storage
+from ._atomic import replacing
+from ._input import Input, opened
+from ._safetensors_file import Reader, Written, checksums_of
+from ._seal import NOTE
+from ._shards import Index, bytes_in, index_of, remove_shards, save_shards, split
+from ._torch_load import _restorer
+from ._tree_read import put_together
+from ._tree_write import taken_apart
+
+_FORMAT = {"format": "mlx"}  # transformers refuses files whose metadata has no format that it knows
+
+
+def save_safetensors(
+    obj: Any,
+    f: str | os.PathLike[str] | BinaryIO,
+    metadata: Mapping[str, str] | None = None,
+    max_shard_size: int | str | None = None,
+) -> None:
+    """Write an object to a safetensors file, or to several with an index.
+
+    A dict of names and tensors gives a file with these names, as on the model hubs. In any other object a tensor has
+    the keys and indices on the way to it as its name, with dots between them, and everything else is JSON in the
+    file's metadata, so that ``load_safetensors`` gives the same object back. A tensor that stands in several places is
+    written once, under its first name, and is one tensor again; a view is written as a tensor of its own. Every tensor
+    and the header have a CRC32 that loading checks.
+
+    Args:
+        obj: tensors (``Tensor``, ``Parameter``, ``mx.array``) and None, bool, int, float, complex, str, bytes,
+            bytearray, ``Size``, dtypes, devices, in any nest of list, tuple, dict, OrderedDict, Counter, set.
+        f: where to: a path, which is replaced when all is written, or a binary file object, written from where it
+            stands.
+        metadata: texts to keep beside the tensors; ``safetensors_metadata`` reads them. "format" is "mlx" unless given.
+        max_shard_size: bytes, or text such as "5GB": where the tensors have more, they are written to files such as
+            ``model-1a2b3c4d-00001-of-00002.safetensors``, and to ``model.safetensors.index.json`` which of them is
+            where, for the path ``model.safetensors``. A larger tensor has a file of its own.
+
+    Raises:
+        TypeError: an entry is of another type; it is named, with what to save instead.
+        ValueError: a container contains itself, or an argument is wrong.
+        OSError: the file could not be written; what stood there before stands.
+
+    >>> import io
+    >>> import torchish_mlx as torch
+    >>> file = io.BytesIO()
+    >>> save_safetensors({"weight": torch.ones(2), "optimizer": {"state": {0: {"step": 3}}}}, file)
+    >>> load_safetensors(io.BytesIO(file.getvalue()))
+    {'weight': tensor([1., 1.]), 'optimizer': {'state': {0: {'step': 3}}}}
+
+    Source: https://huggingface.co/docs/safetensors/index#format
+    """
+    texts = {**_FORMAT, **_checked(metadata)}
+    most = None if max_shard_size is None else bytes_in(max_shard_size)
+    tensors, tree, plain = taken_apart(obj)
+    noted: dict[str, Any] = {} if plain else {"tree": tree}
+    if not isinstance(f, (str, os.PathLike)):
+        if most is not None:
+            raise ValueError("max_shard_size makes several files: pass a path, not a file object")
+        Written(tensors, checksums_of(tensors), texts, **noted).to(f)
+        return
+    path = Path(f)
+    if most is not None:
+        if path.suffix != ".safetensors":
+            raise ValueError(f"shards are named after a path that ends in .safetensors, not {path.name!r}")
+        shards = split(tensors, most)
+        if len(shards) > 1:
+            save_shards(path, shards, texts, **noted)
+            return
+    content = Written(tensors, checksums_of(tensors), texts, **noted)
+    with replacing(f) as file:
+        content.to(file)
+    if most is not None:
+        remove_shards(path)
+
+
+def load_safetensors(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None) -> Any:
+    """The object that ``save_safetensors`` wrote, or of another's file a dict of names and Tensors.
+
+    Args:
+        f: a path, or a binary file object that can seek, read from where it stands to its end. Of a file in several
+            shards: the path of its index, or the path that it was saved to.
+        map_location: as for ``load``; nothing moves, for memory is one, and a device that is not there is refused.
+
+    Raises:
+        RuntimeError: the file is damaged, not a safetensors file, or holds what MLX cannot; the tensor is named.
+        FileNotFoundError: there is no such file, or a shard is missing.
+
+    >>> import io
+    >>> import mlx.core as mx
+    >>> file = io.BytesIO()
+    >>> mx.save_safetensors(file, {"weight": mx.array([1.0, 2.0])})
+    >>> load_safetensors(io.BytesIO(file.getvalue()))
+    {'weight': tensor([1., 2.])}
+
+    Source: https://huggingface.co/docs/safetensors/index#format
+    """
+    restored = _restorer(map_location)
+    with opened(_standing(f)) as source:
+        content = _content(source, f)
+        storages = {name: Storage(array) for name, array in content.arrays().items()}
+    for storage in storages.values():
+        restored(storage, "cpu")
+    if "object" not in content.note:
+        return {name: Tensor(storage) for name, storage in storages.items()}
+    return put_together(content.note["object"], storages)
+
+
+def safetensors_metadata(f: str | os.PathLike[str] | BinaryIO) -> dict[str, str]:
+    """The texts beside the tensors of a safetensors file, without those that are torchish_mlx's own.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> save_safetensors({}, file, metadata={"author": "me"})
+    >>> safetensors_metadata(io.BytesIO(file.getvalue()))
+    {'format': 'mlx', 'author': 'me'}
+    """
+    with opened(_standing(f)) as source:
+        return _content(source, f).metadata
+
+
+def _checked(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(
+                f"metadata[{key!r}] is {type(value).__name__}: the format has texts only, str(...) or json.dumps(...)"
+            )
+        if key.startswith(NOTE):
+            raise ValueError(f"metadata[{key!r}]: keys that begin with {NOTE!r} are taken, choose another")
+    return dict(metadata or {})
+
+
+def _standing(f: Any) -> Any:
+    """The path of the index in place of a path where only shards stand."""
+    if isinstance(f, (str, os.PathLike)) and not Path(f).exists() and index_of(Path(f)).exists():
+        return index_of(Path(f))
+    return f
+
+
+def _content(source: Input, f: Any) -> Reader | Index:
+    """What the file is, by its first bytes: a header's length has zeros, and JSON has none."""
+    start = source.read(0, 8)
+    if not start.lstrip().startswith(b"{") or b"\0" in start:
+        return Reader(source, str(f) if isinstance(f, (str, os.PathLike)) else "the file")
+    if not isinstance(f, (str, os.PathLike)):
+        raise RuntimeError("the file is an index of shards, which are found beside it: pass its path instead")
+    path = Path(_standing(f))
+    return Index(source, path.parent, str(path))
