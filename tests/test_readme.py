@@ -1,4 +1,4 @@
-"""The examples of the README and of docs/gradients.md run as they stand."""
+"""The examples of the README and of the pages in docs/ run as they stand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/gradients.md")}
+NAMES = ("README.md", "docs/gradients.md", "docs/checkpoints.md")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in NAMES}
 BLOCKS = [
     pytest.param(name, code, id=f"{name}-{i}")
     for name, text in PAGES.items()
