@@ -5,7 +5,7 @@
 The same training runs twice: with `zero_grad()`, `backward()`, `step()`, and with MLX's own words,
 `optimizer.update(model, grads)`. Both must give the same weights. Where torch is installed, torch runs it
 too, from the same initial weights and on the same batches, and its curve is drawn over ours.
-Writes OUT/digits.png and a checkpoint, the folder OUT/digits.
+Writes OUT/digits.png and a checkpoint, OUT/digits.pt.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ import mlx.nn as nn
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_flatten
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 import torchish_mlx
-from torchish_mlx import optim
+from torchish_mlx import checkpoint, optim
 
 TORCH = importlib.util.find_spec("torch") is not None
 if TORCH:
@@ -254,30 +254,21 @@ def largest_difference(one: nn.Module, other: nn.Module) -> float:
 
 
 def save(model: nn.Module, optimizer: optim.AdamW, data: Data, plan: Plan, out: Path) -> Path:
-    """Write model and optimizer, read both back, check them, and only then put them in place."""
-    with tempfile.TemporaryDirectory(dir=out, prefix=".writing-") as folder:
-        new = Path(folder)
-        model.save_weights(str(new / "model.safetensors"))
-        mx.save_safetensors(str(new / "optimizer.safetensors"), tree_flatten(optimizer.state, destination={}))
+    """Write a checkpoint, read it into a model of other weights, and check that training goes on the same."""
+    place = checkpoint.save(out / "digits.pt", step=plan.steps, model=model, optimizer=optimizer)
 
-        again = new_model(plan.seed + 1)
-        again.load_weights(str(new / "model.safetensors"))
-        resumed = new_optimizer(again, plan.peak)
-        resumed.state = tree_unflatten(mx.load(str(new / "optimizer.safetensors")))
-        before, after = accuracy(model, data), accuracy(again, data)
-        if before != after:
-            raise SystemExit(f"The checkpoint gives a test accuracy of {after:.4f} instead of {before:.4f}.")
+    again = new_model(plan.seed + 1)
+    resumed = new_optimizer(again, plan.peak)
+    checkpoint.resume(place, model=again, optimizer=resumed)
+    before, after = accuracy(model, data), accuracy(again, data)
+    if before != after:
+        raise SystemExit(f"The checkpoint gives a test accuracy of {after:.4f} instead of {before:.4f}.")
 
-        x, y = mx.array(data.x_train[: plan.batch_size]), mx.array(data.y_train[: plan.batch_size])
-        torch_step(model, optimizer, x, y)
-        torch_step(again, resumed, x, y)
-        if largest_difference(model, again) != 0:
-            raise SystemExit("The next step from the checkpoint differs from the next step without it.")
-
-        place = out / "digits"
-        place.mkdir(exist_ok=True)
-        for name in ("model.safetensors", "optimizer.safetensors"):
-            (new / name).replace(place / name)
+    x, y = mx.array(data.x_train[: plan.batch_size]), mx.array(data.y_train[: plan.batch_size])
+    torch_step(model, optimizer, x, y)
+    torch_step(again, resumed, x, y)
+    if largest_difference(model, again) != 0:
+        raise SystemExit("The next step from the checkpoint differs from the next step without it.")
     return place
 
 
