@@ -3,10 +3,11 @@
     python benchmarks/checkpoints.py                     # times, 500 MB, and peak memory, 1 GB
     python benchmarks/checkpoints.py --mb 100 --rounds 3
 
-All contestants take turns in one process, round by round, in a new order each round; the table gives medians, and the
-ratio to the slower of the two peers. ``save`` here ends with an fsync, which the peers' do not have: "+fsync" adds one
-to each of them. Memory is measured in a process of its own for each case: the peak above what the process needed
-before, less the state itself. Needs torch.
+All contestants take turns, round by round, in a new order each round; the table gives medians, and the ratio to the
+slower of the two peers. ``save`` here ends with an fsync, which the peers' do not have: "+fsync" adds one to each of
+them. "first load" is the first of a process, as when a run is resumed; "load" is in one process that has loaded before,
+and so has the memory at hand. Peak memory is measured in a process of its own for each case, above what it needed
+before and less the state itself. Needs torch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import mlx.core as mx
@@ -49,38 +51,50 @@ def synced(path: Path) -> None:
     os.close(handle)
 
 
-def contestants(state: dict[str, mx.array], folder: Path) -> dict[str, dict[str, Callable[[], object]]]:
-    """kind -> name -> what to time; each name's file is written before it is read."""
+def load_mlx(path: str) -> dict[str, mx.array]:
+    loaded = mx.load(path)
+    mx.eval(loaded)
+    return loaded
+
+
+#: name -> (file, how it is read)
+LOADS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "torch.load": ("torch.pt", lambda path: torch.load(path, weights_only=True)),
+    "mx.load": ("mlx.safetensors", load_mlx),
+    "ours .pt": ("ours.pt", torchish_mlx.load),
+    "ours .safetensors": ("ours.safetensors", torchish_mlx.load),
+}
+
+
+def clocked(call: Callable[[], object]) -> float:
+    """The milliseconds of one call."""
+    start = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def first_load(name: str, folder: Path) -> float:
+    """The milliseconds of the first load of a new process, after its imports."""
+    command = [sys.executable, __file__, "--first", name, str(folder)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def contestants(state: dict[str, mx.array], folder: Path) -> dict[str, dict[str, Callable[[], float]]]:
+    """kind -> name -> a call that gives its milliseconds; each name's file is written before it is read."""
     theirs = {name: torch.from_numpy(np.array(a)) for name, a in state.items()}
-    ours_pt, ours_st = folder / "ours.pt", folder / "ours.safetensors"
     torch_pt, mlx_st = folder / "torch.pt", folder / "mlx.safetensors"
-
-    def mlx_load() -> None:
-        mx.eval(mx.load(str(mlx_st)))
-
-    def torch_save_synced() -> None:
-        torch.save(theirs, torch_pt)
-        synced(torch_pt)
-
-    def mlx_save_synced() -> None:
-        mx.save_safetensors(str(mlx_st), state)
-        synced(mlx_st)
-
+    saves: dict[str, Callable[[], object]] = {
+        "torch.save": lambda: torch.save(theirs, torch_pt),
+        "mx.save_safetensors": lambda: mx.save_safetensors(str(mlx_st), state),
+        "torch.save +fsync": lambda: (torch.save(theirs, torch_pt), synced(torch_pt)),
+        "mx.save_safetensors +fsync": lambda: (mx.save_safetensors(str(mlx_st), state), synced(mlx_st)),
+        "ours .pt": lambda: torchish_mlx.save(state, folder / "ours.pt"),
+        "ours .safetensors": lambda: torchish_mlx.save(state, folder / "ours.safetensors"),
+    }
     return {
-        "save": {
-            "torch.save": lambda: torch.save(theirs, torch_pt),
-            "mx.save_safetensors": lambda: mx.save_safetensors(str(mlx_st), state),
-            "torch.save +fsync": torch_save_synced,
-            "mx.save_safetensors +fsync": mlx_save_synced,
-            "ours .pt": lambda: torchish_mlx.save(state, ours_pt),
-            "ours .safetensors": lambda: torchish_mlx.save(state, ours_st),
-        },
-        "load": {
-            "torch.load": lambda: torch.load(torch_pt, weights_only=True),
-            "mx.load": mlx_load,
-            "ours .pt": lambda: torchish_mlx.load(ours_pt),
-            "ours .safetensors": lambda: torchish_mlx.load(ours_st),
-        },
+        "save": {name: partial(clocked, call) for name, call in saves.items()},
+        "first load": {name: partial(first_load, name, folder) for name in LOADS},
+        "load": {name: partial(clocked, partial(read, str(folder / file))) for name, (file, read) in LOADS.items()},
     }
 
 
@@ -94,10 +108,9 @@ def timed(megabytes: float, count: int, rounds: int, folder: Path) -> list[dict[
             random.shuffle(order)
             for name in order:
                 os.sync()  # nobody pays for the pages that another one left behind
-                start = time.perf_counter()
-                named[name]()
+                milliseconds = named[name]()
                 if turn:  # the first round warms up
-                    times[name].append(1e3 * (time.perf_counter() - start))
+                    times[name].append(milliseconds)
         medians = {name: statistics.median(values) for name, values in times.items()}
         plain = max(m for name, m in medians.items() if not name.startswith("ours") and "+" not in name)
         flushed = max((m for name, m in medians.items() if "+fsync" in name), default=plain)
@@ -173,7 +186,13 @@ def main() -> None:
     parser.add_argument("--memory-mb", type=float, default=1024, help="size of the state for the peak memory")
     parser.add_argument("--folder", help="where to write; the system's temporary folder if left out")
     parser.add_argument("--alone", nargs=4, metavar=("CASE", "PATH", "MB", "COUNT"), help=argparse.SUPPRESS)
+    parser.add_argument("--first", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.first:
+        name, folder = args.first
+        file, read = LOADS[name]
+        sys.stdout.write(str(clocked(partial(read, str(Path(folder) / file)))))
+        return
     if args.alone:
         case, path, megabytes, count = args.alone
         sys.stdout.write(json.dumps(measured_alone(case, path, float(megabytes), int(count))))

@@ -29,6 +29,7 @@ class Group(dict[str, Any]):
         super().__init__(items)
         self.rule = rule
         self.arrays: dict[str, Any] = {}
+        self.rounded = False  # whether the numbers were read from arrays, which are float32
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -55,6 +56,7 @@ class Group(dict[str, Any]):
 
     def adopt(self) -> None:
         """Take the numbers of freshly loaded arrays."""
+        self.rounded = True
         if self.rule is not None:
             super().update(self.rule.adopted(self, self.arrays))
         elif not traced(self.arrays[STRUCTURE]):
@@ -66,6 +68,7 @@ class Group(dict[str, Any]):
             self._unlink(key)
         super().clear()
         super().update(items)
+        self.rounded = False
         self.rebuild()
 
     def _shape(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -171,7 +172,7 @@ def as_lines(sentences: Sequence[str]) -> str:
 
 
 def _kind(value: Any) -> str:
-    text = repr(value) if isinstance(value, (int, float, str, bytes, type(None))) else ""
+    text = shown(value) if isinstance(value, (int, float, str, bytes, type(None))) else ""
     return f"{type(value).__name__}{f' {text}' if 0 < len(text) <= 40 and value is not None else ''}"
 
 
@@ -237,10 +238,22 @@ def option_faults(rule: type[Rule], values: Mapping[str, Any], group: Mapping[st
                 )
         elif not _fits(field, values[name], wanted):
             faults[name] = (
-                f"is {values[name]!r} ({type(values[name]).__name__}), expected {_described(wanted)} for "
+                f"is {shown(values[name])} ({type(values[name]).__name__}), expected {_described(wanted)} for "
                 f"{rule.__name__}. Write such a value into the group before loading."
             )
     return faults
+
+
+def shown(value: Any) -> str:
+    """A value of a file in a message: its beginning, however deep it is or often it contains itself.
+
+    >>> shown([[0.1, 0.2]] * 1000)
+    '[[0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], ...]'
+    """
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # an int of thousands of digits
+        return "a huge number"
 
 
 def _described(value: Any) -> str:
@@ -251,6 +264,10 @@ def _described(value: Any) -> str:
 
 def _fits(field: Hyper, value: Any, wanted: Any) -> bool:
     """Whether ``value`` is one that a rule can take for a field that holds ``wanted``."""
+    containers = (list, tuple, dict, set)
+    for v in value if isinstance(value, containers) else (value,):
+        if isinstance(v, containers) or (isinstance(v, int) and v.bit_length() > 1024):
+            return False  # MLX follows a list that contains itself until the process ends
     if isinstance(field, Static):
         kinds: Any = (type(wanted),)
         if wanted is None or isinstance(wanted, (bool, int, float)):

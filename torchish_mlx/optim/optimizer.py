@@ -290,10 +290,16 @@ class Optimizer(Hooked):
         later = {**LATER_KEYS, **self.later_keys}
         later = {key: value for key, value in later.items() if key in self.defaults}
         report = None
-        if strict is None:
-            new = unpacked(self.state, self.param_groups, state_dict, later, keep_state_dtype)
-        else:
-            new, report = by_name(self, state_dict, later, strict, keep_state_dtype)
+        try:
+            if strict is None:
+                new = unpacked(self.state, self.param_groups, state_dict, later, keep_state_dtype)
+            else:
+                new, report = by_name(self, state_dict, later, strict, keep_state_dtype)
+        except RecursionError:
+            raise ValueError(
+                "the containers of the state dict lie hundreds deep in each other, or contain themselves, which no "
+                "optimizer saves: nothing was changed"
+            ) from None
         before, groups = self.state.snapshot(), [dict(group) for group in self.param_groups]
         try:
             self.__setstate__(new)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
+from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
 from ...tensor import Tensor
 from ..optimizer import Optimizer
@@ -229,15 +230,14 @@ class LRScheduler:
         self._restore_doubles()
 
     def _restore_doubles(self) -> None:
-        """Give the groups their rates in full, where they have them rounded to float32, as MLX's recipe saves them.
+        """Give the groups their rates in full, where they took them from arrays, as MLX's recipe saves them.
 
         A rate that goes on from itself (``group["lr"] * gamma``) would drift otherwise.
         """
         rates = getattr(self, "_last_lr", None)
         for group, lr in zip(self.optimizer.param_groups, rates if isinstance(rates, list) else (), strict=False):
-            held = group["lr"]
-            floats = isinstance(held, float) and isinstance(lr, float)
-            if floats and held != lr and mx.array(held, mx.float32).item() == mx.array(lr, mx.float32).item():
+            rounded = getattr(group, "rounded", False) and isinstance(lr, float)
+            if rounded and same(mx.array(group["lr"], mx.float32), mx.array(lr, mx.float32)):
                 group["lr"] = lr
 
     def _check_state(self, state_dict: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ class _Composite(LRScheduler):
             self.__dict__.update({key: value for key, value in state_dict.items() if key != "_schedulers"})
             for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
                 scheduler.load_state_dict(state)
-            self._restore_doubles()
+            self._restore_doubles()  # last: the rates of the parts may be those of earlier steps
 
     def _check_state(self, state_dict: Mapping[str, Any]) -> None:
         super()._check_state(state_dict)
