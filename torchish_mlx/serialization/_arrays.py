@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
+import numpy as np
 
 from ..tensor._evaluate import of_a_trace
 
@@ -42,6 +44,8 @@ OF_SAFETENSORS = {kind.safetensors: kind for kind in KINDS}
 
 # the dtype of the same size that has a buffer which Python can read as bytes; bfloat16 and complex64 have not
 _RAW = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint64}
+_HOST = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_SHORT = 1 << 24  # bytes
 
 
 def buffer(array: mx.array) -> memoryview:
@@ -65,18 +69,24 @@ def buffer(array: mx.array) -> memoryview:
 
 
 def filled(fill: Callable[[memoryview], Any], dtype: mx.Dtype, shape: Sequence[int]) -> mx.array:
-    """An evaluated array whose bytes ``fill(memory)`` writes in place, in row-major order: no second copy.
+    """An evaluated array whose bytes ``fill(memory)`` writes, in row-major order; a long one in place, without a copy.
 
-    A bool is true where its byte is not zero, as in torch.
+    The memory stays as it is for as long as somebody holds it. A bool is true where its byte is not zero, as in torch.
 
     >>> def fill(memory):
     ...     memory[:] = bytes([1, 0, 0, 1])
     >>> filled(fill, mx.int16, (2,)).tolist()
     [1, 256]
     """
-    raw = mx.zeros(tuple(shape), _RAW[dtype.size], stream=mx.cpu)
-    mx.eval(raw)
-    fill(_memory(raw) if raw.size else memoryview(bytearray()))
+    count = math.prod(shape)
+    if count * dtype.size <= _SHORT:  # a copy of what is in the cache costs less than zeros in new memory
+        host = np.empty(count, _HOST[dtype.size])  # flat, for NumPy has fewer dimensions
+        fill(_memory(host) if count else memoryview(bytearray()))
+        raw = mx.reshape(mx.array(host), tuple(shape), stream=mx.cpu)
+    else:
+        raw = mx.zeros(tuple(shape), _RAW[dtype.size], stream=mx.cpu)
+        mx.eval(raw)
+        fill(_memory(raw))
     if dtype == mx.bool_:
         out = mx.not_equal(raw, 0, stream=mx.cpu)
     else:

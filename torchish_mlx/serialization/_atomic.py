@@ -46,6 +46,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         folder = _open_folder(target.parent)
         temporary, raw = _create(target, mode)
+        if mode is not None:
+            _uncache(target)
         doing = "write it"
         file = BufferedWriter(raw)
         yield cast("BinaryIO", file)
@@ -178,6 +180,17 @@ def _lock(raw: FileIO) -> bool:
             raise
         return True  # a file system without locks: nobody else gets one either, and nobody removes this file
     return os.fstat(raw.fileno()).st_nlink > 0
+
+
+def _uncache(target: Path) -> None:
+    """Free the memory that caches the old file, for the new one: where the cache grows, writing takes twice as long."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            old = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.posix_fadvise(old, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(old)
 
 
 def _sync_folder(folder: int | None) -> None:

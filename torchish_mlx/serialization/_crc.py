@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-PIECE = 1 << 22
+PIECE = 1 << 22  # bytes
+_AHEAD = 16  # pieces
 _P, _ONE, _X = 0xEDB88320, 1 << 31, 1 << 30  # the highest power is the lowest bit
 
 
@@ -27,6 +29,7 @@ class Summer:
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[int]] = deque()
 
     def __enter__(self) -> Summer:
         return self
@@ -53,11 +56,14 @@ class Summer:
             return lambda: crc
         if self._threads is None:
             self._threads = ThreadPoolExecutor(os.cpu_count())
+        while len(self._waiting) > _AHEAD:  # or the memory of all of them would be held
+            self._waiting.popleft().result()
         sums: list[Future[int]] = []
         for start in range(0, len(memory), PIECE):
             piece = memory[start : start + PIECE]
             ready(piece, start)
             sums.append(self._threads.submit(zlib.crc32, piece))
+        self._waiting += sums
         shift, last = _power(8 * PIECE), _power(8 * (len(memory) - start))
 
         def wait() -> int:
