@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx
-from torchish_mlx.serialization import load_safetensors, save_safetensors
+from torchish_mlx.serialization import load_safetensors, safetensors_metadata, save_safetensors
 from torchish_mlx.serialization._arrays import KINDS, buffer
-from torchish_mlx.serialization.safetensors import safetensors_metadata
 
 SHAPES = [(), (3,), (0, 2), (2, 3)]
 

@@ -106,8 +106,14 @@ def test_state_of_another_kind_with_the_same_numbers():
         (lambda d: d.pop("state"), "no 'state'"),
         (lambda d: d["param_groups"].append(d["param_groups"][0]), "different number of parameter groups"),
         (lambda d: d["param_groups"][0]["params"].pop(), "doesn't match the size of optimizer's group"),
-        (lambda d: d["state"][0].pop("exp_avg"), r"state\[0\], of a parameter of shape \(\d, \d\), lacks \['exp_avg'\] of AdamW"),
-        (lambda d: d["state"][0].update(exp_avg=torch.tensor([1.0])), r"""state\[0\]\["exp_avg"\].* has shape \(1,\), expected"""),
+        (
+            lambda d: d["state"][0].pop("exp_avg"),
+            r"state\[0\], of a parameter of shape \(\d, \d\), lacks \['exp_avg'\] of AdamW",
+        ),
+        (
+            lambda d: d["state"][0].update(exp_avg=torch.tensor([1.0])),
+            r"""state\[0\]\["exp_avg"\].* has shape \(1,\), expected""",
+        ),
         (lambda d: d["param_groups"][0].pop("betas"), "betas"),
         (lambda d: d["param_groups"][0].update(lr="x"), "str"),
     ],

@@ -7,9 +7,8 @@ import mlx.core as mx
 import pytest
 
 import torchish_mlx as torch
-from torchish_mlx.serialization import _shards, load, load_safetensors, save_safetensors
+from torchish_mlx.serialization import _shards, load, load_safetensors, safetensors_metadata, save_safetensors
 from torchish_mlx.serialization._shards import bytes_in
-from torchish_mlx.serialization.safetensors import safetensors_metadata
 
 NAME = "model.safetensors"
 INDEX = "model.safetensors.index.json"

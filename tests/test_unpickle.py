@@ -299,19 +299,19 @@ def test_deep_nesting_never_recurses(opener, depth):
 
 
 def test_a_deep_tuple_as_key_is_refused_before_it_is_hashed():
-    with pytest.raises(UnpicklingError, match="64 parts is a key"):
+    with pytest.raises(UnpicklingError, match="16 parts is a key"):
         load(b"}" + b")" + b"\x85" * 100_000 + b"K\x01s")
     doubled = b")" + b"q\x00h\x00\x86" * 60
-    with pytest.raises(UnpicklingError, match="64 parts is a key"):
+    with pytest.raises(UnpicklingError, match="16 parts is a key"):
         load(b"}" + doubled + b"K\x01s")
 
 
-def test_a_graph_that_is_a_huge_tree_is_walked_once():
+def test_a_graph_that_is_a_huge_tree_is_walked_once_and_refused():
     body = b"]q\x000" + b"](h\x00h\x00h\x00eq\x000" * 500 + b"h\x00"
     begin = time.perf_counter()
-    found = load(body)
+    with pytest.raises(UnpicklingError, match="millions of entries"):  # who prints it would wait for ever
+        load(body)
     assert time.perf_counter() - begin < 2
-    assert found[0] is found[2]
 
 
 @pytest.mark.parametrize(

@@ -110,10 +110,10 @@ def read(file: Path) -> dict[str, Any]:
             f"{file} is no checkpoint of checkpoint.save(): it has no entry 'torchish_mlx'. Load it with "
             "torchish_mlx.load(file) and give its entries to the load_state_dict() of model and optimizer."
         )
-    if notes.get("version") != 1:
-        raise ValueError(
-            f"{file} was written as version {notes.get('version')!r} of checkpoints, and this package reads version 1"
-        )
+    version = notes.get("version")
+    if type(version) is not int or version != 1:
+        shown = version if type(version) is int and abs(version) < 2**63 else f"of a {type(version).__name__}"
+        raise ValueError(f"{file} was written as version {shown} of checkpoints, and this package reads version 1")
     parts, step = notes.get("parts"), content.get("step")
     if type(step) is not int or not isinstance(parts, dict) or not all(map(_is_note, parts.items())):
         raise ValueError(f"{file} is not as checkpoint.save() wrote it. {_others(file)}")
@@ -122,7 +122,13 @@ def read(file: Path) -> dict[str, Any]:
 
 def _is_note(item: tuple[Any, Any]) -> bool:
     """Whether this is the name of a part and what is noted of it."""
-    return isinstance(item[0], str) and isinstance(item[1], dict)
+    if not isinstance(item[0], str) or not isinstance(item[1], dict):
+        return False
+    names = item[1].get("parameters", [])
+    return type(item[1].get("class")) is str and (
+        isinstance(names, list)
+        and all(isinstance(group, list) and all(isinstance(name, str) for name in group) for group in names)
+    )
 
 
 def _others(file: Path) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import errno
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager

@@ -19,6 +19,7 @@ from ._arrays import filled
 from ._input import AGAIN
 from ._pickle import DEEPEST
 from ._rebuild import Global, Layout, Record, TorchBuilder
+from ._spread import EXPLODES, explodes
 from ._unpickle import Refusal
 from ._where import entry
 
@@ -54,7 +55,7 @@ def _named(made: Any, record: Record, action: Callable[[], T]) -> T:
     try:
         return action()
     except RuntimeError as error:
-        raise type(error)(f"cannot load {where(made, record)}: {error}") from error
+        raise type(error)(f"cannot load {entry_of(made, record)}: {error}") from error
 
 
 # -- the storages
@@ -149,6 +150,7 @@ def survey(made: Any) -> None:
     heights: dict[int, int] = {}  # of what is looked over; 0 until it is
     stack: list[tuple[Any, _Node, Iterator[tuple[_Node, Any]]]] = [([made], None, iter([(None, made)]))]
     below = [0]  # for each of the stack, the greatest height in it so far
+    shared = False
     while stack:
         value, node, children = stack[-1]
         for under, child in children:
@@ -167,6 +169,7 @@ def survey(made: Any) -> None:
                 below.append(0)
                 break
             below[-1] = max(below[-1], height)
+            shared = shared or height > 1
         else:
             stack.pop()
             heights[id(value)] = height = 1 + below.pop()
@@ -174,6 +177,8 @@ def survey(made: Any) -> None:
                 below[-1] = max(below[-1], height)
                 if height > DEEPEST:
                     raise UnpicklingError(_too_deep(node))
+    if shared and explodes(made):
+        raise UnpicklingError(f"cannot load the object: {EXPLODES}. In torch, copy them and torch.save again.")
 
 
 def _children(node: _Node, value: Any) -> Iterator[tuple[_Node, Any]] | None:
@@ -225,7 +230,7 @@ def _refusal(node: _Node, value: Any) -> str:
     )
 
 
-def where(made: Any, record: Record) -> str:
+def entry_of(made: Any, record: Record) -> str:
     """The entry of the first tensor that lies in ``record``."""
     wanted = {id(tensor) for tensor, _ in record.tensors}
     seen: set[int] = set()

@@ -21,12 +21,11 @@ from ..tensor._promote import INEXACT
 from ._arrays import OF_STORAGE, OF_TORCH
 from ._cures import NO_DTYPE, cure_of, storage_cure
 from ._input import AGAIN
+from ._keys import Keys
 from ._unpickle import Builder, Refusal
 
 _LARGEST = 2**31 - 1  # of a dimension in MLX
 _REPEATED = 2**26  # elements of a view that shows elements of its storage more than once
-_ODD_KEYS = 4096  # keys whose hash a file can choose
-_KEY_BITS = 8 * 255  # of a whole number as a key: its hash is taken anew at each look-up
 _BUILTINS = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # earlier names of modules
 
 
@@ -86,7 +85,7 @@ class TorchBuilder(Builder):
         self._views: dict[Any, Part] = {}
         self._at: dict[int, tuple[Record, Layout, Tensor]] = {}
         self._copied = 0
-        self._odd = 0
+        self._keys = Keys(Refusal)
 
     def find(self, module: str, name: str) -> Any:
         module = _BUILTINS.get(module, module)
@@ -134,32 +133,9 @@ class TorchBuilder(Builder):
         return value
 
     def check_key(self, key: Any) -> None:
-        kind = type(key)
-        if kind in (str, bytes, bool, float, type(None), Refusal) or (kind is int and -(2**63) <= key < 2**63):
-            return
-        self._odd += 1
-        if self._odd > _ODD_KEYS:
-            raise UnpicklingError(
-                f"the file has more than {_ODD_KEYS} keys that are tuples, complex or very large numbers, which could "
-                "be chosen to be slow. In torch, use text or plain numbers as keys and torch.save again"
-            )
-        left = [key]
-        for count in range(65):
-            if not left:
-                return
-            part = left.pop()
-            if type(part) in (tuple, Size):
-                left.extend(part[: 65 - count])
-            elif type(part) is int and part.bit_length() > _KEY_BITS:
-                raise UnpicklingError(
-                    f"a number of {part.bit_length()} bits is a key. In torch, use text as the key and save again"
-                )
-            elif type(part) not in (str, bytes, bool, float, int, complex, type(None), Device, mx.Dtype, Refusal):
-                raise UnpicklingError(
-                    f"a {type(part).__name__} is a key. Keys are text, numbers and tuples of these: give it a name, "
-                    "and save again"
-                )
-        raise UnpicklingError("a tuple of more than 64 parts is a key. In torch, use text as the key and save again")
+        complaint = self._keys.complaint(key)
+        if complaint is not None:
+            raise UnpicklingError(complaint)
 
     def _copies(self, count: int) -> None:
         """Refuse a file that has the same object copied again and again: what it writes out it has paid for."""
@@ -364,9 +340,7 @@ class TorchBuilder(Builder):
     def layout_of(self, name: Any) -> Any:
         if type(name) is not str:
             raise _damaged(f"makes a layout of a {type(name).__name__}")
-        return Refusal(
-            f"the layout {name:.40}, which MLX has not", "In torch, keep str(layout) and torch.save again."
-        )
+        return Refusal(f"the layout {name:.40}, which MLX has not", "In torch, keep str(layout) and torch.save again.")
 
     def class_itself(self, *_: Any) -> Any:
         raise _damaged("calls torch.Tensor, which torch.save does not write")

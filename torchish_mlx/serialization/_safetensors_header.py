@@ -16,7 +16,7 @@ import mlx.core as mx
 from ._arrays import OF_DTYPE, OF_SAFETENSORS
 from ._input import AGAIN
 from ._seal import NOTE, SEAL, UNSEALED, check_seal, sealed
-from ._strict_json import MAX_BYTES, parsed, shortened
+from ._strict_json import MAX_BYTES, check_readable, parsed, shortened
 
 METADATA = "__metadata__"
 _PREFIX = f'{{"{METADATA}":{{"{SEAL}":"'.encode()
@@ -53,13 +53,7 @@ def written(entries: Mapping[str, Entry], metadata: Mapping[str, str]) -> bytes:
         header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
     raw = json.dumps(header, separators=(",", ":")).encode("ascii")
     raw = sealed(raw + b" " * (-len(raw) % _ALIGNMENT), _PREFIX)
-    try:
-        parsed(raw, "the header")
-    except RuntimeError as error:
-        raise ValueError(
-            f"{error}: this would be no file to load. Save long texts and bytes as tensors of uint8, fewer tensors, "
-            "or several files (max_shard_size)"
-        ) from None
+    check_readable(raw, "the header")
     return len(raw).to_bytes(8, "little") + raw
 
 

@@ -27,7 +27,7 @@ from ._atomic import remove_stale, replacing
 from ._input import Input, opened
 from ._safetensors_file import VERSION, Reader, Written, check_note, checksums_of, write_all
 from ._seal import NOTE, SEAL, UNSEALED, check_seal, sealed
-from ._strict_json import MAX_BYTES, parsed, shortened
+from ._strict_json import MAX_BYTES, check_readable, parsed, shortened
 from ._tree_write import Named
 
 INDEX = ".index.json"
@@ -90,7 +90,7 @@ def save_shards(path: Path, shards: list[dict[str, Named]], metadata: Mapping[st
         "weight_map": {tensor: name for shard, name in zip(shards, names, strict=True) for tensor in shard},
     }
     raw = sealed(json.dumps(index, indent=2).encode("ascii") + b"\n", _PREFIX)
-    parsed(raw, "the index")
+    check_readable(raw, "the index")
     old = {name for name in _siblings(path) if (path.parent / name).exists()}
     remove_stale(path.parent, lambda name: _own(stem).fullmatch(name) is not None)
     try:
@@ -155,7 +155,8 @@ def _weight_map(source: Input, what: str) -> tuple[dict[str, str], dict[str, Any
     """The files of the tensors, and the metadata of an index, checked."""
     raw = source.read(0, MAX_BYTES + 1)
     index = parsed(raw, what)
-    files, metadata = (index.get("weight_map"), index.get("metadata", {})) if isinstance(index, dict) else (None, None)
+    index = index if isinstance(index, dict) else {}
+    files, metadata = index.get("weight_map"), index.get("metadata", {})
     if not isinstance(files, dict) or not isinstance(metadata, dict):
         raise RuntimeError(f"{what}: an index of shards is {{'metadata': {{...}}, 'weight_map': {{tensor: file}}}}")
     for tensor, name in files.items():
@@ -169,7 +170,7 @@ def _weight_map(source: Input, what: str) -> tuple[dict[str, str], dict[str, Any
                 f"{what}: the tensor {shortened(tensor)} is in {shortened(name)}, which is no safetensors file: load "
                 "each such file with torchish_mlx.load(path)"
             )
-    if SEAL.encode() in raw or any(key.startswith(NOTE) for key in metadata):  # also where the damage is in the word "metadata"
+    if f'"{NOTE}'.encode() in raw:  # also where the damage is in the word "metadata"
         check_seal(raw, _PREFIX, what)
         check_note(metadata.get(NOTE), what)
     return files, metadata

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-MAX_BYTES = 50_000_000  # of one text; the largest models have headers and indexes of a tenth of it
+MAX_BYTES = 32_000_000  # of one text; the largest models have headers and indexes of a tenth of it
 MAX_VALUES = 2_000_000  # in one text: what a header of 200,000 tensors has
 
 
@@ -29,6 +29,17 @@ def parsed(raw: bytes, what: str) -> Any:
         raise RuntimeError(f"{what} is nested too deeply") from None
     except ValueError as error:  # also UnicodeDecodeError, and numbers of thousands of digits
         raise RuntimeError(f"{what} is no valid JSON: {error}") from None
+
+
+def check_readable(raw: bytes, what: str) -> None:
+    """Refuse to write text that ``parsed`` would refuse."""
+    try:
+        parsed(raw, what)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{error}: this would be no file to load. Save long texts and bytes as tensors of uint8, fewer tensors, or "
+            "in torch's format"
+        ) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

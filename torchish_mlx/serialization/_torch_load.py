@@ -10,7 +10,7 @@ from ..tensor import Device
 from ..tensor._storage import Storage
 from ._input import AGAIN, Input, Pickled, opened
 from ._legacy import is_legacy, load_legacy
-from ._place import placed, survey, swapped, where
+from ._place import entry_of, placed, survey, swapped
 from ._rebuild import Record, TorchBuilder
 from ._unpickle import unpickle
 from ._zip_read import Archive, has_zip_end
@@ -62,8 +62,8 @@ def _load_zip(archive: Archive, restored: Restored) -> Any:
         if name not in archive:
             if record.nbytes:
                 raise RuntimeError(
-                    f"cannot load {where(made, record)}: the file has no record {name!r}, where its numbers should be. "
-                    f"{AGAIN}"
+                    f"cannot load {entry_of(made, record)}: the file has no record {name!r}, where its numbers should "
+                    f"be. {AGAIN}"
                 )
         elif archive.size(name) != record.nbytes:
             raise RuntimeError(

@@ -11,6 +11,8 @@ from typing import Any
 from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor._storage import Storage
 from ._arrays import OF_TORCH
+from ._keys import Keys
+from ._spread import EXPLODES, explodes
 from ._strict_json import shortened
 from ._tree_write import MAX_DEPTH
 from ._where import entry
@@ -36,6 +38,8 @@ def put_together(tree: Any, storages: Mapping[str, Storage]) -> Any:
         out = reader.decoded(tree, ())
     except RecursionError:
         raise RuntimeError("the saved structure is nested too deeply for what is left of Python's stack") from None
+    if reader.shares and explodes(out):
+        raise RuntimeError(f"{EXPLODES}: the file was not written by torchish_mlx, or save copies of them")
     for name in storages:
         if name not in reader.used:
             raise RuntimeError(f"the tensor {shortened(name)} of the file stands nowhere in the saved structure")
@@ -48,6 +52,12 @@ class _Reader:
         self.used: set[str] = set()
         self._tensors: dict[tuple[Any, ...], Tensor] = {}
         self._shared: dict[int, Any] = {}
+        self._keys = Keys()
+
+    @property
+    def shares(self) -> bool:
+        """Whether a container stands in several places."""
+        return bool(self._shared)
 
     def decoded(self, node: Any, path: Path) -> Any:
         if not isinstance(node, (dict, list)):
@@ -70,7 +80,7 @@ class _Reader:
         if tag == "!bytearray":
             return bytearray(_base64(node, path))
         if tag == "!set" and isinstance(node[tag], list):
-            keys = [_key(v, path) for v in node[tag]]
+            keys = [self._key(v, path) for v in node[tag]]
             out = set(keys)
             if len(out) != len(keys):
                 raise RuntimeError(f"{entry(path)}: an element of the set stands twice")
@@ -84,7 +94,7 @@ class _Reader:
         if isinstance(entries, dict):
             pairs = list(entries.items())
         elif isinstance(entries, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in entries):
-            pairs = [(_key(k, path), v) for k, v in entries]
+            pairs = [(self._key(k, path), v) for k, v in entries]
         else:
             raise _wrong(entries, path)
         for key, value in pairs:
@@ -92,6 +102,13 @@ class _Reader:
                 raise RuntimeError(f"{entry(path)}: the key {shortened(key)} stands twice")
             out[key] = self.decoded(value, (*path, key))
         return out
+
+    def _key(self, node: Any, path: Path) -> Any:
+        key = _key(node, path)
+        complaint = self._keys.complaint(key)
+        if complaint is not None:
+            raise RuntimeError(f"{entry(path)}: {complaint}")
+        return key
 
     def _several(self, node: dict[str, Any], path: Path) -> Any:
         """A container that stands in several places: the first time with what it is, then by its number."""

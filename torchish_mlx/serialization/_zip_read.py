@@ -62,7 +62,7 @@ class Archive:
                     "file and pack it again without (zip -0 -r new.pt folder), or save it again."
                 )
         version = self.text("version") or self.text(".data/version")
-        if version is not None and not (version.strip().isdigit() and 1 <= int(version) <= _NEWEST):
+        if version is not None and not (version.strip().isdigit() and 1 <= int(version.strip()) <= _NEWEST):
             raise RuntimeError(
                 f"the file has format version {version.strip()!r}, and 1 to {_NEWEST} are known here. Save it with an "
                 "older torch, or save it again if it is damaged."

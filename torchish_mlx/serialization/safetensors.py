@@ -14,6 +14,7 @@ from ._input import Input, opened
 from ._safetensors_file import Reader, Written, checksums_of
 from ._seal import NOTE
 from ._shards import Index, bytes_in, index_of, remove_shards, save_shards, split
+from ._spread import check_spread
 from ._torch_load import _restorer
 from ._tree_read import put_together
 from ._tree_write import taken_apart
@@ -61,6 +62,7 @@ def save_safetensors(
     """
     texts = {**_FORMAT, **_checked(metadata)}
     most = None if max_shard_size is None else bytes_in(max_shard_size)
+    check_spread(obj)
     tensors, tree, plain = taken_apart(obj)
     noted: dict[str, Any] = {} if plain else {"tree": tree}
     if not isinstance(f, (str, os.PathLike)):

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._atomic import replacing
 from ._pickle import Pickler
+from ._spread import check_spread
 from ._zip_write import write_torch_zip
 
 
@@ -38,6 +39,7 @@ def save_torch(obj: Any, f: Any) -> None:
         _check_file(f)
     pickler = Pickler()
     pickled = pickler.dump(obj)
+    check_spread(obj)
     if path:
         with replacing(f) as file:
             write_torch_zip(file, _folder(f), pickled, pickler.storages)
