@@ -9,6 +9,8 @@ import mlx.nn as nn
 import pytest
 
 import torchish_mlx as torch
+from tests.cases import flat
+from tests.refused import assert_equal
 from torchish_mlx import checkpoint, optim
 
 
