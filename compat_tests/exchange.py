@@ -182,12 +182,12 @@ class Run:
 
 def save(obj: Any, side: Side, file: Path, **options: Any) -> Path:
     """``file``, with ``obj`` in it."""
-    side.package.save(obj, file, **options)
+    side.library.save(obj, file, **options)
     return file
 
 
 def load(side: Side, file: Path) -> Any:
-    return side.package.load(file, weights_only=True)
+    return side.library.load(file, weights_only=True)
 
 
 def carried(run: Run, target: Side, folder: Path) -> Run:

@@ -60,7 +60,7 @@ def test_a_grad_scaler_goes_on(source: Side, target: Side, tmp_path: Path) -> No
     """Through growth, an infinite gradient and a skipped step."""
 
     def new(side: Side, scale: float) -> Any:
-        return side.package.amp.GradScaler("cpu", init_scale=scale, growth_interval=3)
+        return side.library.amp.GradScaler("cpu", init_scale=scale, growth_interval=3)
 
     def train(run: Run, scaler: Any, infinite: int) -> list[float]:
         scales = []
@@ -183,10 +183,10 @@ def test_tied_weights_for_torch(tmp_path: Path) -> None:
 
 def shared(side: Side) -> Any:
     """Parameters, one of them twice, and views of one storage: a column, a part from the middle, a transposition."""
-    w = side.package.tensor([[float(3 * i + j) for j in range(3)] for i in range(4)])
+    w = side.library.tensor([[float(3 * i + j) for j in range(3)] for i in range(4)])
     p = side.parameter([1.0, 2.0])
     views = OrderedDict(column=w[:, 1], middle=w[1:3], transposed=w.t(), whole=w)
-    return {"parameters": [p, side.parameter([3.0]), p], "views": views, "lr": side.package.tensor(0.5)}
+    return {"parameters": [p, side.parameter([3.0]), p], "views": views, "lr": side.library.tensor(0.5)}
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,17 @@ def test_state_that_is_none(side, state, error, match):
         optimizer.state = state()
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_state_nested_without_end(side):
+    model = Net()
+    optimizer = make(side, "AdamW", model)
+    state = saved(optimizer.state)
+    state["more"] = more = {}
+    more["again"] = more
+    with refused(ValueError, "nested deeper than 200 levels", optimizer, model):
+        optimizer.state = state
+
+
 def replaced(name: str, value: Any) -> Any:
     state = saved(rules.AdamW(0.1).state)
     state["_groups"][0][name] = value

@@ -298,6 +298,18 @@ def test_an_mlx_optimizers_state_of_another_model_is_refused(tmp_path):
     assert_equal(before, flat(other.state))
 
 
+def test_a_rules_rate_is_as_before_in_full(tmp_path):
+    optimizer = torch.optimizers.AdamW(0.1)
+    file = checkpoint.save(tmp_path / "a.pt", step=1, optimizer=optimizer)
+    content = torch.load(file)
+    content["random"] = None
+    torch.save(content, file)
+    optimizer.lr = 1 / 3
+    with pytest.raises(ValueError, match="is not the state of the generators"):
+        checkpoint.resume(file, optimizer=optimizer)
+    assert optimizer.lr == 1 / 3
+
+
 class Counter:
     """Anything with a state."""
 

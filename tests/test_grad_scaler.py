@@ -297,7 +297,7 @@ def test_refused_loads_change_nothing():
             scaler.load_state_dict({key: 5 for key in before if key != missing})
         assert scaler.state_dict() == before
     for name in before:
-        for junk in ("large", None, [1.0], float("nan")):
+        for junk in ("large", None, [1.0], float("nan"), 10**400):
             with pytest.raises(TypeError, match=rf'state_dict\["{name}"\] is .*, expected a number: give what'):
                 scaler.load_state_dict({**dict.fromkeys(before, 3), name: junk})
             assert scaler.state_dict() == before

@@ -154,6 +154,13 @@ def test_lbfgs_loads_in_its_order_only():
     for strict in (None, True):
         with pytest.raises(ValueError, match=r'"prev_flat_grad"\] has 4 elements, expected a tensor of the 5 elements'):
             make("a", "b", sizes=(2, 3)).load_state_dict(source.state_dict(), strict=strict)
+        for history in ([torch.zeros(3)], torch.zeros(4)):
+            spoiled = copy.deepcopy(source.state_dict())
+            spoiled["state"][0]["old_dirs"] = history
+            with pytest.raises(
+                ValueError, match=r'state\[0\]\["old_dirs"\](\[0\] has 3 elements| is a Tensor), expected'
+            ):
+                same.load_state_dict(spoiled, strict=strict)
 
 
 class Heavy(optim.Optimizer):

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+import torchish_mlx as torch
+from tests.cases import saved
 from tests.loading import lone
 from tests.refused import refused
 
@@ -51,6 +53,9 @@ GIVE = "give what optimizer.state_dict\\(\\) returned"
         (option("params", [0, 1.0, 2, 3]), ValueError, r'"params"\]\[1\] is float 1.0, expected the number'),
         (option("params", [0, 0, 2, 3]), ValueError, "(number|the number) 0"),
         (edited(lambda d: d["state"].__setitem__(9, {})), ValueError, r'"state"\]\[9\] belongs to no parameter'),
+        (edited(lambda d: d["state"].__setitem__("9" * 5000, {})), ValueError, r"\['9+\.\.\.9+'\] belongs to no"),
+        (edited(lambda d: d["state"].__setitem__(10**5000, {})), ValueError, r"\[a huge number\] belongs to no"),
+        (option("params", [0, 10**5000, 2, 3]), ValueError, r'"params"\]\[1\] is int a huge number, expected'),
         (
             lambda own: {**own, "state": {str(k): v for k, v in own["state"].items()}},
             ValueError,
@@ -92,3 +97,20 @@ def test_a_hook_that_raises_changes_nothing(strict):
     optimizer.register_load_state_dict_post_hook(hook)
     with refused(KeyError, "in the hook", optimizer, model):
         optimizer.load_state_dict(state_dict, strict=strict)
+
+
+def test_after_a_failed_load_groups_are_as_before():
+    """A tensor that stands for a number still moves it; a rate that was read from an array is still known as such."""
+    model, optimizer = lone()
+    state_dict = copy.deepcopy(optimizer.state_dict())
+    beta = torch.tensor(0.9)
+    (group,) = optimizer.param_groups
+    group["betas"] = (beta, 0.99)
+    optimizer.state = saved(optimizer.state)
+    assert group.rounded
+    optimizer.register_load_state_dict_post_hook(lambda _: 1 / 0)
+    with refused(ZeroDivisionError, "division by zero", optimizer, model):
+        optimizer.load_state_dict(state_dict)
+    assert group.rounded
+    beta.fill_(0.5)
+    assert group.arrays["betas"][0][0].item() == 0.5

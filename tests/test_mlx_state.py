@@ -56,6 +56,15 @@ def test_slots_count_and_rate_are_those_of_mlx(side, case, tmp_path):
             assert not optimizer.rule.counted or entries["step"].item() == 10
 
 
+@both
+def test_a_file_of_our_own_gives_tensors(side, tmp_path):
+    mlx_optimizer, model = trained("AdamW")
+    torch.save(mlx_optimizer.state, tmp_path / "a.pt")
+    optimizer = of_ours(side, "AdamW", model)
+    take_over(optimizer, torch.load(tmp_path / "a.pt"))
+    assert_same(slots_of(optimizer), ours_of(flat(mlx_optimizer.state), CASES["AdamW"][4]))
+
+
 @every_case
 @both
 def test_the_next_steps_are_those_of_our_formula_from_that_state(side, case, tmp_path):

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import torchish_mlx as torch
-from torchish_mlx.serialization._arrays import KINDS, array_from, buffer
+from torchish_mlx.serialization import save_safetensors
+from torchish_mlx.serialization._arrays import KINDS, buffer, filled
 from torchish_mlx.serialization._crc import Summer
 from torchish_mlx.serialization._pickle import DEEPEST, Pickler
 from torchish_mlx.serialization._zip_write import ZipWriter
@@ -54,7 +55,7 @@ def test_bytes_and_back(kind, shape):
     array = mx.arange(math.prod(shape)).reshape(shape).astype(kind.dtype, stream=mx.cpu)
     data = bytes(buffer(array))
     assert len(data) == array.nbytes
-    again = array_from(data, kind.dtype, shape)
+    again = filled(lambda memory: memory.__setitem__(slice(None), data), kind.dtype, shape)
     assert again.dtype == kind.dtype
     assert again.shape == shape
     assert again.tolist() == array.tolist()
@@ -328,9 +329,10 @@ def test_a_traced_array_is_refused_by_its_entry():
 
 
 @pytest.mark.parametrize("f", [b"path", 3, None, io.StringIO()], ids=lambda f: type(f).__name__)
-def test_what_is_no_file_is_refused(f):
+@pytest.mark.parametrize("save", [torch.save, save_safetensors])
+def test_what_is_no_file_is_refused(save, f):
     with pytest.raises(TypeError, match=r"save\(\) takes"):
-        torch.save([1], f)
+        save([1], f)
 
 
 def test_a_file_that_is_open_for_reading_is_refused(tmp_path):
@@ -376,3 +378,43 @@ def test_a_missing_file_is_said():
         torch.load("no such file.pt")
     with pytest.raises(FileNotFoundError):
         torch.load("no such file.safetensors")
+
+
+@pytest.mark.parametrize("save", [torch.save, save_safetensors])
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ([tuple(range(17))], "16 parts"),
+        ([(i,) for i in range(4097)], "more than 4096 keys"),
+        ([torch.ones(1)], "a Tensor is a key"),
+        ([frozenset()], "a frozenset is a key"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_key_that_load_refuses_is_not_saved(save, keys, words):
+    for container in (dict.fromkeys(keys), set(keys), Counter(keys)):
+        with pytest.raises(TypeError, match=rf'^\["a"\]: .*{words}'):
+            save({"a": container}, io.BytesIO())
+
+
+@pytest.mark.parametrize("save", [torch.save, save_safetensors])
+def test_numpys_numbers_and_texts_are_keys_as_pythons_are(save):
+    file = io.BytesIO()
+    save({np.int64(3): np.str_("a"), (np.float32(1.5), np.bytes_(b"b")): 1, np.str_("c"): 2}, file)
+    assert torch.load(io.BytesIO(file.getvalue())) == {3: "a", (1.5, b"b"): 1, "c": 2}
+
+
+class Full(io.RawIOBase):
+    """A pipe that takes nothing now: ``write`` says None."""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return None
+
+
+@pytest.mark.parametrize("save", [torch.save, save_safetensors])
+def test_a_pipe_that_takes_nothing_is_an_error(save):
+    with pytest.raises(OSError, match=r"Full.write\(\) took None of"):
+        save({"a": 1}, Full())

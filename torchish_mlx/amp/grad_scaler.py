@@ -13,6 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from ..optim import Optimizer
+from ..optim._misfits import shown
 from ..tensor import Device, Tensor
 from ..tensor._evaluate import schedule
 from ..tensor._promote import compute
@@ -451,8 +452,9 @@ def _number(state_dict: Mapping[str, Any], name: str) -> Any:
     if name not in state_dict:
         raise KeyError(f"the scaler's state dict has {sorted(map(str, state_dict))}, and no {name!r}: {cure}")
     value = state_dict[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise TypeError(f'state_dict["{name}"] is {value!r} ({type(value).__name__}), expected a number: {cure}')
+    huge = isinstance(value, int) and value.bit_length() > 63
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or huge:
+        raise TypeError(f'state_dict["{name}"] is {shown(value)} ({type(value).__name__}), expected a number: {cure}')
     return value
 
 

@@ -11,18 +11,19 @@ from mlx.optimizers import Optimizer as NativeOptimizer
 from mlx.utils import tree_flatten
 
 from ..optimizers import Rule
-from ..optimizers._state import _copied, _replace
+from ..optimizers._state import copied, replace
+from ..serialization._where import entry
 from ..tensor import Tensor
 
 
 def state_of(optimizer: NativeOptimizer) -> Any:
     """The tree, in containers of its own."""
-    return _copied(optimizer.state)
+    return copied(optimizer.state)
 
 
 def load(optimizer: NativeOptimizer, state: Any) -> None:
     """Load a tree into the dicts that are there, which a compiled step has captured. Raises ValueError."""
-    tree = _arrays(state)
+    tree = _arrays(state, ())
     if isinstance(optimizer, Rule):
         optimizer.state = tree
         return
@@ -36,21 +37,23 @@ def load(optimizer: NativeOptimizer, state: Any) -> None:
                 f"{path!r} has shape {array.shape}, and {shapes[path]} in the optimizer's state: it was saved for "
                 "another model"
             )
-    _replace(held, tree)
+    replace(held, tree)
     optimizer.state = held
 
 
 @contextmanager
 def undone_on_error(optimizer: NativeOptimizer) -> Iterator[None]:
-    before = _copied(optimizer.state)
+    before = copied(optimizer.state)
+    values = dict(optimizer.values) if isinstance(optimizer, Rule) else {}
     try:
         yield
     except BaseException:
         if isinstance(optimizer, Rule):
             optimizer.state = before
+            optimizer.values = values  # the arrays have them in float32 only
         else:
             held = optimizer.state
-            _replace(held, before)
+            replace(held, before)
             optimizer.state = held
         raise
 
@@ -60,12 +63,15 @@ def _leaves(tree: Any) -> list[tuple[str, mx.array]]:
     return [(path, array) for path, array in flat if isinstance(array, mx.array)]
 
 
-def _arrays(tree: Any) -> Any:
+def _arrays(tree: Any, path: tuple[Any, ...]) -> Any:
     """The tree with arrays in place of Tensors; ValueError for anything else in it."""
     if isinstance(tree, Tensor):
         return tree.array
     if isinstance(tree, dict):
-        return {key: _arrays(value) for key, value in tree.items()}
+        return {key: _arrays(value, (*path, key)) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return [_arrays(value) for value in tree]
-    raise ValueError(f"its tree holds {tree!r:.80}, expected tensors")
+        return [_arrays(value, (*path, i)) for i, value in enumerate(tree)]
+    raise ValueError(
+        f"its entry {entry(path)} is a {type(tree).__name__}, expected a tensor: give the tree that was the "
+        "optimizer's state"
+    )

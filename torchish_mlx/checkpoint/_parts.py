@@ -9,7 +9,8 @@ from mlx.nn import Module
 from mlx.optimizers import Optimizer as NativeOptimizer
 
 from ..optim import Optimizer
-from ..optim._state import OptimizerState, listed
+from ..optim._state import OptimizerState
+from ..optimizers._state import listed
 from ..serialization._where import entry
 from ..tensor import Tensor, load_state_dict, state_dict
 from ..tensor.parameter import named

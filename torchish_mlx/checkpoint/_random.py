@@ -15,8 +15,10 @@ def state() -> dict[str, Any]:
 
 
 def restore(saved: Any) -> None:
-    """Go on with the random numbers of :func:`state`; compiled steps that captured ``mx.random.state`` do too."""
-    before = state()
+    """Go on with the random numbers of :func:`state`; compiled steps that captured ``mx.random.state`` do too.
+
+    Raises ValueError, perhaps with one of the generators restored: who calls it undoes that.
+    """
     try:
         _check(saved)
         high, low = saved["mlx"]
@@ -25,7 +27,6 @@ def restore(saved: Any) -> None:
         random.setstate((version, tuple(internal), gauss))
         np.random.set_state(saved["numpy"])
     except Exception as error:
-        restore(before)
         if isinstance(error, ValueError):
             raise
         raise ValueError(f"it is not the state of the generators of this version: {error!r}") from error

@@ -10,8 +10,9 @@ from typing import Any
 from mlx.nn import Module
 
 from ..optim import Optimizer
+from ..optim._state_dict import undone_on_error as _optimizer
 from ..optim.lr_scheduler import LRScheduler
-from ..optim.lr_scheduler._base import _undone_on_error
+from ..optim.lr_scheduler._base import undone_on_error as _scheduler
 from ..tensor import Tensor
 from ..tensor.parameter import named
 from . import _native, _random
@@ -25,7 +26,7 @@ def undone_on_error(part: Any) -> AbstractContextManager[None]:
     if isinstance(part, Optimizer):
         return _optimizer(part)
     if isinstance(part, LRScheduler):
-        return _undone_on_error(part)
+        return _scheduler(part)
     if is_native(part):
         return _native.undone_on_error(part)
     return _other(part)
@@ -39,18 +40,6 @@ def _module(model: Module) -> Iterator[None]:
     except BaseException:
         for tensor, array in held:
             tensor.array = array
-        raise
-
-
-@contextmanager
-def _optimizer(optimizer: Optimizer) -> Iterator[None]:
-    state, groups = optimizer.state.snapshot(), [dict(group) for group in optimizer.param_groups]
-    try:
-        yield
-    except BaseException:
-        for group, values in zip(optimizer.param_groups, groups, strict=True):
-            group.replace(values)
-        optimizer.state.restore(state)
         raise
 
 

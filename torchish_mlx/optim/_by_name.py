@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from ..tensor import Tensor
 from ..tensor._renaming import renaming
 from ._groups import Group
+from ._misfits import as_lines, entry_faults, option_faults, shown
 from ._state import OptimizerState
-from ._state_dict import as_lines, cast, check_keys, checked, clock_of, entry_faults, option_faults, own
+from ._state_dict import cast, check_keys, checked, clock_of, own
 
 _absent = object()
 
@@ -75,15 +76,15 @@ def by_name(
         new_groups.append(values)
         h = None if rule is None else rule.hypers(values, rule.carried(values))
         for p, name in zip(group["params"], members, strict=True):
-            held = {key: _apart(value) for key, value in state[p].items()} if p in state else {}
+            held = state.entries(p).apart()
             if name not in saved:
                 loaded[p] = held
                 continue
             where = f"state[{saved[name].number}]"
             given = cast(p, entries_of.get(saved[name].number, {}), clock_of(group), keep_dtype)
-            faults = _strangers(rule, h, p, given, held, where) if rule is not None else []
-            faults = faults or (entry_faults(rule, h, p, given, where) if rule is not None else [])
-            faults += optimizer._misfits(given, where)
+            faults = optimizer._misfits(given, where)
+            if rule is not None:
+                faults += _strangers(rule, h, p, given, held, where) or entry_faults(rule, h, p, given, where)
             if fixed and given:
                 faults.append(
                     f"{where} is one vector of all parameters, in the order {list(saved)}; expected {list(names)}. "
@@ -95,10 +96,6 @@ def by_name(
     if strict and any(report):
         raise ValueError(_refusal(type(optimizer).__name__, report, names, saved))
     return {"state": loaded, "param_groups": new_groups}, report
-
-
-def _apart(value: Any) -> Any:
-    return Tensor(value.array) if isinstance(value, Tensor) else value
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -139,8 +136,8 @@ def _saved_names(groups: Sequence[Mapping[str, Any]]) -> dict[str, _Saved]:
         fits = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
         if not fits or len(names) != len(group["params"]):
             raise ValueError(
-                f'{where}["param_names"] is {names!r}, expected a list of {len(group["params"])} names, one for each '
-                'of its "params"'
+                f'{where}["param_names"] is {shown(names)}, expected a list of {len(group["params"])} names, one '
+                'for each of its "params"'
             )
         for name, number in zip(names, group["params"], strict=True):
             place = places.setdefault(name, _Saved(i, number))
@@ -197,7 +194,7 @@ def _options(
 
 
 def _shown(value: Any) -> str:
-    return "absent" if value is _absent else repr(value)
+    return "absent" if value is _absent else shown(value)
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -215,8 +212,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _strangers(rule: Any, h: Any, p: Tensor, given: Mapping[str, Any], held: Collection[str], where: str) -> list[str]:
     """Tensors that the rule does not keep: another optimizer's, or of another choice of options."""
-    later = ["momentum_buffer"] * ("momentum" in rule.fields())  # which SGD's first step makes
-    kept = {*rule.slots(h, p.array), *(rule.clock if rule.counted else ()), *later}
+    kept = {*rule.slots(h, p.array), *(rule.clock if rule.counted else ()), *rule.late}
     extra = sorted(
         str(name) for name, value in given.items() if isinstance(value, Tensor) and name not in (*kept, *held)
     )

@@ -71,6 +71,21 @@ class Group(dict[str, Any]):
         self.rounded = False
         self.rebuild()
 
+    def snapshot(self) -> Any:
+        """What :meth:`restore` needs to undo what happens to the options and their arrays from now on."""
+        return dict(self), dict(self.arrays), self.rounded
+
+    def restore(self, snapshot: Any) -> None:
+        for key in self:
+            self._unlink(key)
+        values, arrays, self.rounded = snapshot
+        super().clear()
+        super().update(values)
+        self.arrays.clear()
+        self.arrays.update(arrays)
+        for key in self:
+            self._link(key)
+
     def _shape(self) -> Any:
         options = tuple((key, value) for key, value in self.items() if key not in ("params", "param_names"))
         return structure(options, self.arrays.get(STRUCTURE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import mlx.core as mx
@@ -10,7 +10,7 @@ import mlx.core as mx
 from ..optimizers import RowSparse, Rule
 from ..optimizers._core import check_slots
 from ..optimizers._hyper import STRUCTURE, traced
-from ..optimizers._state import State, leaves
+from ..optimizers._state import State, leaves, listed
 from ..tensor import Tensor
 from ..tensor._storage import Storage, slot
 from ._groups import Group
@@ -82,21 +82,18 @@ class OptimizerState(State):
             group.restart()
 
     def snapshot(self) -> Any:
-        """What :meth:`restore` needs to undo everything that happens from now on."""
+        """What :meth:`restore` needs to undo what happens to the entries from now on."""
         slots = {path: dict(entries) for path, entries in self.slots.items()}
         beside = {path: dict(entries) for path, entries in self.beside.items()}
-        return slots, beside, dict(self.loose), [dict(arrays) for arrays in self.groups]
+        return slots, beside, dict(self.loose)
 
     def restore(self, snapshot: Any) -> None:
-        slots, beside, loose, groups = snapshot
+        slots, beside, loose = snapshot
         self.release()
         for path, entries in self.slots.items():
             entries.clear()
             entries.update(slots.get(path, {}))
         self.beside, self.loose = beside, loose
-        for arrays, before in zip(self.groups, groups, strict=True):
-            arrays.clear()
-            arrays.update(before)
 
     def rule_of(self, group: Group) -> type[Rule] | None:
         """The rule that the entries here go by; None for the group of another optimizer, which a wrapper shares."""
@@ -151,12 +148,6 @@ class OptimizerState(State):
                 self[key] = default
             return self.entries(key)
         return super().setdefault(key, default)
-
-
-def listed(names: Collection[str]) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(map(repr, list(names)[:8]))
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
 
 
 def _above(path: str, itself: bool = False) -> Iterator[str]:
@@ -327,6 +318,10 @@ class Entries(MutableMapping[str, Any]):
         self.clear()
         for name, value in new.items():
             self[name] = value
+
+    def apart(self) -> dict[str, Any]:
+        """The entries, in Tensors apart from their places."""
+        return {name: Tensor(value.array) if isinstance(value, Tensor) else value for name, value in self.items()}
 
     def __repr__(self) -> str:
         return repr(dict(self))

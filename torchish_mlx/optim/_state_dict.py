@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-import math
-import reprlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers import Rule
-from ..optimizers._core import kept_shapes
-from ..optimizers._hyper import Hyper, Static
 from ..tensor import Tensor
 from ..tensor.creation import array_of
-from ..tensor.module_state import torchs_layout
 from ._groups import Group
+from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
 from ._state import OptimizerState
 
 # What older versions of torch did not save, and the value that stands for it.
@@ -52,7 +48,7 @@ def checked(state_dict: Any) -> tuple[list[dict[str, Any]], Mapping[Any, Any]]:
     """The groups and the state of a saved dict, if it has the form of one; no optimizer is compared with it yet."""
     if not isinstance(state_dict, Mapping):
         raise TypeError(
-            f'an optimizer\'s state dict is a dict with "state" and "param_groups", but got {_kind(state_dict)}: give '
+            f'an optimizer\'s state dict is a dict with "state" and "param_groups", but got {kind(state_dict)}: give '
             "what optimizer.state_dict() returned"
         )
     for key in ("param_groups", "state"):
@@ -62,45 +58,46 @@ def checked(state_dict: Any) -> tuple[list[dict[str, Any]], Mapping[Any, Any]]:
             ]
             cure = f"load state_dict[{within[0]!r}]" if within else "give what optimizer.state_dict() returned"
             raise ValueError(
-                f"this is not an optimizer's state dict: it has {_some(state_dict)}, and no {key!r}; {cure}"
+                f"this is not an optimizer's state dict: it has {some(state_dict)}, and no {key!r}; {cure}"
             )
     groups, state = state_dict["param_groups"], state_dict["state"]
     if not isinstance(groups, (list, tuple)):
-        raise ValueError(f'state_dict["param_groups"] is {_kind(groups)}, expected a list of dicts, one for each group')
+        raise ValueError(f'state_dict["param_groups"] is {kind(groups)}, expected a list of dicts, one for each group')
     for i, group in enumerate(groups):
         where = f'state_dict["param_groups"][{i}]'
         if not isinstance(group, Mapping):
-            raise ValueError(f'{where} is {_kind(group)}, expected a dict of options with "params"')
+            raise ValueError(f'{where} is {kind(group)}, expected a dict of options with "params"')
         if "params" not in group:
             raise ValueError(
-                f'{where} has {_some(group)}, and no "params": expected the numbers of its parameters there'
+                f'{where} has {some(group)}, and no "params": expected the numbers of its parameters there'
             )
         numbers = group["params"]
         if not isinstance(numbers, (list, tuple)):
-            raise ValueError(f'{where}["params"] is {_kind(numbers)}, expected a list of numbers, as [0, 1]')
+            raise ValueError(f'{where}["params"] is {kind(numbers)}, expected a list of numbers, as [0, 1]')
         for j, number in enumerate(numbers):
-            if type(number) is not int:
+            if type(number) is not int or number.bit_length() > 63:
                 raise ValueError(
-                    f'{where}["params"][{j}] is {_kind(number)}, expected the number of a parameter, an int: give what '
-                    "optimizer.state_dict() returned, and not param_groups itself"
+                    f'{where}["params"][{j}] is {kind(number)}, expected the number of a parameter, an int of 64 bits: '
+                    "give what optimizer.state_dict() returned, and not param_groups itself"
                 )
     if not isinstance(state, Mapping):
-        raise ValueError(f'state_dict["state"] is {_kind(state)}, expected a dict: {{0: {{"step": ...}}, 1: ...}}')
+        raise ValueError(f'state_dict["state"] is {kind(state)}, expected a dict: {{0: {{"step": ...}}, 1: ...}}')
     return [dict(group) for group in groups], state
 
 
 def check_keys(state: Mapping[Any, Any], numbers: Collection[int]) -> None:
     """Refuse entries of parameters that no group has, and those that are no dicts."""
     for key, entries in state.items():
-        if key not in numbers and isinstance(key, (int, str)) and str(key).isdigit():
+        numeric = key.isdecimal() if isinstance(key, str) else isinstance(key, int) and key >= 0
+        if numeric and key not in numbers:
             cure = "drop that entry, or add the number to the group that it belongs to"
-            if int(key) in numbers:
+            if key in map(shown, numbers):
                 cure = "the numbers became strings, as JSON makes them: load {int(k): v for k, v in state.items()}"
             raise ValueError(
-                f'state_dict["state"][{key!r}] belongs to no parameter, for no group has {key!r} in "params"; {cure}'
+                f'state_dict["state"][{shown(key)}] belongs to no parameter, for no group has it in "params"; {cure}'
             )
         if key in numbers and not isinstance(entries, Mapping):
-            raise ValueError(f'state_dict["state"][{key!r}] is {_kind(entries)}, expected a dict, as {{"step": ...}}')
+            raise ValueError(f'state_dict["state"][{key!r}] is {kind(entries)}, expected a dict, as {{"step": ...}}')
 
 
 def unpacked(
@@ -165,22 +162,6 @@ def unpacked(
     return {"state": loaded, "param_groups": new_groups}
 
 
-def as_lines(sentences: Sequence[str]) -> str:
-    """The sentences below each other, if there are several; the first ones of many."""
-    more = [f"and {len(sentences) - 20} more"] * (len(sentences) > 20)
-    return "\n\t".join([""] * (len(sentences) > 1) + [*sentences[:20], *more])
-
-
-def _kind(value: Any) -> str:
-    text = shown(value) if isinstance(value, (int, float, str, bytes, type(None))) else ""
-    return f"{type(value).__name__}{f' {text}' if 0 < len(text) <= 40 and value is not None else ''}"
-
-
-def _some(names: Collection[Any]) -> str:
-    shown = list(names)[:12]
-    return f"{shown}{f' and {len(names) - 12} more' if len(names) > 12 else ''}"
-
-
 def clock_of(group: Group) -> set[str]:
     """The entries of a parameter that depend on its count alone."""
     return {"step", *(group.rule.clock if group.rule is not None else ())}
@@ -221,118 +202,6 @@ def cast(p: Tensor, value: Any, clock: Collection[str], keep_dtype: bool = False
     return value
 
 
-# -- what does not fit -----------------------------------------------------------------------------------------------
-
-
-def option_faults(rule: type[Rule], values: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, str]:
-    """name -> what is wrong with an option of a loaded group, where the rule could not go on with it."""
-    faults: dict[str, str] = {}
-    for name, field in rule.fields().items():
-        wanted = group.get(name, field.default)
-        if name not in values:
-            if name in group or not isinstance(field, Static):
-                given = sorted(map(str, values.keys() - {"params", "param_names"}))
-                faults[name] = (
-                    f"is missing, expected {_described(wanted)} for {rule.__name__}; the group has {given}. Load it "
-                    "into an optimizer of the class that saved it, or add the option."
-                )
-        elif not _fits(field, values[name], wanted):
-            faults[name] = (
-                f"is {shown(values[name])} ({type(values[name]).__name__}), expected {_described(wanted)} for "
-                f"{rule.__name__}. Write such a value into the group before loading."
-            )
-    return faults
-
-
-def shown(value: Any) -> str:
-    """A value of a file in a message: its beginning, however deep it is or often it contains itself.
-
-    >>> shown([[0.1, 0.2]] * 1000)
-    '[[0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], ...]'
-    """
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # an int of thousands of digits
-        return "a huge number"
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return "True, False or None"
-    return f"a {'number' if isinstance(value, (int, float)) else type(value).__name__} such as {value!r}"
-
-
-def _fits(field: Hyper, value: Any, wanted: Any) -> bool:
-    """Whether ``value`` is one that a rule can take for a field that holds ``wanted``."""
-    containers = (list, tuple, dict, set)
-    for v in value if isinstance(value, containers) else (value,):
-        if isinstance(v, containers) or (isinstance(v, int) and v.bit_length() > 1024):
-            return False  # MLX follows a list that contains itself until the process ends
-    if isinstance(field, Static):
-        kinds: Any = (type(wanted),)
-        if wanted is None or isinstance(wanted, (bool, int, float)):
-            kinds = (bool, int, float, str, type(None)) if wanted is None else (bool, int, float, type(None))
-        elif isinstance(wanted, (list, tuple)):
-            kinds = (list, tuple)
-        return isinstance(value, kinds) and not (isinstance(value, float) and math.isnan(value))
-    try:
-        field.carry(value)
-        numbers = [_number(v) for v in (value if isinstance(value, (list, tuple)) else [value]) if v is not None]
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        return False
-    return not any(map(math.isnan, numbers))
-
-
-def entry_faults(rule: type[Rule], h: Any, p: Tensor, entries: Mapping[str, Any], where: str) -> list[str]:
-    """Entries that the rule could not go on with: another model's, or another optimizer's, in words."""
-    if not entries:
-        return []
-    shape = tuple(p.shape)
-    slots = kept_shapes(rule, h, p.array, [name for name, value in entries.items() if isinstance(value, Tensor)])
-    wanted = {**slots, **dict.fromkeys(rule.clock, ())} if rule.counted else slots
-    lacking = sorted(wanted.keys() - entries.keys())
-    if lacking:
-        return [
-            f"{where}, of a parameter of shape {shape}, lacks {lacking} of {rule.__name__}; it has "
-            f"{sorted(map(str, entries))}. It was saved by another optimizer: load it into one of that class, with "
-            "the same options."
-        ]
-    faults = []
-    for name, expected in wanted.items():
-        value, entry = entries[name], f'{where}["{name}"]'
-        if name in slots and not isinstance(value, Tensor):
-            faults.append(
-                f"{entry} is {_kind(value)}, expected a tensor of shape {expected}: give the tensor that "
-                "optimizer.state_dict() had there"
-            )
-        elif isinstance(value, Tensor) and tuple(value.shape) != expected:
-            cure = (
-                "was saved for another model, or with the parameters in another order: build both as they were, or "
-                "load by name (strict=True)."
-            )
-            if expected == shape and (layout := torchs_layout(p, tuple(value.shape))):
-                cure = f"{layout}, as every entry of a convolution's weights."
-            faults.append(
-                f"{entry}, of a parameter of shape {shape}, has shape {tuple(value.shape)}, expected {expected}. It "
-                f"{cure}"
-            )
-        elif name not in slots and not _counts(name, value):
-            faults.append(
-                f"{entry} is {value.item() if isinstance(value, Tensor) else _kind(value)}, expected "
-                f"{'a count, 0 or more' if name == 'step' else 'a number'}: give the number that was saved"
-            )
-    return faults
-
-
-def _counts(name: str, value: Any) -> bool:
-    """Whether ``value`` is a number that the clock may show."""
-    try:
-        number = _number(value)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        return False
-    return math.isfinite(number) and (name != "step" or number >= 0)
-
-
 def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, Any]) -> None:
     """Make ``state`` hold exactly the entries of ``loaded`` ({p: entries}), in place.
 
@@ -347,7 +216,7 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
             if rule is not None:
                 entries = {k: v for k, v in entries.items() if v is not None}
             if entries and rule is not None and rule.counted:
-                clock = {name: _number(entries.pop(name)) for name in rule.clock}
+                clock = {name: as_float(entries.pop(name)) for name in rule.clock}
                 if shared is None:
                     shared = clock
                     group.arrays.update({name: mx.array(value, mx.float32) for name, value in clock.items()})
@@ -364,8 +233,14 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
         state.renew()
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, str):
-        raise TypeError("a str is no number, not even '3'")
-    array = array_of(value)
-    return float(value if array is None else array.item())  # type: ignore[arg-type]
+@contextmanager
+def undone_on_error(optimizer: Any) -> Iterator[None]:
+    """Put the state and the groups of ``optimizer`` back as they were when something raises. Arrays are not copied."""
+    entries, groups = optimizer.state.snapshot(), [group.snapshot() for group in optimizer.param_groups]
+    try:
+        yield
+    except BaseException:
+        for group, before in zip(optimizer.param_groups, groups, strict=True):
+            group.restore(before)
+        optimizer.state.restore(entries)
+        raise

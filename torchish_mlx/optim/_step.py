@@ -14,10 +14,11 @@ from mlx.nn import Module
 
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, advance, check_items, formulas, paired
+from ..optimizers._state import listed
 from ..tensor import Tensor, locate
 from ..tensor._evaluate import schedule
 from ._groups import Group
-from ._state import OptimizerState, listed
+from ._state import OptimizerState
 
 
 def gradients_of(state: OptimizerState, group: Group) -> list[Item]:

@@ -105,14 +105,25 @@ class LBFGS(Optimizer):
 
     def _misfits(self, entries: Mapping[str, Any], where: str) -> list[str]:
         size, wrong = sum(p.numel() for p in self._params), []
-        for name in ("d", "prev_flat_grad"):
-            vector = entries.get(name)
-            if vector is not None and not (isinstance(vector, Tensor) and vector.numel() == size):
+        for name in ("d", "prev_flat_grad", "old_dirs", "old_stps"):
+            held, several = entries.get(name), name in ("old_dirs", "old_stps")
+            if held is None:
+                continue
+            if several and not isinstance(held, (list, tuple)):
+                wrong.append(
+                    f'{where}["{name}"] is a {type(held).__name__}, expected a list of tensors: give what '
+                    "optimizer.state_dict() had there."
+                )
+                continue
+            for i, vector in enumerate(held if several else [held]):
+                if isinstance(vector, Tensor) and vector.numel() == size:
+                    continue
                 has = f"{vector.numel()} elements" if isinstance(vector, Tensor) else f"a {type(vector).__name__}"
                 wrong.append(
-                    f'{where}["{name}"] has {has}, expected a tensor of the {size} elements that all parameters have. '
-                    "It was saved for another model: build the model as it was."
+                    f'{where}["{name}"]{f"[{i}]" if several else ""} has {has}, expected a tensor of the {size} '
+                    "elements that all parameters have. It was saved for another model: build the model as it was."
                 )
+                break
         return wrong
 
     def _check_tree(self, tree: Mapping[Any, Any]) -> None:

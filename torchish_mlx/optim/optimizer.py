@@ -22,7 +22,7 @@ from ._by_name import LoadReport, by_name
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
-from ._state_dict import LATER_KEYS, packed, restore, unpacked
+from ._state_dict import LATER_KEYS, packed, restore, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve, schedule_evaluation
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -300,16 +300,10 @@ class Optimizer(Hooked):
                 "the containers of the state dict lie hundreds deep in each other, or contain themselves, which no "
                 "optimizer saves: nothing was changed"
             ) from None
-        before, groups = self.state.snapshot(), [dict(group) for group in self.param_groups]
-        try:
+        with undone_on_error(self):
             self.__setstate__(new)
             for hook in self._hooks("load_post").values():
                 hook(self)
-        except BaseException:
-            for group, values in zip(self.param_groups, groups, strict=True):
-                group.replace(values)
-            self.state.restore(before)
-            raise
         return report
 
     _in_order: ClassVar[bool] = False  # whether the state goes by the order of the parameters, as one vector of all
@@ -320,10 +314,9 @@ class Optimizer(Hooked):
 
     def __getstate__(self) -> dict[str, Any]:
         held = [p for group in self.param_groups for p in group["params"] if p in self.state]
-        state = {p: {name: _detached(value) for name, value in self.state[p].items()} for p in held}
         return {
             "defaults": self.defaults,
-            "state": {**state, **self.state.loose},
+            "state": {**{p: self.state.entries(p).apart() for p in held}, **self.state.loose},
             "param_groups": [dict(group) for group in self.param_groups],
         }
 
@@ -457,11 +450,6 @@ class Optimizer(Hooked):
 def _typename(value: Any) -> str:
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _detached(value: Any) -> Any:
-    """A state entry apart from its place."""
-    return Tensor(value.array) if isinstance(value, Tensor) else value
 
 
 def _arrays(tree: Any) -> Any:

@@ -84,10 +84,10 @@ def check_items(rule: Any, items: Sequence[Item]) -> None:
 def kept_shapes(rule: Any, h: Any, p: mx.array, held: Collection[str]) -> dict[str, tuple[int, ...]]:
     """The shape of each slot that ``rule`` keeps for ``p``; ``held`` are the names of the arrays that are there.
 
-    A momentum buffer that a first step makes, SGD's, is expected only where it is.
+    What the first step makes, SGD's momentum buffer, is expected only where it is.
     """
     shapes = {name: tuple(a.shape) for name, a in rule.slots(h, p).items()}
-    return {**shapes, "momentum_buffer": tuple(p.shape)} if "momentum_buffer" in held else shapes
+    return {**shapes, **{name: tuple(p.shape) for name in rule.late if name in held}}
 
 
 def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Item]) -> None:

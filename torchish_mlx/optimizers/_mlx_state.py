@@ -35,6 +35,8 @@ import mlx.core as mx
 from mlx.optimizers import MultiOptimizer, Optimizer
 from mlx.utils import tree_map, tree_unflatten
 
+from ._state import GROUPS
+
 GLOBAL = ("step", "learning_rate")  # what stands at the top of MLX's tree, beside the parameters
 
 
@@ -95,7 +97,7 @@ class Part(NamedTuple):
 
 def is_mlx_state(tree: Any) -> bool:
     """Whether ``tree`` is one that ``mlx.optimizers`` made, and not one of this package."""
-    return isinstance(tree, Mapping) and "_groups" not in tree and ("step" in tree or "states" in tree)
+    return isinstance(tree, Mapping) and GROUPS not in tree and ("step" in tree or "states" in tree)
 
 
 def mlx_state(optimizer: Any) -> dict[str, Any]:

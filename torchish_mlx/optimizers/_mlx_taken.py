@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -10,9 +10,7 @@ import mlx.core as mx
 from ._hyper import shortest, traced
 from ._mlx_slots import Leaf, converted, entry
 from ._mlx_state import GLOBAL, Part
-from ._state import State
-
-_DEPTH = 200  # levels of nesting that no model has
+from ._state import State, copied, listed
 
 
 def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:
@@ -20,6 +18,7 @@ def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:
 
     Raises ValueError or TypeError, which say which entry does not fit.
     """
+    tree = copied(tree)
     new, kept = State(), []
     new.groups.extend(dict(part.arrays) for part in parts)
     for where, sub, members in _split(tree, parts):
@@ -56,16 +55,16 @@ def _split(tree: Mapping[str, Any], parts: Sequence[Part]) -> list[tuple[tuple[A
             )
         return [((), tree, list(range(len(parts))))]
     states = tree["states"]
-    if not isinstance(states, (list, tuple)) or len(states) != len(parts) or len(tree) != 1:
-        held = len(states) if isinstance(states, (list, tuple)) else f"a {type(states).__name__}"
+    if not isinstance(states, list) or len(states) != len(parts) or len(tree) != 1:
+        held = len(states) if isinstance(states, list) else f"a {type(states).__name__}"
         beside = sorted(map(str, tree.keys() - {"states"}))
         raise ValueError(
             f'state["states"] is expected to be a list of {len(parts)} states, one for each parameter group in their '
             f"order, and to stand alone; but it holds {held}" + (f", and beside it stand {beside}" if beside else "")
         )
     for i, sub in enumerate(states):
-        if not isinstance(sub, Mapping) or "step" not in sub:
-            holds = sorted(map(str, sub)) if isinstance(sub, Mapping) else type(sub).__name__
+        if not isinstance(sub, dict) or "step" not in sub:
+            holds = sorted(map(str, sub)) if isinstance(sub, dict) else type(sub).__name__
             raise ValueError(
                 f'state["states"][{i}] is no state of an MLX optimizer: it has no "step", but {holds}. '
                 "A MultiOptimizer inside another can't be taken over"
@@ -119,7 +118,7 @@ def _found(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[Part
         path = ".".join(map(str, keys[len(where) :]))
         owner = next((i for i, p in enumerate(parts) if p.parameters is None or path in p.parameters), None)
         if owner is None:
-            held = _listed([path for part in parts for path in part.parameters or ()])
+            held = listed([path for part in parts for path in part.parameters or ()]) or "no parameter"
             raise ValueError(
                 f"{entry(keys)} is of a parameter {path!r}, which this optimizer does not hold; it holds {held}. "
                 "Where only the names differ, construct it with (name, Parameter) pairs of "
@@ -134,13 +133,11 @@ def _found(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[Part
 
 def _leaves(node: Any, keys: tuple[Any, ...]) -> Iterator[Leaf]:
     """(where, dict) of every dict that holds arrays."""
-    if len(keys) > _DEPTH:
-        raise ValueError(f"{entry(keys[:4])}... is nested deeper than {_DEPTH} levels, which no model is")
-    if not isinstance(node, (Mapping, list, tuple)):
+    if not isinstance(node, (dict, list)):
         kind = f"an array of shape {tuple(node.shape)}" if isinstance(node, mx.array) else f"a {type(node).__name__}"
         raise ValueError(f"{entry(keys)} is {kind}, expected the slots of a parameter, a dict of arrays")
-    pairs: Any = node.items() if isinstance(node, Mapping) else enumerate(node)
-    if isinstance(node, Mapping) and any(isinstance(value, mx.array) for value in node.values()):
+    pairs: Any = node.items() if isinstance(node, dict) else enumerate(node)
+    if isinstance(node, dict) and any(isinstance(value, mx.array) for value in node.values()):
         for name, value in pairs:
             if not isinstance(value, mx.array) or not mx.issubdtype(value.dtype, mx.floating):
                 what = f"an array of {value.dtype}" if isinstance(value, mx.array) else f"a {type(value).__name__}"
@@ -160,9 +157,9 @@ def _slots(part: Part, found: Mapping[str, Leaf], step: int, where: tuple[Any, .
             if (found or step) and path not in part.frozen:
                 keys = [int(key) if key.isdigit() else key for key in path.split(".")]
                 raise ValueError(
-                    f"{entry((*where, *keys))} is missing: the state holds {_listed(found)}, and this optimizer also "
-                    f"trains {path!r} (shape {tuple(p.shape)}). It was saved for another model, or with that parameter "
-                    "frozen: freeze it, load, and unfreeze it, so that it begins a count of its own"
+                    f"{entry((*where, *keys))} is missing: the state holds {listed(found) or 'no parameter'}, and this "
+                    f"optimizer also trains {path!r} (shape {tuple(p.shape)}). It was saved for another model, or with "
+                    "that parameter frozen: freeze it, load, and unfreeze it, so that it begins a count of its own"
                 )
             if part.rule.eager_slots:
                 late = part.rule.start(h) if step and part.rule.counted else {}
@@ -182,11 +179,6 @@ def _slots(part: Part, found: Mapping[str, Leaf], step: int, where: tuple[Any, .
 def _keeps(part: Part, h: Any, p: mx.array) -> bool:
     """Whether there are slots of ``p`` once it has been trained."""
     return bool(part.rule.slots(h, p)) or getattr(h, "remembers", False)
-
-
-def _listed(paths: Collection[str]) -> str:
-    shown = ", ".join(map(repr, list(paths)[:8]))
-    return (f"{shown} and {len(paths) - 8} more" if len(paths) > 8 else shown) or "no parameter"
 
 
 def _unsaved(part: Part, rate_too: bool) -> str:

@@ -43,6 +43,7 @@ class Rule(Optimizer):
     sparse: ClassVar[bool] = False  # whether gradients are RowSparse
     densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it stands for
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
+    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that are made by the first step alone
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 

@@ -11,7 +11,7 @@ A compiled step captures these very dicts, so loading writes into them and every
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ from mlx.utils import tree_flatten
 from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"
+_DEPTH = 200  # levels of nesting that no model has
 
 
 class State(dict[Any, Any]):
@@ -61,7 +62,7 @@ class State(dict[Any, Any]):
             return
         if not isinstance(tree, dict):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(tree).__name__}")
-        tree = _copied(tree or {GROUPS: self.groups})
+        tree = copied(tree or {GROUPS: self.groups})
         groups = _completed(self.groups, tree.get(GROUPS))
         if groups is None:
             raise ValueError(
@@ -71,7 +72,7 @@ class State(dict[Any, Any]):
             )
         self.examine(tree)
         held = {path for path, slots in self.slots.items() if slots}
-        _replace(self, {**tree, GROUPS: groups})
+        replace(self, {**tree, GROUPS: groups})
         self.slots = dict(leaves(self, ""))
         if not held <= self.slots.keys():
             self.renew()
@@ -126,17 +127,25 @@ def _child(node: Any, key: str, kind: type) -> Any:
     return present
 
 
-def _copied(tree: Any) -> Any:
-    """``tree`` with containers of its own and the same arrays; Tensors, as files give them, become arrays."""
-    if isinstance(tree, dict):
-        return {key: _copied(value) for key, value in tree.items()}
+def copied(tree: Any, depth: int = 0) -> Any:
+    """``tree`` with containers of its own and the same arrays; Tensors, as files give them, become arrays.
+
+    Raises ValueError for one that is deeper than any model, or contains itself.
+    """
+    if depth > _DEPTH:
+        raise ValueError(
+            f"the state is nested deeper than {_DEPTH} levels, or contains itself, which that of no model does: give "
+            "the state of an optimizer"
+        )
+    if isinstance(tree, Mapping):
+        return {key: copied(value, depth + 1) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return [_copied(value) for value in tree]
+        return [copied(value, depth + 1) for value in tree]
     array = as_array(tree)
     return tree if array is None else array
 
 
-def _replace(node: Any, new: Any) -> None:
+def replace(node: Any, new: Any) -> None:
     """Give ``node`` the content of ``new``, keeping every container that both have."""
     if isinstance(node, dict):
         for key in [key for key in node if key not in new]:
@@ -151,7 +160,7 @@ def _replace(node: Any, new: Any) -> None:
         if (isinstance(present, dict) and isinstance(value, dict)) or (
             isinstance(present, list) and isinstance(value, list)
         ):
-            _replace(present, value)
+            replace(present, value)
         elif isinstance(node, dict):
             dict.__setitem__(node, key, value)
         else:
@@ -166,3 +175,9 @@ def leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, child in node.items() if isinstance(node, dict) else enumerate(node):
         if isinstance(child, (dict, list)) and not (path == "" and key == GROUPS):
             yield from leaves(child, f"{path}.{key}" if path else str(key))
+
+
+def listed(names: Collection[str]) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(map(repr, list(names)[:8]))
+    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

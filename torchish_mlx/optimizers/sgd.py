@@ -45,6 +45,7 @@ class SGD(Rule):
     """
 
     counted: ClassVar[bool] = False
+    late: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     mlx: ClassVar[InMLX | None] = InMLX({"v": "momentum_buffer"})
     densifies: ClassVar[bool] = True
     lr: Any = Hyper(1e-3, nonneg("learning rate"))

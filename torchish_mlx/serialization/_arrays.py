@@ -1,4 +1,4 @@
-"""Arrays as bytes: the names of dtypes in files, the bytes of an array, and an array from bytes."""
+"""Arrays as bytes: the names of dtypes in files, the bytes of an array, and an array from bytes; NumPy's scalars."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ OF_DTYPE = {kind.dtype: kind for kind in KINDS}
 OF_TORCH = {kind.torch: kind for kind in KINDS}
 OF_STORAGE = {kind.storage: kind for kind in KINDS if kind.storage}
 OF_SAFETENSORS = {kind.safetensors: kind for kind in KINDS}
+
+LARGEST = 2**31 - 1  # of a dimension: MLX counts elements along an axis in 32 bits
 
 # the dtype of the same size that has a buffer which Python can read as bytes; bfloat16 and complex64 have not
 _RAW = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint64}
@@ -95,17 +97,14 @@ def filled(fill: Callable[[memoryview], Any], dtype: mx.Dtype, shape: Sequence[i
     return out
 
 
-def array_from(data: Any, dtype: mx.Dtype, shape: Sequence[int]) -> mx.array:
-    r"""An evaluated array that copies the bytes ``data``, which must be as many as it has.
+def plain(value: Any) -> Any:
+    """NumPy's scalars as Python's numbers and text; anything else as it is.
 
-    >>> array_from(b"\x80\x3f", mx.bfloat16, ())
-    array(1, dtype=bfloat16)
+    >>> plain(np.float32(1.5)), plain(np.str_("a")), plain([1])
+    (1.5, 'a', [1])
     """
-
-    def fill(memory: memoryview) -> None:
-        memory[:] = memoryview(data).cast("B") if memory else b""
-
-    return filled(fill, dtype, shape)
+    known = isinstance(value, np.generic) and value.dtype.kind in "biufcSU"
+    return value.item() if known else value  # of a longdouble it is no number of Python's, and refused
 
 
 def _memory(raw: Any) -> memoryview:

@@ -11,6 +11,7 @@ _FLOAT8 = f"In torch, convert it with .to(torch.bfloat16) {_AGAIN}."
 _SMALL = f"In torch, convert it with .to(torch.uint8) or unpack it {_AGAIN}."
 _QUANTIZED = f"In torch, save tensor.dequantize(), or tensor.int_repr() with its scale, {_AGAIN}."
 _COMPLEX = f"In torch, convert it with .to(torch.complex64) {_AGAIN}."
+_NUMBER = f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}."
 
 #: the dtypes of torch that MLX has not
 NO_DTYPE = {
@@ -25,16 +26,8 @@ NO_DTYPE = {
 
 # by the beginning of the name, the longest first
 _CURES = (
-    (
-        "numpy.",
-        "scalar",
-        f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}.",
-    ),
-    (
-        "numpy.",
-        "dtype",
-        f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}.",
-    ),
+    ("numpy.", "scalar", _NUMBER),
+    ("numpy.", "dtype", _NUMBER),
     ("numpy.", "", f"In torch, load it with weights_only=False, take torch.from_numpy(a) of NumPy's arrays {_AGAIN}."),
     ("torch._utils", "_rebuild_sparse_tensor", f"In torch, take tensor.to_dense() {_AGAIN}."),
     ("torch._utils", "_rebuild_sparse_csr_tensor", f"In torch, take tensor.to_dense() {_AGAIN}."),

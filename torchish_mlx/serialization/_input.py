@@ -58,12 +58,10 @@ class Input:
             count -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def fill(self, position: int, memory: memoryview, summed: bool = True) -> int:
-        """Read ``memory`` full from ``position``; its CRC-32, or 0 where that is not wanted."""
-        return self.filling(position, memory, summed)()
-
     def filling(self, position: int, memory: memoryview, summed: bool = True) -> Callable[[], int]:
-        """``fill`` whose sum is taken beside what follows; the function that is returned waits for it."""
+        """Read ``memory`` full from ``position``. The function that is returned waits for its CRC-32, which is taken
+        beside what follows; it gives 0 where that is not wanted.
+        """
         if not summed:
             self._read_into(position, memory)
             return lambda: 0

@@ -1,4 +1,4 @@
-"""Which keys of a file may be keys here: those that are hashed and compared quickly, whoever chose them."""
+"""Which keys a file may have: those that are hashed and compared quickly, whoever chose them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..tensor import Device, Size
+from ._arrays import plain
 
 MOST = 4096  # keys whose hash a file can choose: so many may all have the same
 _PARTS = 16  # of a tuple, and of those in it
@@ -16,7 +17,10 @@ _IN_TUPLES = _PLAIN | {int, complex, Device, mx.Dtype}
 
 
 class Keys:
-    """Looks at the keys of one file.
+    """Looks at the keys of one file, as it is written and as it is read, so that no key is saved that is not loaded.
+
+    Args:
+        more: types that may be keys too.
 
     >>> keys = Keys()
     >>> keys.complaint((1, "a")) is None
@@ -32,20 +36,21 @@ class Keys:
 
     def complaint(self, key: Any) -> str | None:
         """Why ``key`` can't be one; None if it can. It is not hashed."""
+        key = plain(key)
         kind = type(key)
         if kind in self._plain or (kind is int and -(2**63) <= key < 2**63):
             return None
         self._odd += 1
         if self._odd > MOST:
             return (
-                f"the file has more than {MOST} keys that are tuples, complex or very large numbers, which could be "
+                f"there are more than {MOST} keys that are tuples, complex or very large numbers, which could be "
                 "chosen to be slow. Use text or plain numbers as keys, and save again"
             )
         left = [key]
         for _ in range(_PARTS + 1):
             if not left:
                 return None
-            part = left.pop()
+            part = plain(left.pop())
             if type(part) in (tuple, Size):
                 left.extend(part[: _PARTS + 1])
             elif type(part) not in self._parts:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any
 
-from ..tensor._storage import Storage
 from ._input import AGAIN, Input, Pickled, Stream
+from ._map_location import Restored
 from ._place import placed, survey
 from ._rebuild import Record, TorchBuilder, is_name
 from ._unpickle import unpickle
@@ -31,7 +31,7 @@ def is_legacy(source: Input) -> bool:
         return False
 
 
-def load_legacy(source: Input, restored: Callable[[Storage, str], None]) -> Any:
+def load_legacy(source: Input, restored: Restored) -> Any:
     """The object in a file of the old format."""
     stream = Stream(source)
     unpickle(stream, TorchBuilder())
@@ -45,9 +45,8 @@ def load_legacy(source: Input, restored: Callable[[Storage, str], None]) -> Any:
     survey(made)
     places = _places(source, stream, builder)
 
-    def read(record: Record, memory: memoryview) -> Callable[[], None]:
-        source.fill(places[record.key], memory, summed=False)
-        return lambda: None
+    def read(record: Record, memory: memoryview) -> Callable[[], object]:
+        return source.filling(places[record.key], memory, summed=False)
 
     return placed(made, builder, read, restored)
 

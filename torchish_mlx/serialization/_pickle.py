@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
 
 from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor._evaluate import of_a_trace
 from ..tensor._storage import Alias, Storage, View
-from ._arrays import OF_DTYPE
+from ._arrays import OF_DTYPE, plain
+from ._keys import Keys
 from ._refusal import refusal
 from ._where import entry
 
@@ -44,6 +44,7 @@ class Pickler:
         self._alive: list[Any] = []  # what is known by its id
         self._open: set[int] = set()  # what has to be complete before it can be referred to
         self._path: list[tuple[Any, ...]] = []
+        self._checked = Keys()
 
     def dump(self, obj: Any) -> bytes:
         """The pickle of ``obj``."""
@@ -63,7 +64,7 @@ class Pickler:
                 continue
             if len(stack) > DEEPEST:
                 raise ValueError(
-                    f"{self._where(8)}... lies more than {DEEPEST} levels deep, which is refused: save it flatter, for "
+                    f"{self._where()} lies more than {DEEPEST} levels deep, which is refused: save it flatter, for "
                     "instance as a list of (path, value)"
                 )
             stack.append(self._container(value))
@@ -73,8 +74,7 @@ class Pickler:
 
     def _atom(self, value: Any) -> bool:
         """Write ``value`` if it has no parts or was written before; False if it is a container."""
-        if isinstance(value, np.generic):
-            value = value.item()
+        value = plain(value)
         kind = type(value)
         if value is None:
             self._out += b"N"
@@ -203,6 +203,7 @@ class Pickler:
 
     def _items(self, value: dict[Any, Any]) -> Iterator[_Part]:
         for i, (key, item) in enumerate(value.items()):
+            self._check_key(key)
             self._out += (_SETITEMS if i else b"") + _MARK if i % _BATCH == 0 else b""
             yield (key,), key
             yield (key,), item
@@ -223,8 +224,16 @@ class Pickler:
     def _set(self, value: Any) -> Iterator[_Part]:
         self._global("__builtin__", "set")
         self._out += _LIST
+        for item in value:
+            self._check_key(item)
         yield from self._appended(value)
         self._out += _TUPLES[1] + _REDUCE
+
+    def _check_key(self, key: Any) -> None:
+        """Refuse a key that ``load`` would refuse."""
+        complaint = self._checked.complaint(key)
+        if complaint is not None:
+            raise TypeError(f"{self._where()}: {complaint}")
 
     def _complete(self, value: Any, parts: Iterator[_Part]) -> Iterator[_Part]:
         """The parts of a value that exists only when they are complete, and so may not be among them."""
@@ -313,8 +322,8 @@ class Pickler:
         self._alive.append(value)
         self._out += b"q" + struct.pack("<B", number) if number < 256 else b"r" + struct.pack("<I", number)
 
-    def _where(self, first: int | None = None) -> str:
-        return entry([part for parts in self._path for part in parts][:first])
+    def _where(self) -> str:
+        return entry([part for parts in self._path for part in parts])
 
 
 def _identity(base: Storage) -> Any:

@@ -10,13 +10,13 @@ from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import mlx.core as mx
-import numpy as np
 
 from ..tensor import Device, Size, Tensor
 from ..tensor._storage import Storage, View
 from ..tensor._views import Permute, Reshape, Step, Strided, row_major
-from ._arrays import filled
+from ._arrays import LARGEST, OF_DTYPE, filled
 from ._input import AGAIN
+from ._map_location import Restored
 from ._pickle import DEEPEST
 from ._rebuild import Global, Layout, Record, TorchBuilder
 from ._spread import EXPLODES, explodes
@@ -29,16 +29,16 @@ T = TypeVar("T")
 _Node = Any  # (node above, key), None for the whole object
 
 #: Reads a record into memory, and returns what raises if its check sum, taken beside what follows, is wrong.
-Read = Callable[[Record, memoryview], Callable[[], None]]
+Read = Callable[[Record, memoryview], Callable[[], object]]
 
 
-def placed(made: Any, builder: TorchBuilder, read: Read, restored: Callable[[Storage, str], None]) -> Any:
+def placed(made: Any, builder: TorchBuilder, read: Read, restored: Restored) -> Any:
     """``made`` with its tensors filled from the records that they lie in.
 
     Raises:
         RuntimeError: a storage is damaged, or shown in a way that MLX cannot.
     """
-    before: tuple[Record, Storage, Callable[[], None]] | None = None
+    before: tuple[Record, Storage, Callable[[], object]] | None = None
     for record in (*builder.records.values(), None):
         if record is not None and not record.tensors:
             continue
@@ -61,12 +61,12 @@ def _named(made: Any, record: Record, action: Callable[[], T]) -> T:
 # -- the storages
 
 
-def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], None]]:
+def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], object]]:
     """Read a record and give its tensors their storages: the one that owns the array, and the check of its sum."""
     layouts = dict.fromkeys(layout for _, layout in record.tensors)
     first = next(iter(layouts))
     if any(layout.dtype != first.dtype for layout in layouts):
-        names = ", ".join(dict.fromkeys(str(layout.dtype).removeprefix("mlx.core.") for layout in layouts))
+        names = ", ".join(dict.fromkeys(OF_DTYPE[layout.dtype].torch for layout in layouts))
         raise RuntimeError(
             f"its storage is shown in several dtypes ({names}), which MLX arrays cannot share. In torch, clone() all "
             "but one of them and torch.save again."
@@ -81,12 +81,12 @@ def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], None]]:
         raise RuntimeError(f"its storage of {record.nbytes} bytes holds no whole number of {first.dtype}. {AGAIN}")
     whole = next((layout for layout in layouts if _is_whole(layout, count)), None)
     shape = (count,) if whole is None else whole.shape
-    if whole is None and count >= 2**31:
+    if whole is None and count > LARGEST:
         raise RuntimeError(
             f"its storage has {count} elements of which the tensor is a part, and MLX's dimensions have at most "
-            "2147483647. In torch, clone() it and torch.save again."
+            f"{LARGEST}. In torch, clone() it and torch.save again."
         )
-    checks: list[Callable[[], None]] = []
+    checks: list[Callable[[], object]] = []
     array = filled(lambda memory: checks.append(read(record, memory)), first.dtype, shape)
     for changed, change in ((first.conj, mx.conjugate), (first.neg, mx.negative)):
         if changed:
@@ -130,12 +130,6 @@ def _storage(base: Storage, layout: Layout, count: int) -> Storage:
             steps.append(Reshape(shape, (count,)))
         steps.append(Strided((count,), layout.shape, layout.strides, layout.offset))
     return View(base, steps)
-
-
-def swapped(memory: memoryview, dtype: mx.Dtype | None) -> None:
-    """Turn the bytes of every number around, in place."""
-    size = 4 if dtype == mx.complex64 else 1 if dtype is None else dtype.size
-    np.frombuffer(memory, f"u{size}").byteswap(inplace=True)
 
 
 # -- the object
@@ -204,12 +198,12 @@ def _items(node: _Node, value: Any) -> Iterator[tuple[_Node, Any]]:
 
 
 def _entry(node: _Node) -> str:
-    """The name of an entry; its beginning where it lies very deep."""
+    """The name of an entry."""
     path = []
     while node is not None:
         node, key = node
         path.append(key)
-    return entry(path[:-9:-1]) + ("..." if len(path) > 8 else "")
+    return entry(path[::-1])
 
 
 def _too_deep(node: _Node) -> str:

@@ -18,13 +18,12 @@ import mlx.core as mx
 
 from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor._promote import INEXACT
-from ._arrays import OF_STORAGE, OF_TORCH
+from ._arrays import LARGEST, OF_STORAGE, OF_TORCH
 from ._cures import NO_DTYPE, cure_of, storage_cure
 from ._input import AGAIN
 from ._keys import Keys
 from ._unpickle import Builder, Refusal
 
-_LARGEST = 2**31 - 1  # of a dimension in MLX
 _REPEATED = 2**26  # elements of a view that shows elements of its storage more than once
 _BUILTINS = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # earlier names of modules
 
@@ -103,9 +102,7 @@ class TorchBuilder(Builder):
         if module == "torch" and name in NO_DTYPE:
             return Refusal(f"of dtype {full}, which MLX has not", NO_DTYPE[name])
         shown = full if len(full) <= 200 else full[:197] + "..."
-        return Refusal(
-            f"a {shown!s}, which weights_only loading does not make (nothing was run)", cure_of(module, name)
-        )
+        return Refusal(f"a {shown}, which weights_only loading does not make (nothing was run)", cure_of(module, name))
 
     def call(self, function: Any, args: Any) -> Any:
         if isinstance(function, Refusal):
@@ -199,8 +196,8 @@ class TorchBuilder(Builder):
 
     # -- tensors
 
-    def tensor(self, part: Any, offset: Any, shape: Any, strides: Any, grad: Any = False, hooks: Any = None) -> Any:
-        return self._tensor(part, offset, shape, strides, grad, hooks, None, None)
+    def tensor(self, part: Any, offset: Any, shape: Any, strides: Any) -> Any:
+        return self._tensor(part, offset, shape, strides, False, None, None, None)
 
     def tensor_v2(
         self, part: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, metadata: Any = None
@@ -398,8 +395,8 @@ def _misfit(part: Part, offset: int, shape: Sequence[int], strides: Sequence[int
         return Refusal(f"{what} at a place in the storage that is none for {dtype}", AGAIN)
     if size and offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) >= here:
         return Refusal(f"{what}, which its storage of {here} elements does not hold", AGAIN)
-    if max(shape, default=0) > _LARGEST:
-        return Refusal(f"{what}, and MLX's dimensions have at most {_LARGEST} elements", "In torch, save it in parts.")
+    if max(shape, default=0) > LARGEST:
+        return Refusal(f"{what}, and MLX's dimensions have at most {LARGEST} elements", "In torch, save it in parts.")
     if size > max(here, _REPEATED):
         cure = "In torch, save the tensor before it was expanded, or its clone()."
         return Refusal(f"{what}, which shows {here} elements of a storage as {size}", cure)

@@ -15,7 +15,7 @@ from ..optimizers import RowSparse
 from ..tensor import Tensor
 
 _KEPT = "tensors, numbers, texts, bytes, None, lists, tuples, dicts and sets of them"
-_SUBCLASSES = (dict, list, tuple, set, str, bytes, bytearray, int, float, complex)
+_SUBCLASSES = (list, tuple, set, str, bytes, bytearray, int, float, complex)
 
 
 def refusal(value: Any, where: str) -> TypeError:
@@ -55,7 +55,7 @@ def _cure(value: Any) -> str:
         (mx.Device, "save torchish_mlx.device(x)"),
         (frozenset, "save set(x)"),
         (np.generic, "save a Python number or a str"),
-        (Mapping if not isinstance(value, dict) else dict, "save dict(x)"),
+        (Mapping, "save dict(x)"),
     ):
         if isinstance(value, kind):
             return f"{cure} in its place"

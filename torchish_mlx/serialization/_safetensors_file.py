@@ -13,61 +13,48 @@ from . import _safetensors_header as header
 from ._arrays import buffer, filled
 from ._crc import Summer
 from ._input import AGAIN, Input
+from ._output import write_all
 from ._seal import NOTE, SEAL, hexadecimal
-from ._strict_json import parsed, shortened
+from ._strict_json import parsed
 from ._tree_write import Named
-from ._where import entry
+from ._where import entry, shortened
 
 VERSION = 1
 
 
 class Written:
-    """A file to be written: the tensors with their checksums, and the header, which stands before them.
+    """A file to be written: the tensors, and the header with their checksums, which stands before them.
 
     Args:
-        tree: the object as JSON, where it is more than a dict of the tensors.
+        noted: what is noted in the metadata beside the version and the checksums.
     """
 
-    def __init__(
-        self, tensors: Mapping[str, Named], checksums: Mapping[str, str], metadata: Mapping[str, str], tree: Any = ...
-    ) -> None:
+    def __init__(self, tensors: Mapping[str, Named], metadata: Mapping[str, str], noted: Mapping[str, Any]) -> None:
         arrays = {name: named.array for name, named in tensors.items()}
         self._tensors = tensors
         self._entries = header.placed((name, array.dtype, tuple(array.shape)) for name, array in arrays.items())
-        note: dict[str, Any] = {"version": VERSION, "crc32": {name: checksums[name] for name in tensors}}
-        if tree is not ...:
-            note["object"] = tree
+        note = {"version": VERSION, "crc32": _checksums(tensors), **noted}
         self.start = header.written(self._entries, {NOTE: json.dumps(note), **metadata})
 
     def to(self, file: BinaryIO) -> None:
         """Write to ``file``, from where it stands."""
         write_all(file, self.start)
         for name, _ in sorted(self._entries.items(), key=lambda item: item[1].start):
-            write_all(file, bytes_of(self._tensors[name]))
+            write_all(file, _bytes(self._tensors[name]))
 
 
-def checksums_of(tensors: Mapping[str, Named]) -> dict[str, str]:
+def _checksums(tensors: Mapping[str, Named]) -> dict[str, str]:
     """The CRC32 of each tensor's bytes."""
     with Summer() as summer:
-        return {name: hexadecimal(summer.summing(bytes_of(named))()) for name, named in tensors.items()}
+        return {name: hexadecimal(summer.summing(_bytes(named))()) for name, named in tensors.items()}
 
 
-def bytes_of(named: Named) -> memoryview:
+def _bytes(named: Named) -> memoryview:
     """The bytes of a tensor, evaluated."""
     try:
         return buffer(named.array)
     except RuntimeError as error:
         raise RuntimeError(f"{entry(named.path)}: {error}") from error
-
-
-def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
-    """Write all of ``data``: an unbuffered file may take a part at a time."""
-    view = memoryview(data)
-    while len(view):
-        count = file.write(view)
-        if not count:
-            raise OSError("the file took no more bytes")
-        view = view[count:]
 
 
 class Reader:
@@ -115,14 +102,14 @@ def _note(text: str, what: str) -> dict[str, Any]:
     check_note(note, what)
     checksums = note.get("crc32")
     if not isinstance(checksums, dict) or any(not isinstance(value, str) for value in checksums.values()):
-        raise RuntimeError(f"{what} has no checksums of the tensors")
+        raise RuntimeError(f"{what} has no checksums of the tensors. {AGAIN}")
     return note
 
 
 def check_note(note: Any, what: str) -> None:
     """Refuse what another version noted."""
     if not isinstance(note, dict) or type(note.get("version")) is not int:
-        raise RuntimeError(f"{what} is not as torchish_mlx writes it")
+        raise RuntimeError(f"{what} is not as torchish_mlx writes it. {AGAIN}")
     if note["version"] != VERSION:
         raise RuntimeError(
             f"{what} is of version {shortened(note['version'])}, and {VERSION} is known here: update torchish_mlx"

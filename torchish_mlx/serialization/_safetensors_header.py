@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from ._arrays import OF_DTYPE, OF_SAFETENSORS
+from ._arrays import LARGEST, OF_DTYPE, OF_SAFETENSORS
 from ._input import AGAIN
 from ._seal import NOTE, SEAL, UNSEALED, check_seal, sealed
-from ._strict_json import MAX_BYTES, check_readable, parsed, shortened
+from ._strict_json import MAX_BYTES, check_readable, parsed
+from ._where import shortened
 
 METADATA = "__metadata__"
 _PREFIX = f'{{"{METADATA}":{{"{SEAL}":"'.encode()
 _ALIGNMENT = 8
 _MAX_DIMENSIONS = 64
-_MAX_DIMENSION = 2**31 - 1  # MLX counts elements along an axis in 32 bits
 
 
 class Entry(NamedTuple):
@@ -61,11 +61,13 @@ def header_length(start: bytes, size: int, what: str) -> int:
     """The header's length from the first 8 bytes of a file of ``size`` bytes."""
     length = int.from_bytes(start, "little")
     if len(start) < 8:
-        raise RuntimeError(f"{what}: no safetensors file: it has {size} bytes, and the length of its header needs 8")
+        raise RuntimeError(
+            f"{what}: no safetensors file: it has {size} bytes, and the length of its header needs 8. {AGAIN}"
+        )
     if length > size - 8:
         raise RuntimeError(
             f"{what}: no safetensors file, or a truncated one: its header should have {length:,} bytes, and "
-            f"{size - 8:,} follow"
+            f"{size - 8:,} follow. {AGAIN}"
         )
     if length > MAX_BYTES:
         raise RuntimeError(f"{what}: its header has {length:,} bytes, and at most {MAX_BYTES:,} are read")
@@ -79,12 +81,12 @@ def read(raw: bytes, data_size: int, what: str) -> tuple[dict[str, Entry], dict[
         RuntimeError: naming the tensor, where something is not as the format says or MLX cannot hold it.
     """
     if not raw.startswith(b"{"):
-        raise RuntimeError(f"{what}: no safetensors file: its header does not begin with '{{'")
+        raise RuntimeError(f"{what}: no safetensors file: its header does not begin with '{{'. {AGAIN}")
     header = parsed(raw, f"{what}: the header")
     metadata = header.pop(METADATA, None)
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict) or any(not isinstance(value, str) for value in metadata.values()):
-        raise RuntimeError(f"{what}: {METADATA!r} should hold texts only")
+        raise RuntimeError(f"{what}: {METADATA!r} should hold texts only: save the rest as JSON")
     if any(key.startswith(NOTE) for key in metadata):
         check_seal(raw, _PREFIX, what)
     entries = {name: _entry(value, data_size, f"{what}: tensor {shortened(name)}") for name, value in header.items()}
@@ -92,7 +94,9 @@ def read(raw: bytes, data_size: int, what: str) -> tuple[dict[str, Entry], dict[
     for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
         if entry.start != at:
             how = "overlaps with another" if entry.start < at else "leaves a gap before it"
-            raise RuntimeError(f"{what}: tensor {shortened(name)} begins at byte {entry.start:,} of the data and {how}")
+            raise RuntimeError(
+                f"{what}: tensor {shortened(name)} begins at byte {entry.start:,} of the data and {how}. {AGAIN}"
+            )
         at = entry.end
     if at != data_size:
         raise RuntimeError(f"{what}: the tensors have {at:,} bytes, and the file holds {data_size:,}. {AGAIN}")
@@ -101,26 +105,26 @@ def read(raw: bytes, data_size: int, what: str) -> tuple[dict[str, Entry], dict[
 
 def _entry(value: Any, data_size: int, what: str) -> Entry:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise RuntimeError(f"{what} should have 'dtype', 'shape' and 'data_offsets', and nothing else")
+        raise RuntimeError(f"{what} should have 'dtype', 'shape' and 'data_offsets', and nothing else. {AGAIN}")
     name, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(name, str) or name not in OF_SAFETENSORS:
         raise RuntimeError(
             f"{what} has the dtype {shortened(name)}, which MLX has not; it has "
             f"{', '.join(OF_SAFETENSORS)}. Convert it where it was made, for instance to BF16"
         )
-    if not _counts(shape) or len(shape) > _MAX_DIMENSIONS or any(n > _MAX_DIMENSION for n in shape):
+    if not _counts(shape) or len(shape) > _MAX_DIMENSIONS or any(n > LARGEST for n in shape):
         raise RuntimeError(
-            f"{what} should have a shape of at most {_MAX_DIMENSIONS} integers from 0 to {_MAX_DIMENSION}, not "
-            f"{_shown(shape)}"
+            f"{what} should have a shape of at most {_MAX_DIMENSIONS} integers from 0 to {LARGEST}, not {_shown(shape)}"
         )
     if not _counts(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= data_size:
         raise RuntimeError(
             f"{what} should have two offsets in the {data_size:,} bytes of data, not {_shown(offsets)}. {AGAIN}"
         )
     dtype = OF_SAFETENSORS[name].dtype
-    if math.prod(shape) * dtype.size != offsets[1] - offsets[0]:
+    here, needed = offsets[1] - offsets[0], math.prod(shape) * dtype.size
+    if here != needed:
         raise RuntimeError(
-            f"{what} has {offsets[1] - offsets[0]:,} bytes, and {name} of shape {_shown(shape)} needs others"
+            f"{what} has {here:,} bytes, and {name} of shape {_shown(shape)} needs {shortened(needed)}. {AGAIN}"
         )
     return Entry(dtype, tuple(shape), *offsets)
 

@@ -25,10 +25,12 @@ import mlx.core as mx
 
 from ._atomic import remove_stale, replacing
 from ._input import Input, opened
-from ._safetensors_file import VERSION, Reader, Written, check_note, checksums_of, write_all
+from ._output import write_all
+from ._safetensors_file import VERSION, Reader, Written, check_note
 from ._seal import NOTE, SEAL, UNSEALED, check_seal, sealed
-from ._strict_json import MAX_BYTES, check_readable, parsed, shortened
+from ._strict_json import MAX_BYTES, check_readable, parsed
 from ._tree_write import Named
+from ._where import shortened
 
 INDEX = ".index.json"
 _SUFFIX = ".safetensors"
@@ -69,16 +71,22 @@ def split(tensors: Mapping[str, Named], most: int) -> list[dict[str, Named]]:
     return shards
 
 
-def save_shards(path: Path, shards: list[dict[str, Named]], metadata: Mapping[str, str], tree: Any = ...) -> None:
+def save_shards(
+    path: Path, shards: list[dict[str, Named]], metadata: Mapping[str, str], noted: Mapping[str, Any]
+) -> None:
     """Write shards beside ``path`` and the index at ``path`` + ".index.json", and remove what these replace.
+
+    Args:
+        path: the name of the whole, which ends in ``.safetensors``.
+        shards: the tensors of each file.
+        metadata: texts beside the tensors of each.
+        noted: what is noted in the index beside the version.
 
     Raises:
         OSError: a file could not be written; what stood there before stands.
     """
-    contents = [Written(shard, checksums_of(shard), metadata) for shard in shards]
-    note: dict[str, Any] = {"version": VERSION}
-    if tree is not ...:
-        note["object"] = tree
+    contents = [Written(shard, metadata, {}) for shard in shards]
+    note = {"version": VERSION, **noted}
     digest = hashlib.sha256(json.dumps(note).encode())
     for content in contents:
         digest.update(content.start)

@@ -6,6 +6,9 @@ import json
 from collections import Counter
 from typing import Any
 
+from ._input import AGAIN
+from ._where import shortened
+
 MAX_BYTES = 32_000_000  # of one text; the largest models have headers and indexes of a tenth of it
 MAX_VALUES = 2_000_000  # in one text: what a header of 200,000 tensors has
 
@@ -28,7 +31,7 @@ def parsed(raw: bytes, what: str) -> Any:
     except RecursionError:
         raise RuntimeError(f"{what} is nested too deeply") from None
     except ValueError as error:  # also UnicodeDecodeError, and numbers of thousands of digits
-        raise RuntimeError(f"{what} is no valid JSON: {error}") from None
+        raise RuntimeError(f"{what} is no valid JSON: {error}. {AGAIN}") from None
 
 
 def check_readable(raw: bytes, what: str) -> None:
@@ -52,17 +55,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
-
-
-def shortened(value: Any) -> str:
-    """A value of a file as messages show it: on one line, not longer than 80 characters.
-
-    >>> shortened("a" * 1000)[-6:]
-    'aaa...'
-    """
-    if isinstance(value, (list, dict)):
-        return f"a {'list' if isinstance(value, list) else 'dict'} of {len(value)} entries"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a huge integer"
-    text = repr(value[:80] if isinstance(value, str) else value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any
 
-from ..tensor import Device
-from ..tensor._storage import Storage
+import mlx.core as mx
+import numpy as np
+
 from ._input import AGAIN, Input, Pickled, opened
 from ._legacy import is_legacy, load_legacy
-from ._place import entry_of, placed, survey, swapped
+from ._map_location import Restored, restorer
+from ._place import entry_of, placed, survey
 from ._rebuild import Record, TorchBuilder
 from ._unpickle import unpickle
 from ._zip_read import Archive, has_zip_end
-
-Restored = Callable[[Storage, str], None]
 
 
 def load_torch(f: Any, map_location: Any = None) -> Any:
@@ -32,7 +32,7 @@ def load_torch(f: Any, map_location: Any = None) -> Any:
 
     Source: ``torch.load``.
     """
-    restored = _restorer(map_location)
+    restored = restorer(map_location)
     with opened(f) as source:
         if source.read(0, 4) == b"PK\x03\x04" or has_zip_end(source):
             return _load_zip(Archive(source), restored)
@@ -53,7 +53,7 @@ def _load_zip(archive: Archive, restored: Restored) -> Any:
         check = archive.fill(name, memory)
         if archive.byteorder == "big":
             check()
-            swapped(memory, record.tensors[0][1].dtype)
+            _swap(memory, record.tensors[0][1].dtype)
             return lambda: None
         return check
 
@@ -72,33 +72,10 @@ def _load_zip(archive: Archive, restored: Restored) -> Any:
     return placed(made, builder, read, restored)
 
 
-def _restorer(map_location: Any) -> Restored:
-    """What to do with each storage and its location."""
-    if map_location is None:
-        return _left
-    if isinstance(map_location, dict):
-        for key, value in map_location.items():
-            if not isinstance(key, str):
-                raise TypeError(f"map_location has the key {key!r}: keys are locations, such as 'cuda:0' or 'cpu'")
-            Device(value)
-        return _left
-    if callable(map_location) and not isinstance(map_location, type):
-
-        def restored(storage: Storage, location: str) -> None:
-            out = map_location(storage, location)
-            if out is not None and out is not storage:
-                raise TypeError(
-                    f"map_location(storage, location) returned a {type(out).__name__}: it returns the storage or None "
-                    "here, for memory is one and nothing moves"
-                )
-
-        return restored
-    Device(map_location)
-    return _left
-
-
-def _left(_storage: Storage, _location: str) -> None:
-    """Memory is one: it stays where it is."""
+def _swap(memory: memoryview, dtype: mx.Dtype | None) -> None:
+    """Turn the bytes of every number around, in place."""
+    size = 4 if dtype == mx.complex64 else 1 if dtype is None else dtype.size
+    np.frombuffer(memory, f"u{size}").byteswap(inplace=True)
 
 
 _KINDS = (
@@ -127,8 +104,6 @@ def _unknown(source: Input) -> Exception:
     for sign, what in _KINDS:
         if head.startswith(sign) and (sign or not head):
             return RuntimeError(f"{wrong} {what}.")
-    if len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < source.size:
-        return RuntimeError(f"{wrong} a safetensors file: load it with torchish_mlx.serialization.load_safetensors(f).")
     if head[:1] == b"\x80":
         return UnpicklingError(
             f"{wrong} a plain pickle, or a damaged file (Invalid magic number). A pickle can run code and is not "

@@ -11,11 +11,11 @@ from typing import Any
 from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor._storage import Storage
 from ._arrays import OF_TORCH
+from ._input import AGAIN
 from ._keys import Keys
 from ._spread import EXPLODES, explodes
-from ._strict_json import shortened
 from ._tree_write import MAX_DEPTH
-from ._where import entry
+from ._where import entry, shortened
 
 Path = tuple[Any, ...]
 
@@ -42,7 +42,9 @@ def put_together(tree: Any, storages: Mapping[str, Storage]) -> Any:
         raise RuntimeError(f"{EXPLODES}: the file was not written by torchish_mlx, or save copies of them")
     for name in storages:
         if name not in reader.used:
-            raise RuntimeError(f"the tensor {shortened(name)} of the file stands nowhere in the saved structure")
+            raise RuntimeError(
+                f"the tensor {shortened(name)} of the file stands nowhere in the saved structure. {AGAIN}"
+            )
     return out
 
 
@@ -63,7 +65,7 @@ class _Reader:
         if not isinstance(node, (dict, list)):
             return node
         if len(path) > MAX_DEPTH:
-            raise RuntimeError(f"{entry(path[:3])}... is nested deeper than {MAX_DEPTH} levels")
+            raise RuntimeError(f"{entry(path)} is nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, list):
             return [self.decoded(v, (*path, i)) for i, v in enumerate(node)]
         tag = next((key for key in node if key.startswith("!")), None)
@@ -83,7 +85,7 @@ class _Reader:
             keys = [self._key(v, path) for v in node[tag]]
             out = set(keys)
             if len(out) != len(keys):
-                raise RuntimeError(f"{entry(path)}: an element of the set stands twice")
+                raise RuntimeError(f"{entry(path)}: an element of the set stands twice. {AGAIN}")
             return out
         if tag in ("!dict", "!OrderedDict", "!Counter"):
             kind: Any = {"!dict": dict, "!OrderedDict": OrderedDict, "!Counter": Counter}[tag]
@@ -99,7 +101,7 @@ class _Reader:
             raise _wrong(entries, path)
         for key, value in pairs:
             if key in out:
-                raise RuntimeError(f"{entry(path)}: the key {shortened(key)} stands twice")
+                raise RuntimeError(f"{entry(path)}: the key {shortened(key)} stands twice. {AGAIN}")
             out[key] = self.decoded(value, (*path, key))
         return out
 
@@ -117,10 +119,10 @@ class _Reader:
             raise _wrong(node, path)
         if "is" not in node:
             if number not in self._shared:
-                raise RuntimeError(f"{entry(path)} is said to stand elsewhere too, and does not")
+                raise RuntimeError(f"{entry(path)} is said to stand elsewhere too, and does not. {AGAIN}")
             return self._shared[number]
         if number in self._shared:
-            raise RuntimeError(f"{entry(path)} has the number of another container")
+            raise RuntimeError(f"{entry(path)} has the number of another container. {AGAIN}")
         out = self.decoded(node["is"], path)
         if not isinstance(out, (list, tuple, dict, set, bytearray)):
             raise _wrong(node, path)
@@ -134,7 +136,7 @@ class _Reader:
         if type(grad) is not bool or type(face) is not int:
             raise _wrong(node, path)
         if name not in self._storages:
-            raise RuntimeError(f"{entry(path)} is the tensor {shortened(name)}, which the file does not hold")
+            raise RuntimeError(f"{entry(path)} is the tensor {shortened(name)}, which the file does not hold. {AGAIN}")
         found = self._tensors.get((name, tag, grad, face))
         if found is None:
             self.used.add(name)
@@ -179,7 +181,7 @@ def _base64(node: dict[str, Any], path: Path) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except ValueError:  # also text that is not ASCII
-        raise RuntimeError(f"{entry(path)} is no valid base64") from None
+        raise RuntimeError(f"{entry(path)} is no valid base64. {AGAIN}") from None
 
 
 def _key(node: Any, path: Path, depth: int = 0) -> Any:

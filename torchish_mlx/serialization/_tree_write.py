@@ -3,7 +3,8 @@
 What JSON has stands as it is: None, bools, integers below 2**63, finite floats, texts, lists, dicts with texts as
 keys. Everything else is an object whose first key begins with ``!``:
 
-    {"!tensor": "model.weight"}          a Tensor, by the name of its array; {"!parameter": ...}: a Parameter
+    {"!tensor": "model.weight"}          a Tensor, by the name of its array; {"!parameter": ...}: a Parameter;
+                                         "requires_grad" where that is not its kind's, "face" for a second Tensor on it
     {"!tuple": [1, 2]}                   and "!set", "!Size"
     {"!dict": [[0, "a"], [1, "b"]]}      a dict with other keys; "!OrderedDict", "!Counter": pairs, or an object
     {"!float": "nan"}                    and "!int", "!complex", "!bytes", "!bytearray", "!dtype", "!device"
@@ -16,15 +17,14 @@ import base64
 import json
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import mlx.core as mx
-import numpy as np
 
 from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor.tensor import _unaliased
-from ._arrays import OF_DTYPE
+from ._arrays import OF_DTYPE, plain
+from ._keys import Keys
 from ._refusal import refusal
 from ._where import entry
 
@@ -65,8 +65,8 @@ def taken_apart(obj: Any) -> tuple[dict[str, Named], Any, bool]:
         tree = writer.encoded(obj, ())
     except RecursionError:
         raise ValueError("the object is nested too deeply for what is left of Python's stack") from None
-    plain = type(obj) is dict and tree == {name: {"!tensor": name} for name in writer.tensors}
-    return writer.tensors, tree, plain
+    bare = type(obj) is dict and tree == {name: {"!tensor": name} for name in writer.tensors}
+    return writer.tensors, tree, bare
 
 
 class _Writer:
@@ -77,6 +77,7 @@ class _Writer:
         self._shared = _standing_twice(obj)
         self._numbers: dict[int, int] = {}
         self._open: set[int] = set()
+        self._keys = Keys()
 
     def encoded(self, value: Any, path: Path) -> Any:
         scalar = _scalar(value)
@@ -91,7 +92,7 @@ class _Writer:
             raise ValueError(f"{entry(path)} contains itself, which JSON cannot say: save it in torch's format")
         if len(path) >= MAX_DEPTH:
             raise ValueError(
-                f"{entry(path[:3])}... is nested deeper than {MAX_DEPTH} levels: save it flatter, or in torch's format"
+                f"{entry(path)} is nested deeper than {MAX_DEPTH} levels: save it flatter, or in torch's format"
             )
         if here in self._numbers:
             return {"!shared": self._numbers[here]}
@@ -112,13 +113,19 @@ class _Writer:
         if kind is bytearray:
             return {"!bytearray": base64.b64encode(value).decode()}
         if kind is set:
-            return {"!set": sorted((_key(v, path) for v in value), key=json.dumps)}
+            return {"!set": sorted((self._key(v, path) for v in value), key=json.dumps)}
         if all(type(k) is str for k in value) and (kind is not dict or not any(k.startswith("!") for k in value)):
             entries: Any = {k: self.encoded(v, (*path, k)) for k, v in value.items()}
         else:
-            entries = [[_key(k, path), self.encoded(v, (*path, k))] for k, v in value.items()]
+            entries = [[self._key(k, path), self.encoded(v, (*path, k))] for k, v in value.items()]
             return {f"!{kind.__name__}": entries}
         return entries if kind is dict else {f"!{kind.__name__}": entries}
+
+    def _key(self, value: Any, path: Path) -> Any:
+        complaint = self._keys.complaint(value)
+        if complaint is not None:
+            raise TypeError(f"{entry(path)}: {complaint}")
+        return _key(value)
 
     def _tensor(self, value: Any, path: Path) -> Any:
         box = _unaliased(value._storage) if isinstance(value, Tensor) else value
@@ -168,8 +175,7 @@ def _standing_twice(obj: Any) -> set[int]:
 
 def _scalar(value: Any) -> Any:
     """What has no entries, as JSON; ``_OTHER`` for the rest."""
-    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
-        value = value.item()  # of a longdouble it is no Python number, and refused below
+    value = plain(value)
     kind = type(value)
     if value is None or kind in (bool, str):
         return value
@@ -190,26 +196,6 @@ def _scalar(value: Any) -> Any:
     return _OTHER
 
 
-def _key(value: Any, path: Path) -> Any:
-    """A key of a dict, or an element of a set."""
-    if type(value) is tuple:
-        if _deeper(value, MAX_DEPTH):
-            raise ValueError(f"{entry(path)} has a key that is nested deeper than {MAX_DEPTH} levels")
-        return {"!tuple": [_key(v, path) for v in value]}
-    out = _scalar(value)
-    if out is _OTHER:
-        raise TypeError(
-            f"{entry(path)} has a {type(value).__name__} as a key or an element of a set: numbers, texts, bytes and "
-            "tuples of them are saved"
-        )
-    return out
-
-
-def _deeper(value: tuple[Any, ...], depth: int) -> bool:
-    """Whether tuples are nested deeper than that."""
-    level: Iterator[Any] | list[Any] = [value]
-    for _ in range(depth):
-        level = [v for t in level for v in t if type(v) is tuple]
-        if not level:
-            return False
-    return True
+def _key(value: Any) -> Any:
+    """A key of a dict, or an element of a set, that was looked at."""
+    return {"!tuple": [_key(v) for v in value]} if type(value) is tuple else _scalar(value)

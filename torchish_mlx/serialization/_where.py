@@ -1,4 +1,4 @@
-"""How an entry of a saved object is named in messages."""
+"""How entries and values are shown in messages: short, and on one line."""
 
 from __future__ import annotations
 
@@ -7,22 +7,37 @@ from typing import Any
 
 
 def entry(path: Sequence[Any]) -> str:
-    """The keys and indices from the whole object to an entry, as one would write them.
+    """The keys and indices from the whole object to an entry, as one would write them; both ends of a long way.
 
     >>> entry(("model", 0, "weight"))
     '["model"][0]["weight"]'
     >>> entry(())
     'the object'
     """
-    return "".join(f"[{_key(part)}]" for part in path) or "the object"
+    middle = ("...",) if len(path) > 10 else ()
+    begin, end = (path[:6], path[-3:]) if middle else (path, ())
+    return "".join([*map(_key, begin), *middle, *map(_key, end)]) or "the object"
 
 
 def _key(part: Any) -> str:
-    """A key in brackets: short, on one line, text in double quotes."""
+    """A key in its brackets; text in double quotes."""
     if isinstance(part, str):
         text = repr(f"'{part}")[2:-1].replace('"', '\\"')  # the apostrophe makes repr take double quotes
         text = f'"{text}"' if len(text) <= 80 else f'"{text[:77]}..."'
     else:
-        text = repr(part)
-        text = text if len(text) <= 80 else text[:77] + "..."
-    return text.replace("\n", " ")
+        text = shortened(part)
+    return f"[{text}]".replace("\n", " ")
+
+
+def shortened(value: Any) -> str:
+    """A value of a file as messages show it: not longer than 80 characters.
+
+    >>> shortened("a" * 1000)[-6:]
+    'aaa...'
+    """
+    if isinstance(value, (list, dict)):
+        return f"a {'list' if isinstance(value, list) else 'dict'} of {len(value)} entries"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a huge integer"
+    text = repr(value[:80] if isinstance(value, str) else value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

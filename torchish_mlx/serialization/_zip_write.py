@@ -17,6 +17,7 @@ import mlx.core as mx
 
 from ._arrays import buffer
 from ._crc import Summer
+from ._output import write_all
 
 ALIGNMENT = 64
 _FULL = 0xFFFFFFFF  # the value of a 32-bit field whose number stands in the zip64 field
@@ -85,16 +86,8 @@ class ZipWriter:
         return self._summer.summing(memoryview(data), lambda piece, _: self._write(piece))()
 
     def _write(self, data: Any) -> None:
-        """Write all of ``data``, also where a raw file takes a part of it at a time."""
-        view = memoryview(data)
-        self._at += len(view)
-        while view:
-            written = self._file.write(view)
-            if written is None:  # a writer that says nothing took all of it
-                break
-            if not 0 < written <= len(view):
-                raise OSError(f"{type(self._file).__name__}.write() took {written} of {len(view)} bytes")
-            view = view[written:]
+        self._at += len(data)
+        write_all(self._file, data)
 
 
 def _zip64(numbers: tuple[int, ...]) -> bytes:

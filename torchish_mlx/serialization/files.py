@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 from ._input import opened
 from ._torch_load import load_torch
+from ._torch_save import save_torch
 from .safetensors import load_safetensors, save_safetensors
-from .torch_file import save_torch
 
 
 def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
@@ -31,7 +31,8 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
         f: a path, or a binary file object, which is written from where it stands and left open.
 
     Raises:
-        TypeError: an entry is of another type; it is named, with what to save in its place. Nothing was written.
+        TypeError: an entry or a key is of another type; it is named, with what to save in its place. Nothing was
+            written.
         ValueError: an entry cannot be built by ``torch.load``: a tuple that contains itself, an int of more than
             255 bytes, more than 1000 levels of nesting. Nothing was written.
         OSError: the file cannot be written. What stood under the name still stands.
@@ -62,8 +63,9 @@ def load(f: str | os.PathLike[str] | BinaryIO, weights_only: bool = True, map_lo
         f: a path, or a binary file object that can seek, read from where it stands.
         weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
             are torch's.
-        map_location: torch's argument: None, "cpu", "mps", a device, and for torch's files also a dict or a function
-            of them. MLX's devices share their memory, so nothing moves; a device that is not there is refused.
+        map_location: torch's argument: None, "cpu", "mps", a device, a dict from locations in the file to these, or a
+            function of a storage and its location, which returns that storage or None. MLX's devices share their
+            memory, so nothing moves; a device that is not there is refused.
 
     Raises:
         ValueError: ``weights_only`` is not True.

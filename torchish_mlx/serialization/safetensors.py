@@ -9,13 +9,13 @@ from typing import Any, BinaryIO
 
 from ..tensor import Tensor
 from ..tensor._storage import Storage
-from ._atomic import replacing
 from ._input import Input, opened
-from ._safetensors_file import Reader, Written, checksums_of
+from ._map_location import restorer
+from ._output import check_target, saving
+from ._safetensors_file import Reader, Written
 from ._seal import NOTE
 from ._shards import Index, bytes_in, index_of, remove_shards, save_shards, split
 from ._spread import check_spread
-from ._torch_load import _restorer
 from ._tree_read import put_together
 from ._tree_write import taken_apart
 
@@ -47,8 +47,9 @@ def save_safetensors(
             where, for the path ``model.safetensors``. A larger tensor has a file of its own.
 
     Raises:
-        TypeError: an entry is of another type; it is named, with what to save instead.
-        ValueError: a container contains itself, or an argument is wrong.
+        TypeError: an entry or a key is of another type; it is named, with what to save instead.
+        ValueError: a container contains itself or lies more than 100 levels deep, the JSON is larger than what is
+            read, or an argument is wrong.
         OSError: the file could not be written; what stood there before stands.
 
     >>> import io
@@ -62,26 +63,23 @@ def save_safetensors(
     """
     texts = {**_FORMAT, **_checked(metadata)}
     most = None if max_shard_size is None else bytes_in(max_shard_size)
-    check_spread(obj)
+    check_target(f)
+    path = Path(f) if isinstance(f, (str, os.PathLike)) else None
+    if most is not None and path is None:
+        raise ValueError("max_shard_size makes several files: pass a path, not a file object")
+    if most is not None and path is not None and path.suffix != ".safetensors":
+        raise ValueError(f"shards are named after a path that ends in .safetensors, not {path.name!r}")
     tensors, tree, plain = taken_apart(obj)
-    noted: dict[str, Any] = {} if plain else {"tree": tree}
-    if not isinstance(f, (str, os.PathLike)):
-        if most is not None:
-            raise ValueError("max_shard_size makes several files: pass a path, not a file object")
-        Written(tensors, checksums_of(tensors), texts, **noted).to(f)
+    check_spread(obj)
+    noted = {} if plain else {"object": tree}
+    shards = [tensors] if most is None else split(tensors, most)
+    if path is not None and len(shards) > 1:
+        save_shards(path, shards, texts, noted)
         return
-    path = Path(f)
-    if most is not None:
-        if path.suffix != ".safetensors":
-            raise ValueError(f"shards are named after a path that ends in .safetensors, not {path.name!r}")
-        shards = split(tensors, most)
-        if len(shards) > 1:
-            save_shards(path, shards, texts, **noted)
-            return
-    content = Written(tensors, checksums_of(tensors), texts, **noted)
-    with replacing(f) as file:
+    content = Written(tensors, texts, noted)
+    with saving(f) as file:
         content.to(file)
-    if most is not None:
+    if path is not None and most is not None:
         remove_shards(path)
 
 
@@ -106,8 +104,9 @@ def load_safetensors(f: str | os.PathLike[str] | BinaryIO, map_location: Any = N
 
     Source: https://huggingface.co/docs/safetensors/index#format
     """
-    restored = _restorer(map_location)
-    with opened(_standing(f)) as source:
+    restored = restorer(map_location)
+    f = _standing(f)
+    with opened(f) as source:
         content = _content(source, f)
         storages = {name: Storage(array) for name, array in content.arrays().items()}
     for storage in storages.values():
@@ -126,7 +125,8 @@ def safetensors_metadata(f: str | os.PathLike[str] | BinaryIO) -> dict[str, str]
     >>> safetensors_metadata(io.BytesIO(file.getvalue()))
     {'format': 'mlx', 'author': 'me'}
     """
-    with opened(_standing(f)) as source:
+    f = _standing(f)
+    with opened(f) as source:
         return _content(source, f).metadata
 
 
@@ -155,5 +155,4 @@ def _content(source: Input, f: Any) -> Reader | Index:
         return Reader(source, str(f) if isinstance(f, (str, os.PathLike)) else "the file")
     if not isinstance(f, (str, os.PathLike)):
         raise RuntimeError("the file is an index of shards, which are found beside it: pass its path instead")
-    path = Path(_standing(f))
-    return Index(source, path.parent, str(path))
+    return Index(source, Path(f).parent, str(f))

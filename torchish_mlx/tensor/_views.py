@@ -128,11 +128,7 @@ class Expand(Step):
         return mx.broadcast_to(x, self.after)
 
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation: "
-            f"{list(x.shape)} is expanded to {list(value.shape)}."
-        )
+        raise _overlapping(f"{list(x.shape)} is expanded to {list(value.shape)}")
 
     def strides(self, strides: Shape) -> Shape:
         lead = len(self.after) - len(self.before)
@@ -161,7 +157,7 @@ class Strided(Step):
         reach = 0
         for step, n in sorted(zip(self.steps, self.after, strict=True)):
             if n > 1 and step <= reach:
-                Expand(self.before, self.after).backward(x, value)
+                raise _overlapping(f"shape {list(self.after)} has strides {list(self.steps)}")
             reach += (n - 1) * step
         places = mx.array(self.offset, mx.int32 if self.offset + reach < 2**31 else mx.int64)
         for step, n in zip(self.steps, self.after, strict=True):
@@ -174,6 +170,13 @@ class Strided(Step):
 
     def layout(self, strides: Shape, offset: int) -> tuple[Shape, int]:
         return self.strides(strides), offset + self.offset * strides[0]
+
+
+def _overlapping(how: str) -> RuntimeError:
+    return RuntimeError(
+        "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+        f"Please clone() the tensor before performing the operation: {how}."
+    )
 
 
 def joined(steps: Sequence[Step], step: Step) -> tuple[Step, ...]:

@@ -354,7 +354,7 @@ def _within_step(scheduler: LRScheduler) -> Iterator[None]:
 
 
 @contextmanager
-def _undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
+def undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
     """Put ``scheduler``, what it is made of, and the groups back as they were when something raises."""
     states = [(part, dict(part.__dict__)) for part in _parts(scheduler)]
     groups = [

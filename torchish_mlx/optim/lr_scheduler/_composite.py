@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ...optimizers.schedules._checks import check_milestones
 from ..optimizer import Optimizer
-from ._base import LRScheduler, _param_groups_val_list, _undone_on_error, _update_param_group_val
+from ._base import LRScheduler, _param_groups_val_list, _update_param_group_val, undone_on_error
 from ._plateau import ReduceLROnPlateau
 
 
@@ -54,7 +54,7 @@ class _Composite(LRScheduler):
             ValueError: it, or one within it, was saved by a scheduler of another class, or the number differs.
         """
         self._check_state(state_dict)
-        with _undone_on_error(self):
+        with undone_on_error(self):
             self.__dict__.update({key: value for key, value in state_dict.items() if key != "_schedulers"})
             for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
                 scheduler.load_state_dict(state)
@@ -114,7 +114,7 @@ class SequentialLR(_Composite):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        with _undone_on_error(self):
+        with undone_on_error(self):
             for group in optimizer.param_groups:  # undo what the schedulers did when they were made
                 _update_param_group_val(group, "lr", group["initial_lr"])
             self.recursive_undo()
@@ -136,7 +136,7 @@ class SequentialLR(_Composite):
         epoch = self.last_epoch + 1
         turn = bisect_right(self._milestones, epoch)
         scheduler = self._schedulers[turn]
-        with _undone_on_error(self):
+        with undone_on_error(self):
             self.last_epoch = epoch
             if turn > 0 and self._milestones[turn - 1] == epoch:
                 scheduler._update_lr(0)
@@ -187,7 +187,7 @@ class ChainedScheduler(_Composite):
 
     def step(self) -> None:  # type: ignore[override]
         """Let every scheduler step. Where one of them raises, nothing is changed."""
-        with _undone_on_error(self):
+        with undone_on_error(self):
             for scheduler in self._schedulers:
                 scheduler.step()
             self._last_lr = _param_groups_val_list(self.optimizer, "lr")

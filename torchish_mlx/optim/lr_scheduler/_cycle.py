@@ -14,9 +14,9 @@ from ._base import (
     LRScheduler,
     _checked,
     _format_param,
-    _undone_on_error,
     _update_param_group_val,
     _warn_get_lr_called_within_step,
+    undone_on_error,
 )
 from ._lambda import saved_function
 
@@ -120,7 +120,7 @@ class CyclicLR(LRScheduler):
             self.use_beta1 = _uses_betas(optimizer)
             self.base_momentums = _format_param("base_momentum", optimizer, base_momentum)
             self.max_momentums = _format_param("max_momentum", optimizer, max_momentum)
-        with _undone_on_error(self):
+        with undone_on_error(self):
             if last_epoch == -1:
                 for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
                     _update_param_group_val(group, "lr", lr)
@@ -266,7 +266,7 @@ class OneCycleLR(LRScheduler):
             self.use_beta1 = _uses_betas(optimizer)
             max_momentums = _format_param("max_momentum", optimizer, max_momentum)
             base_momentums = _format_param("base_momentum", optimizer, base_momentum)
-        with _undone_on_error(self):
+        with undone_on_error(self):
             if last_epoch == -1:
                 for group, high in zip(optimizer.param_groups, highest, strict=True):
                     group["initial_lr"] = high / div_factor

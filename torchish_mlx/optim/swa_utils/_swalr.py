@@ -12,8 +12,8 @@ from ..lr_scheduler._base import (
     LRScheduler,
     _checked,
     _format_param,
-    _undone_on_error,
     _warn_get_lr_called_within_step,
+    undone_on_error,
 )
 from ..lr_scheduler._curve import MADE, Anneals, Curve, NoClosedForm
 from ..lr_scheduler._schedule import Entry, closed_form, lr
@@ -69,7 +69,7 @@ class SWALR(LRScheduler):
         self._set_anneal_func(anneal_strategy)
         check_anneal_epochs(anneal_epochs)
         self.anneal_epochs = anneal_epochs
-        with _undone_on_error(self):
+        with undone_on_error(self):
             for value, group in zip(swa_lrs, optimizer.param_groups, strict=True):
                 group["swa_lr"] = value
             super().__init__(optimizer, last_epoch)

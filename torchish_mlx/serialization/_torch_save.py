@@ -1,13 +1,12 @@
-"""Torch's own files, without torch."""
+"""Writing torch's own files, without torch."""
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import PurePath
 from typing import Any
 
-from ._atomic import replacing
+from ._output import check_target, saving
 from ._pickle import Pickler
 from ._spread import check_spread
 from ._zip_write import write_torch_zip
@@ -34,33 +33,16 @@ def save_torch(obj: Any, f: Any) -> None:
 
     Source: torch.save, torch/serialization.py.
     """
-    path = isinstance(f, (str, os.PathLike))
-    if not path:
-        _check_file(f)
+    check_target(f)
     pickler = Pickler()
     pickled = pickler.dump(obj)
     check_spread(obj)
-    if path:
-        with replacing(f) as file:
-            write_torch_zip(file, _folder(f), pickled, pickler.storages)
-    else:
-        write_torch_zip(f, "archive", pickled, pickler.storages)
-        if callable(getattr(f, "flush", None)):
-            f.flush()
+    with saving(f) as file:
+        write_torch_zip(file, _folder(f), pickled, pickler.storages)
 
 
-def _check_file(f: Any) -> None:
-    if isinstance(f, bytes):
-        raise TypeError("save() takes a path as a str or a Path, not bytes: os.fsdecode(f)")
-    if not callable(getattr(f, "write", None)):
-        raise TypeError(f"save() takes a path or a binary file object, not {type(f).__name__}")
-    if isinstance(f, io.TextIOBase):
-        raise TypeError('save() takes a binary file object, and this one is of text: open(path, "wb")')
-    if callable(getattr(f, "writable", None)) and not f.writable():
-        raise io.UnsupportedOperation('this file object cannot be written: open(path, "wb")')
-
-
-def _folder(path: Any) -> str:
+def _folder(f: Any) -> str:
     """What the records in the zip lie under: the name of the file without its last suffix, as in torch."""
-    stem = PurePath(path).name.rpartition(".")[0] or PurePath(path).name
+    name = PurePath(f).name if isinstance(f, (str, os.PathLike)) else "archive"
+    stem = name.rpartition(".")[0] or name
     return stem if stem.isascii() and stem.isprintable() and stem.strip(".") else "archive"

@@ -1,0 +1,47 @@
+"""torch's ``map_location``: memory is one here, so nothing moves, and the argument is only checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..tensor import Device
+from ..tensor._storage import Storage
+
+#: Is told of each storage that was loaded, and of its location in the file.
+Restored = Callable[[Storage, str], None]
+
+
+def restorer(map_location: Any) -> Restored:
+    """What to do with each storage and its location.
+
+    Raises:
+        TypeError, RuntimeError: it names what is no device, or one that is not there.
+
+    >>> restorer({"cuda:0": "cpu"})(Storage(), "cuda:0")
+    """
+    if map_location is None:
+        return _left
+    if isinstance(map_location, dict):
+        for key, value in map_location.items():
+            if not isinstance(key, str):
+                raise TypeError(f"map_location has the key {key!r}: keys are locations, such as 'cuda:0' or 'cpu'")
+            Device(value)
+        return _left
+    if callable(map_location) and not isinstance(map_location, type):
+
+        def restored(storage: Storage, location: str) -> None:
+            out = map_location(storage, location)
+            if out is not None and out is not storage:
+                raise TypeError(
+                    f"map_location(storage, location) returned a {type(out).__name__}: it returns the storage or None "
+                    "here, for memory is one and nothing moves"
+                )
+
+        return restored
+    Device(map_location)
+    return _left
+
+
+def _left(_storage: Storage, _location: str) -> None:
+    """Memory is one: it stays where it is."""
