@@ -1,7 +1,7 @@
 """Hostile files: each gives a clean exception or a correct load, in 2 seconds and 500 MB, and nothing is executed.
 
 Every process loads its share in a row and watches itself: a crash, an alarm, an event of the interpreter that loading
-has no use for, memory, time, and exceptions that nobody meant are found (``hostile_worker``).
+has no use for, memory, time, and exceptions that nobody meant are found (``tests/hostile/worker.py``).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.hostile_corpus import CORPUS
-from tests.mutations import PLAN
+from tests.hostile.corpus import CORPUS
+from tests.hostile.plan import PLAN
 
 COUNT = 2000  # of each line of the plan
 
 
 def run(*arguments: Any) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "tests.hostile_worker", *map(str, arguments)]
+    command = [sys.executable, "-m", "tests.hostile.worker", *map(str, arguments)]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=root, check=False)
     assert done.returncode == 0, f"exit {done.returncode}: {done.stderr[-2000:]}"

@@ -9,8 +9,9 @@ import mlx.core as mx
 import pytest
 
 import torchish_mlx as torch
-from tests.hostile_worker import account
-from tests.mutations import _nodes, trained
+from tests.hostile.headers import nodes
+from tests.hostile.seeds import trained
+from tests.hostile.worker import account
 from torchish_mlx import checkpoint
 
 
@@ -52,7 +53,7 @@ def states(parts: tuple[Any, Any, Any]) -> dict[str, Any]:
 
 
 def places(kind: str) -> int:
-    return len(_nodes({"": states(trained())[kind]}))
+    return len(nodes({"": states(trained())[kind]}))
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -62,7 +63,7 @@ def test_a_state_with_a_hostile_value_anywhere(kind, bad):
         parts = model, optimizer, scheduler = trained()
         before = account(states(parts))
         tree = {"": states(parts)[kind]}
-        node, key = _nodes(tree)[place]
+        node, key = nodes(tree)[place]
         node[key] = BAD[bad]()
         loading = {
             "model": lambda state, model=model: torch.load_state_dict(model, state),
@@ -87,12 +88,12 @@ def test_a_checkpoint_with_a_hostile_value_anywhere(bad, tmp_path):
     given: dict[str, Any] = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     file = checkpoint.save(tmp_path / "a.pt", step=3, **given)
     content = {k: v for k, v in torch.load(file).items() if k != "random"}
-    places = len(_nodes({"": content}))
+    places = len(nodes({"": content}))
     before = account(states(parts))
     for place in range(places):
         tree = {"": torch.load(file)}
         random = tree[""].pop("random")
-        node, key = _nodes(tree)[place]
+        node, key = nodes(tree)[place]
         node[key] = BAD[bad]()
         if isinstance(tree[""], dict):
             tree[""]["random"] = random

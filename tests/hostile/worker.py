@@ -1,6 +1,6 @@
 """A process that loads hostile files and watches itself.
 
-``python -m tests.hostile_worker LINE FIRST COUNT`` prints a JSON list of what went wrong, each with the number of its
+``python -m tests.hostile.worker LINE FIRST COUNT`` prints a JSON list of what went wrong, each with the number of its
 mutation; without arguments, what each file of the corpus gave.
 """
 
@@ -27,8 +27,9 @@ from typing import Any
 import mlx.core as mx
 
 import torchish_mlx as torch
-from tests.hostile_corpus import CORPUS
-from tests.mutations import Files, mutation, seeds
+from tests.hostile.corpus import CORPUS
+from tests.hostile.plan import mutation
+from tests.hostile.seeds import Files, seeds
 from torchish_mlx.serialization._arrays import buffer
 from torchish_mlx.tensor._storage import View
 

@@ -7,9 +7,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from tests.mutations import DATA, Files, _legacy_object, called, group, text, whole, with_header, with_pickle, zipped
-from tests.mutations import Entry as Zipped
-from tests.mutations import _global as named
+from tests.hostile.headers import with_header
+from tests.hostile.pickles import called, group, legacy_object, named, text, whole
+from tests.hostile.seeds import DATA, Files
+from tests.hostile.zips import Entry as Zipped
+from tests.hostile.zips import with_pickle, zipped
 
 
 def torch_file(body: bytes, data: bytes = bytes(24)) -> Files:
@@ -38,7 +40,7 @@ def tensor(
 
 def legacy(body: bytes | None = None, keys: bytes | None = None, version: bytes | None = None) -> Files:
     data = (DATA / "torch_legacy_small.pt").read_bytes()
-    start, end = _legacy_object(data)
+    start, end = legacy_object(data)
     if version is not None:
         return {"f": data[:15] + version + data[start:]}
     after = data.index(b".", end) + 1
