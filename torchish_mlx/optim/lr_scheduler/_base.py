@@ -222,12 +222,20 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from ``state_dict``. The learning rates themselves are in the optimizer's state; load that first.
 
+        Functions that the scheduler was given stay; callable objects take their saved ``__dict__``.
+
         Raises:
-            ValueError: it was saved by a scheduler of another class; nothing is changed.
+            ValueError: it, or one within it, was saved by a scheduler of another class, or for another number of
+                groups or schedulers; nothing is changed.
         """
         self._check_state(state_dict)
+        with undone_on_error(self):
+            self._take_over(state_dict)
+            self._restore_doubles()  # last: the rates of the parts of a composite may be those of earlier steps
+
+    def _take_over(self, state_dict: Mapping[str, Any]) -> None:
+        """Make the entries of a checked state dict this scheduler's."""
         self.__dict__.update(state_dict)
-        self._restore_doubles()
 
     def _restore_doubles(self) -> None:
         """Give the groups their rates in full, where they took them from arrays, as MLX's recipe saves them.

@@ -47,18 +47,10 @@ class _Composite(LRScheduler):
         state["_schedulers"] = [scheduler.state_dict() for scheduler in self._schedulers]
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``, with all schedulers.
-
-        Raises:
-            ValueError: it, or one within it, was saved by a scheduler of another class, or the number differs.
-        """
-        self._check_state(state_dict)
-        with undone_on_error(self):
-            self.__dict__.update({key: value for key, value in state_dict.items() if key != "_schedulers"})
-            for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
-                scheduler.load_state_dict(state)
-            self._restore_doubles()  # last: the rates of the parts may be those of earlier steps
+    def _take_over(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_over({key: value for key, value in state_dict.items() if key != "_schedulers"})
+        for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            scheduler.load_state_dict(state)
 
     def _check_state(self, state_dict: Mapping[str, Any]) -> None:
         super()._check_state(state_dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -181,19 +181,12 @@ class CyclicLR(LRScheduler):
         state["_scale_fn_custom"] = saved_function(state.pop("_scale_fn_custom"))
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``; ``scale_fn`` stays, a callable object takes its saved ``__dict__``.
-
-        Raises:
-            ValueError: it was saved by a scheduler of another class; nothing is changed.
-        """
-        self._check_state(state_dict)
-        self.__dict__.update({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
+    def _take_over(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_over({key: value for key, value in state_dict.items() if key != "_scale_fn_custom"})
         saved = state_dict.get("_scale_fn_custom")
         if saved is not None and self._scale_fn_custom is not None:
             self._scale_fn_custom.__dict__.update(saved)
         self._init_scale_fn()
-        self._restore_doubles()
 
 
 class OneCycleLR(LRScheduler):

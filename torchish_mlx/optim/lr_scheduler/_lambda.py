@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..optimizer import Optimizer
@@ -41,22 +41,15 @@ class _ByFunction(LRScheduler):
         state[name] = [saved_function(function) for function in getattr(self, name)]
         return state
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``; the functions stay, callable objects take their saved ``__dict__``.
-
-        Raises:
-            ValueError: it was saved by a scheduler of another class or for another number of groups.
-        """
-        self._check_state(state_dict)
+    def _take_over(self, state_dict: Mapping[str, Any]) -> None:
         name = f"{self._argument}s"
         functions, saved = getattr(self, name), state_dict[name]
         if len(saved) != len(functions):
             raise ValueError(f"Expected {len(functions)} {name}, but got {len(saved)} in the state dict")
-        self.__dict__.update({key: value for key, value in state_dict.items() if key != name})
+        super()._take_over({key: value for key, value in state_dict.items() if key != name})
         for function, entries in zip(functions, saved, strict=True):
             if entries is not None:
                 function.__dict__.update(entries)
-        self._restore_doubles()
 
 
 def saved_function(function: Any) -> dict[str, Any] | None:

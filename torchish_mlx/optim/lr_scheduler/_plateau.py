@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal, SupportsFloat
 
 from ..optimizer import Optimizer
@@ -165,11 +166,6 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold = threshold
         self.threshold_mode = threshold_mode
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``.
-
-        Raises:
-            ValueError: it was saved by a scheduler of another class; nothing is changed.
-        """
-        super().load_state_dict(state_dict)
+    def _take_over(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_over(state_dict)
         self._init_is_better(mode=self.mode, threshold=self.threshold, threshold_mode=self.threshold_mode)

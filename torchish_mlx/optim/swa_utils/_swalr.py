@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ...optimizers import schedules
@@ -109,15 +109,9 @@ class SWALR(LRScheduler):
         """Everything but the optimizer and ``anneal_func``, in torch's layout."""
         return {key: value for key, value in super().state_dict().items() if key != "anneal_func"}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from ``state_dict``. The learning rates themselves are in the optimizer's state dict.
-
-        Raises:
-            ValueError: it was saved by a scheduler of another class, or names no strategy; nothing is changed.
-        """
-        self._check_state(state_dict)
+    def _take_over(self, state_dict: Mapping[str, Any]) -> None:
         self._set_anneal_func(state_dict["_anneal_strategy"])
-        super().load_state_dict(state_dict)
+        super()._take_over(state_dict)
 
 
 @closed_form(SWALR)
