@@ -14,7 +14,7 @@ RUN := $(if $(OPENBLAS),LD_PRELOAD=$(OPENBLAS)$(if $(LD_PRELOAD),:$(LD_PRELOAD))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo schedules test lint format clean
+.PHONY: help demo schedules test bench lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ schedules: $(VENV)/.examples ## draw every learning-rate scheduler, writes out/s
 
 test: $(VENV)/.test ## run all tests, against torch 2.13.0 (PYTEST_ARGS="-k adam" picks some)
 	$(RUN) -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.test ## time and memory of a step beside its peers, writes out/bench/ (an hour or two; BENCH_ARGS=--quick)
+	@$(RUN) benchmarks/optimizers.py $(BENCH_ARGS)
 
 lint: $(VENV)/.lint ## ruff check, ruff format --check, mypy
 	$(PY) -m ruff check .

@@ -1,0 +1,1 @@
+"""The parts of ``make bench``; ``benchmarks/optimizers.py`` is its command."""
