@@ -214,13 +214,23 @@ class Holder(nn.Module):
 
 
 def ours(
-    case: Case, scenario: Scenario, doors: tuple[str, ...] = ("step",), compiled: bool = False, **more: Any
+    case: Case,
+    scenario: Scenario,
+    doors: tuple[str, ...] = ("step",),
+    compiled: bool = False,
+    path: dict[str, bool] | None = None,
+    **more: Any,
 ) -> tuple[Result, int]:
-    """Our result, by the given doors in turn, and how often the step was traced."""
+    """Our result, by the given doors in turn, and how often the step was traced.
+
+    ``path`` is ``foreach`` or ``fused`` of every group; what the case itself says of them comes first.
+    """
     init, grads = inputs(tuple(case.shapes), scenario.steps)
     model = Holder([mx.array(a) for a in init])
     params = model.ordered()
     opt = getattr(optim, case.name)(split(params, case, scenario), **{**case.ours, **more})
+    for group in opt.param_groups:
+        group.update({option: on for option, on in (path or {}).items() if option not in case.kwargs})
     traces = []
 
     def advance(leaves: list[Any], door: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -28,7 +29,10 @@ from compat_tests.parity import (
     theirs,
     worst,
 )
+from tests.joining import kept_apart
 from torchish_mlx import optim
+from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _join
 
 DOORS = [("step",), ("update",), ("apply_gradients",), ("step", "update", "apply_gradients")]
 LBFGS = [case for case in CASES if case.name == "LBFGS"]
@@ -56,19 +60,68 @@ def test_compiled(case: Case, door: str) -> None:
     assert traces <= 2
 
 
+@pytest.fixture
+def apart() -> Iterator[None]:
+    """The kernels of these small parameters are kept apart, as those of large ones are on the CPU."""
+    with kept_apart():
+        yield
+
+
 @pytest.mark.parametrize("case", RULES, ids=repr)
-def test_compiled_doors_mixed(case: Case) -> None:
+def test_compiled_doors_mixed(case: Case, apart: None) -> None:
     """Three compiled functions over one state, in turn."""
     scenario = Scenario(moving=True)
     result, _ = ours(case, scenario, DOORS[-1], compiled=True)
     assert not list(failures(result, case, scenario))
 
 
-@pytest.mark.parametrize("case", [case for case in RULES if case.name in ("Adam", "AdamW", "SGD", "Adagrad")], ids=repr)
+# The paths that a step may take. By default these small parameters are joined and nothing is compiled: test_eager.
+# Here are the others, each with every configuration.
+
+
+@pytest.mark.parametrize("case", RULES, ids=repr)
 @pytest.mark.parametrize("scenario", [Scenario(moving=True, groups=True), Scenario(missing=True)], ids=repr)
-def test_fused(case: Case, scenario: Scenario) -> None:
-    """``fused=True``: the same numbers by compiled formulas."""
-    assert not list(failures(ours(case, scenario, fused=True)[0], case, scenario))
+def test_one_by_one(case: Case, scenario: Scenario) -> None:
+    """``foreach=False``."""
+    assert not list(failures(ours(case, scenario, path={"foreach": False})[0], case, scenario))
+
+
+@pytest.mark.parametrize("case", RULES, ids=repr)
+def test_fused(case: Case, apart: None) -> None:
+    """``fused=True``: the same numbers by compiled formulas, several groups in one function."""
+    scenario = Scenario(moving=True, groups=True)
+    assert not list(failures(ours(case, scenario, path={"fused": True})[0], case, scenario))
+
+
+@pytest.mark.parametrize("case", RULES, ids=repr)
+def test_compiled_by_default(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a large model is, through each door in turn; where gradients are missing, some steps are not compiled."""
+    monkeypatch.setattr(_paths, "SMALL", 1)
+    monkeypatch.setattr(_paths, "KINDS", 3)
+    scenario = Scenario(missing=True)
+    assert not list(failures(ours(case, scenario, DOORS[-1])[0], case, scenario))
+
+
+@pytest.mark.parametrize("name", sorted(INFO.keys() - {"LBFGS", "SparseAdam"}))  # sparse gradients take the slow path
+def test_the_paths_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the three tests above would compare one path thrice."""
+    case, compiled, joined = next(case for case in RULES if case.name == name), [], []
+    original, flattened = _paths._compiled, _join.flattened
+    monkeypatch.setattr(_paths, "_compiled", lambda groups: (compiled.append(groups), original(groups))[1])
+    monkeypatch.setattr(_join, "flattened", lambda arrays: (joined.append(arrays), flattened(arrays))[1])
+
+    def taken(**path: bool) -> tuple[bool, bool]:
+        compiled.clear()
+        joined.clear()
+        ours(case, Scenario(steps=1), path=path)
+        return bool(compiled), bool(joined)
+
+    elementwise = name not in ("Adafactor", "Muon")
+    assert taken() == (False, elementwise)
+    assert taken(foreach=False) == (False, False)
+    assert taken(fused=True) == (True, elementwise)
+    monkeypatch.setattr(_paths, "SMALL", 1)
+    assert taken() == (True, elementwise)
 
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "NAdam", "RAdam"])

@@ -6,81 +6,71 @@ p.grad, or a tree -> items by group -> checks -> each group's rule -> new arrays
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
 from mlx.nn import Module
 
 from ..optimizers import RowSparse
-from ..optimizers._core import Item, advance, check_items, formulas, paired
+from ..optimizers._core import Item, Task, paired
 from ..optimizers._state import listed
-from ..tensor import Tensor, locate
-from ..tensor._evaluate import schedule
+from ..tensor import locate
 from ._groups import Group
+from ._paths import run
 from ._state import OptimizerState
 
 
-def gradients_of(state: OptimizerState, group: Group) -> list[Item]:
-    """The parameters of ``group`` that have a gradient. A frozen one, or one that no loss has reached, is left out."""
-    return [
-        (state.add(p, None, group), p.grad if isinstance(p.grad, RowSparse) else p.grad.array, p.array)
-        for p in group["params"]
-        if p.grad is not None
-    ]
+def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
+    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached."""
+    work, paths, group_of = [], state.paths, state.group_of
+    for group in groups:
+        items = []
+        for p in group["params"]:
+            if (g := p.grad) is not None:
+                path = paths.get(p)
+                if path is None or group_of.get(path) is not group:
+                    path = state.add(p, None, group)
+                items.append((path, g if isinstance(g, RowSparse) else g.array, p.array))
+        if items:
+            work.append((group, items))
+    return work
 
 
 def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
     """path -> new array. Everything is checked before anything is changed."""
-    for group, items in work:
-        check_items(group.rule, items)
     new: dict[str, mx.array] = {}
-    for group, items in work:
-        members = [state.add(p, None, group) for p in group["params"]]
-        for once in _rounds(items):
-            again = [(path, g, new.get(path, p)) for path, g, p in once]
-            arrays = advance(group.rule, group, group.arrays, state, members, again, _runner(group))
-            new.update(zip((path for path, _, _ in once), arrays, strict=True))
+    turns = [(group, _turns(items)) for group, items in work]
+    for turn in range(max((len(each) for _, each in turns), default=0)):
+        tasks, counts = [], []
+        for group, each in turns:
+            if turn < len(each):
+                items = each[turn] if turn == 0 else [(path, g, new[path]) for path, g, _ in each[turn]]
+                assert group.rule is not None
+                tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
+                counts.append((len(group["params"]), partial(_members, state, group)))
+        inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
+        for task, results in zip(tasks, run(tasks, inputs), strict=True):
+            new.update(zip(task.plan.paths, task.commit(results), strict=True))
     return new
 
 
-def _rounds(items: list[Item]) -> list[list[Item]]:
+def _members(state: OptimizerState, group: Group) -> list[str]:
+    return [state.add(p, None, group) for p in group["params"]]
+
+
+def _turns(items: list[Item]) -> list[list[Item]]:
     """``items``, apart where a parameter stands twice in a group (torch warns of it, and updates it twice)."""
-    rounds: list[list[Item]] = []
+    if len({path for path, _, _ in items}) == len(items):
+        return [items]
+    turns: list[list[Item]] = []
     seen: dict[str, int] = {}
     for item in items:
         turn = seen[item[0]] = seen.get(item[0], -1) + 1
-        if turn == len(rounds):
-            rounds.append([])
-        rounds[turn].append(item)
-    return rounds
-
-
-def _runner(group: Group) -> Any:
-    if not group.get("fused"):
-        return formulas(group.rule, group)
-    return _compiled(_Frozen(group))
-
-
-class _Frozen:
-    """A group's rule and the Python values that its formula depends on, as a key of the compiled formulas."""
-
-    def __init__(self, group: Group) -> None:
-        assert group.rule is not None
-        self.rule, self.key = group.rule, (group.rule, group.rule.choices(group))
-        self.values = {name: group[name] for name in group.rule.fields() if name in group}
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Frozen) and self.key == other.key
-
-
-@lru_cache(maxsize=64)
-def _compiled(frozen: _Frozen) -> Any:
-    """``fused=True``: the formulas of a group as one compiled function, kept per rule and flags."""
-    return mx.compile(formulas(frozen.rule, frozen.values))
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(item)
+    return turns
 
 
 def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> tuple[list[tuple[Group, list[Item]]], list[str]]:
@@ -116,8 +106,3 @@ def _path_of(state: OptimizerState, path: str, parameters: Any) -> str | None:
         if found is not None:
             return found
     return path if path in state.parameters else None
-
-
-def schedule_evaluation(parameters: Sequence[Tensor], state: OptimizerState) -> None:
-    """Evaluate what a step wrote, without waiting. Inside a traced step there is nothing to evaluate yet."""
-    schedule([p.array for p in parameters], state)

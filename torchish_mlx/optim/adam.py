@@ -19,11 +19,11 @@ class Adam(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         betas, eps, weight_decay, amsgrad, decoupled_weight_decay: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         capturable (bool): kept in the group; the numbers are the same either way.
         differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True runs the group's formulas as one compiled function.
+        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -87,10 +87,10 @@ class AdamW(Adam):
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         betas, eps, weight_decay, amsgrad: as in the rule.
         maximize (bool): ascend instead of descend.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         capturable (bool): kept in the group; the numbers are the same either way.
         differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True runs the group's formulas as one compiled function.
+        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -155,7 +155,7 @@ class Adamax(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         betas, eps, weight_decay: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
         capturable (bool): kept in the group; the numbers are the same either way.
@@ -215,7 +215,7 @@ class NAdam(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         betas, eps, weight_decay, momentum_decay, decoupled_weight_decay: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         capturable (bool): kept in the group; the numbers are the same either way.
         differentiable (bool): True raises NotImplementedError.
@@ -279,7 +279,7 @@ class RAdam(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         betas, eps, weight_decay, decoupled_weight_decay: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         capturable (bool): kept in the group; the numbers are the same either way.
         differentiable (bool): True raises NotImplementedError.

@@ -19,7 +19,7 @@ class ASGD(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         lambd, alpha, t0, weight_decay: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
         capturable (bool): kept in the group; the numbers are the same either way.

@@ -16,6 +16,7 @@ from mlx.nn import Module
 
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
+from ..optimizers._kernels import cut
 from ..optimizers._mlx_state import InMLX
 from ..tensor import parameters
 from ._moving import among, moving_field, sign_of, weak
@@ -37,6 +38,12 @@ class _OptionalRate(Hyper):
         if not carried:
             return None
         return value if same(self.carry(value), carried) else shortest(carried[0])
+
+
+_ELEMENTWISE = [
+    getattr(native_optimizers, name)
+    for name in ("SGD", "RMSprop", "Adagrad", "AdaDelta", "Adam", "AdamW", "Adamax", "Lion")
+]
 
 
 class _NativeRule(Rule):
@@ -96,8 +103,8 @@ class _NativeRule(Rule):
         """As MLX computes it; parameters and state keep their dtype where MLX would promote them."""
         dtypes = {name: value.dtype for name, value in s.items()}
         vars(k).update(among(h.moving, g.dtype))
-        new = k.apply_single(g, p, s)
-        s.update((name, s[name].astype(dtype)) for name, dtype in dtypes.items())
+        new = k.apply_single(cut(h, g), p, s)
+        s.update((name, cut(h, s[name].astype(dtype))) for name, dtype in dtypes.items())
         return new.astype(p.dtype)
 
 
@@ -107,7 +114,11 @@ def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
     if issubclass(cls, Rule):
         return cls
     rate = _constructor(cls).get("learning_rate")
-    fields: dict[str, Any] = {"mlx": InMLX(None, rate=rate is not None and rate.default is not None)}
+    fields: dict[str, Any] = {
+        "mlx": InMLX(None, rate=rate is not None and rate.default is not None),
+        "elementwise": cls in _ELEMENTWISE,
+        "traceable": cls.__module__.startswith("mlx.optimizers"),
+    }
     for name, argument in _constructor(cls).items():
         if argument.kind in (Argument.VAR_POSITIONAL, Argument.VAR_KEYWORD):
             raise TypeError(

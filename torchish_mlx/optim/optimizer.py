@@ -17,13 +17,14 @@ from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
+from ..tensor._evaluate import schedule
 from ..tensor.parameter import is_buffer
 from ._by_name import LoadReport, by_name
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, undone_on_error, unpacked
-from ._step import advance_all, gradients_of, resolve, schedule_evaluation
+from ._step import advance_all, gradients_of, resolve
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -361,10 +362,11 @@ class Optimizer(Hooked):
             with enable_grad():
                 loss = closure()
         state = self.state
-        new = advance_all(state, [(g, items) for g in self.param_groups if (items := gradients_of(state, g))])
+        # No name here may hold an old array, whose memory MLX would not use again.
+        new = advance_all(state, gradients_of(state, self.param_groups))
         for path, array in new.items():
             state.parameters[path].array = array
-        schedule_evaluation([p for group in self.param_groups for p in group["params"]], state)
+        schedule(new, state)
         return loss
 
     step = hooked(step)
@@ -372,7 +374,7 @@ class Optimizer(Hooked):
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
-            schedule_evaluation([p for group in self.param_groups for p in group["params"]], self.state)
+            schedule([p.array for group in self.param_groups for p in group["params"]], self.state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""

@@ -19,10 +19,10 @@ class Adagrad(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         lr_decay, weight_decay, initial_accumulator_value, eps: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True runs the group's formulas as one compiled function.
+        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -81,7 +81,7 @@ class Adadelta(Optimizer):
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         rho, eps, weight_decay: as in the rule.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         capturable (bool): kept in the group; the numbers are the same either way.
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
@@ -142,7 +142,7 @@ class RMSprop(Optimizer):
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         alpha, eps, weight_decay, momentum, centered: as in the rule.
         capturable (bool): kept in the group; the numbers are the same either way.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
 

@@ -20,7 +20,7 @@ class Rprop(Optimizer):
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         etas, step_sizes: as in the rule.
         capturable (bool): kept in the group; the numbers are the same either way.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
 

@@ -20,9 +20,9 @@ class SGD(Optimizer):
         lr (float or 1-element tensor): step length; a tensor may be changed in place.
         momentum, dampening, weight_decay, nesterov: as in the rule.
         maximize (bool): ascend instead of descend.
-        foreach (bool, optional): kept in the group; the numbers are the same either way.
+        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True runs the group's formulas as one compiled function.
+        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

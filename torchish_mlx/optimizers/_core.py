@@ -8,15 +8,23 @@ only when it misses a step or comes late. So the bias corrections of 148 paramet
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
 
+from ._hyper import STRUCTURE, traced
+from ._join import Plan, columns
+from ._kernels import WORTHWHILE, after, computed_once
 from ._sparse import RowSparse
 from ._state import State
 
 Item = tuple[str, Any, mx.array]  # path, gradient, parameter
+Inputs = tuple[
+    dict[str, Any], list[Any], list[mx.array], list[dict[str, mx.array]]
+]  # group, gradients, parameters, slots
+_NONE: dict[str, Any] = {}
+Results = tuple[dict[str, Any], list[mx.array], list[dict[str, mx.array]]]  # clock, parameters, slots
 
 
 def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
@@ -105,45 +113,110 @@ def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Ite
             )
 
 
+class Task:
+    """One group's share of a step: what goes into its formulas, and where their results go.
+
+    Raises what :func:`check_items` raises, with nothing changed.
+    """
+
+    def __init__(
+        self,
+        rule: Any,
+        values: Mapping[str, Any],
+        arrays: dict[str, Any],
+        state: State,
+        items: Sequence[Item],
+        joins: bool = True,
+    ) -> None:
+        self.rule, self.values, self.arrays, self.state, self.items = rule, values, arrays, state, items
+        self.joins = joins
+        self._columns = paths, gs, ps = columns(items)
+        self.given: list[dict[str, Any]] = [state.slots.get(path, _NONE) for path in paths]
+        plan: Plan | None = state.plans.pop(id(arrays), None)
+        if plan is None or not plan.serves(paths, gs, ps, self.given, joins):
+            check_items(rule, items)
+            plan = None
+        self._plan = plan
+
+    def begin(self, count: int, members: Callable[[], Iterable[str]]) -> Inputs:
+        """The arguments of :func:`formulas`. The group has ``count`` parameters, with or without a gradient in this
+        step, and ``members`` gives their paths.
+        """
+        if self._plan is None or count != len(self.items):
+            self._count(members())
+        if self._plan is None:
+            self._plan = Plan(self.rule, self.items, self.given, self.joins)
+        _, gs, ps = self._columns
+        alone, buckets = self._plan.alone, self._plan.buckets
+        joined = [bucket.joined(gs, ps, self.given) for bucket in buckets]
+        return (
+            self.arrays,
+            [g for g, _, _ in joined] + [gs[i] for i in alone],
+            [p for _, p, _ in joined] + [ps[i] for i in alone],
+            [s for _, _, s in joined] + [dict(self.given[i]) for i in alone],
+        )
+
+    def _count(self, members: Iterable[str]) -> None:
+        """Part who misses this step from the group's count, and make the slots of who is new."""
+        rule, arrays, slots = self.rule, self.arrays, self.state.slots
+        begun = False
+        if rule.counted:
+            before = {name: arrays[name] for name in rule.clock}
+            updated = {path for path, _, _ in self.items}
+            for path in members:
+                if own := slots.get(path):
+                    begun = True
+                    if path not in updated and "step" not in own:
+                        own.update(before)
+        fresh: Any = None
+        for i, (_, _, p) in enumerate(self.items):
+            if not self.given[i]:
+                fresh = fresh or rule.hypers(self.values, arrays)
+                self.given[i] = rule.slots(fresh, p)
+                if begun:  # it comes late: the others have counted already
+                    self.given[i] |= rule.start(fresh)
+
+    @property
+    def plan(self) -> Plan:
+        """How the items are joined; known from :meth:`begin` on."""
+        assert self._plan is not None
+        return self._plan
+
+    def commit(self, results: Results) -> list[mx.array]:
+        """New parameters, in the order of the items; the new slots go into the state, the new clock into the arrays."""
+        clock, new, written = results
+        self.arrays.update(clock)
+        plan, state = self.plan, self.state
+        paths, find, create = plan.paths, state.slots.get, state.create
+        ordered: list[Any] = [None] * len(paths)
+        for bucket, p, s in zip(plan.buckets, new, written, strict=False):
+            for i, view in zip(bucket.members, bucket.cut(p), strict=True):
+                ordered[i] = view
+            owns = [find(paths[i]) or create(paths[i]) for i in bucket.members] if s else []
+            for name, flat in s.items():
+                for own, view in zip(owns, bucket.cut(flat), strict=True):
+                    own[name] = view
+        single = len(plan.buckets)
+        for i, p, s in zip(plan.alone, new[single:], written[single:], strict=True):
+            ordered[i] = p
+            if s:
+                (find(paths[i]) or create(paths[i])).update(s)
+        if plan.dense and not traced(self.arrays[STRUCTURE]):
+            state.plans[id(self.arrays)] = plan
+        return ordered
+
+
 def advance(
     rule: Any,
     values: Mapping[str, Any],
     arrays: dict[str, Any],
     state: State,
-    members: Sequence[str],
+    members: Collection[str],
     items: Sequence[Item],
-    run: Any = None,
 ) -> list[mx.array]:
-    """New parameters of ``items``, in their order; the new slots go into ``state``, the new clock into ``arrays``.
-
-    ``members`` are the paths of all parameters of the group, with or without a gradient in this step.
-    ``run`` is :func:`formulas` of this rule and these values, or a compiled version of it.
-    """
-    slots = state.slots
-    if rule.counted:
-        before = {name: arrays[name] for name in rule.clock}
-        updated = {path for path, _, _ in items}
-        begun = [path for path in members if slots.get(path)]
-        for path in begun:  # whoever misses this step leaves the group's count with one of its own
-            if path not in updated and "step" not in slots[path]:
-                slots[path].update(before)
-    fresh: Any = None
-    given = []
-    for path, _, p in items:
-        own = slots.get(path)
-        if not own:
-            fresh = fresh or rule.hypers(values, arrays)
-            own = rule.slots(fresh, p)
-            if rule.counted and begun:  # it comes late: the others have counted already
-                own |= rule.start(fresh)
-        given.append(own)
-    run = run or formulas(rule, values)
-    clock, new, written = run(arrays, [g for _, g, _ in items], [p for _, _, p in items], [dict(s) for s in given])
-    arrays.update(clock)
-    for (path, _, _), own in zip(items, written, strict=True):
-        if own:
-            (slots.get(path) or state.create(path)).update(own)
-    return new
+    """New parameters of ``items``, in their order; the state and the arrays move on."""
+    task = Task(rule, values, arrays, state, items)
+    return task.commit(formulas(rule, values)(*task.begin(len(members), lambda: members)))
 
 
 def formulas(rule: Any, values: Mapping[str, Any]) -> Any:
@@ -152,11 +225,13 @@ def formulas(rule: Any, values: Mapping[str, Any]) -> Any:
     def run(arrays: dict[str, Any], gs: list[Any], ps: list[mx.array], ss: list[dict[str, mx.array]]) -> Any:
         h = rule.hypers(values, arrays)
         clock = {name: arrays[name] for name in rule.clock}
-        shared = rule.tick(h, clock)
-        new = []
+        shared = computed_once(h, rule.tick(h, clock))
+        apart, new = h.apart, list[mx.array]()
         for g, p, s in zip(gs, ps, ss, strict=True):
+            h.apart = apart and p.size >= WORTHWHILE
+            g = after(h, new, g)
             own = {name: s.pop(name) for name in rule.clock if name in s} if rule.counted else {}
-            new.append(rule.apply(h, g, p, s, rule.tick(h, own) if own else shared))
+            new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else shared))
             s.update(own)
         return clock, new, ss
 

@@ -157,9 +157,9 @@ def renewed(before: mx.array, count: int) -> mx.array:
 
 
 def traced(array: mx.array) -> bool:
-    """Whether ``array`` is being traced by ``mx.compile`` or a gradient: then, and only then, it can't be evaluated."""
+    """Whether ``array``, an empty one, is being traced by ``mx.compile`` or a gradient: only then it can't be read."""
     try:
-        mx.eval(array)
+        array.tolist()
     except (ValueError, RuntimeError) as error:
         if not of_a_trace(error):
             raise

@@ -25,6 +25,7 @@ from mlx.utils import tree_map
 
 from ._core import advance, check_items, check_slots, paired
 from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
+from ._kernels import cut, on_cpu
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
 from ._sparse import RowSparse
@@ -42,6 +43,8 @@ class Rule(Optimizer):
     integer_step: ClassVar[bool] = False  # whether that "step" is a Python int in torch
     sparse: ClassVar[bool] = False  # whether gradients are RowSparse
     densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it stands for
+    elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
+    traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
     late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that are made by the first step alone
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
@@ -81,6 +84,7 @@ class Rule(Optimizer):
         Half precision is widened to float32, and what is kept is narrowed again.
         """
         dtype = p.dtype
+        g = g if isinstance(g, RowSparse) else cut(h, g)
         wide = mx.float32 if dtype in HALF else dtype
         inner, p = _Slots(s, dtype, wide), p.astype(wide)
         g = (g.dense() if cls.densifies and isinstance(g, RowSparse) else g).astype(wide)
@@ -88,7 +92,7 @@ class Rule(Optimizer):
         if cls.coupled(h):  # torch leaves g alone where weight_decay is 0, also where p is infinite
             g = mx.where(h.weight_decay == 0, g, (g + h.weight_decay * p).astype(dtype).astype(wide))
         new = cls.formula(h, g, p, inner, k)
-        s.update(inner.narrow)
+        s.update((name, cut(h, value)) for name, value in inner.narrow.items())
         return new.astype(dtype)
 
     @classmethod
@@ -154,7 +158,8 @@ class Rule(Optimizer):
     @classmethod
     def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> SimpleNamespace:
         """``h`` of the formula, from a group's Python values and its arrays."""
-        h = SimpleNamespace()
+        tracing = traced(arrays[STRUCTURE])
+        h = SimpleNamespace(traced=tracing, apart=tracing and on_cpu() and values.get("foreach") is not False)
         for name, field in cls.fields().items():
             static = isinstance(field, Static)
             setattr(h, name, values.get(name, field.default) if static else field.read(arrays[name]))
@@ -164,6 +169,9 @@ class Rule(Optimizer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__dict__.keys() & {"formula", "apply"}:
+            for name in ("elementwise", "traceable"):  # who writes another formula says so of it
+                setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
         found["maximize"] = found.pop("maximize")
         cls._fields = found
@@ -257,7 +265,7 @@ class Rule(Optimizer):
             self._state.unchecked = False
         for name, schedule in self._schedulers.items():
             self.arrays[name] = mx.array(schedule(self.step), mx.float32)
-        new = iter(advance(type(self), self.values, self.arrays, self._state, list(self._state.slots), items))
+        new = iter(advance(type(self), self.values, self.arrays, self._state, self._state.slots.keys(), items))
         return tree_map(lambda _: next(new), gradients)
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:

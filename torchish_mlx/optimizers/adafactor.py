@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Hyper, as_number, at_least_zero, same, shortest
+from ._kernels import computed_once, cut, root
 from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
@@ -46,8 +47,8 @@ def _check_d(name: str, value: Any) -> None:
         raise ValueError(f"Clipping threshold d should be >= 1 but is: {value}")
 
 
-def _rms(x: mx.array) -> mx.array:
-    return mx.sqrt(mx.sum(x * x) / x.size) if x.size else mx.array(0.0)
+def _rms(h: Any, x: mx.array) -> mx.array:
+    return mx.sqrt(computed_once(h, mx.sum(x * x) / x.size)) if x.size else mx.array(0.0)
 
 
 class Adafactor(Rule):
@@ -90,6 +91,7 @@ class Adafactor(Rule):
     Source: ``torch.optim.Adafactor``. MLX's own, with relative steps and a first moment: ``optim.from_mlx``.
     """
 
+    traceable: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX(
         {"exp_avg_sq": "variance", "exp_avg_sq_row": "row_var", "exp_avg_sq_col": "col_var"},
         squares=("exp_avg_sq", "exp_avg_sq_row", "exp_avg_sq_col"),
@@ -133,15 +135,15 @@ class Adafactor(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         weight, relative, shrink, eps1 = k
-        length = mx.maximum(h.eps[1], _rms(p)) * relative
+        length = mx.maximum(h.eps[1], _rms(h, p)) * relative
         p = p * shrink
         if p.ndim < 2:
             s["variance"] = lerp(s["variance"], g * g, weight)
             v = s["variance"]
         else:
-            s["row_var"] = lerp(s["row_var"], mx.mean(g * g, axis=-1, keepdims=True), weight)
-            s["col_var"] = lerp(s["col_var"], mx.mean(g * g, axis=-2, keepdims=True), weight)
+            s["row_var"] = lerp(s["row_var"], computed_once(h, mx.mean(g * g, axis=-1, keepdims=True)), weight)
+            s["col_var"] = lerp(s["col_var"], computed_once(h, mx.mean(g * g, axis=-2, keepdims=True)), weight)
             r, c = s["row_var"], s["col_var"]
-            v = r * c / mx.maximum(mx.mean(r, axis=-2, keepdims=True), eps1)
-        u = mx.rsqrt(mx.maximum(v, eps1 * eps1)) * g
-        return p - length / mx.maximum(1, _rms(u) / h.d) * u
+            v = cut(h, r * c) / computed_once(h, mx.maximum(mx.mean(r, axis=-2, keepdims=True), eps1))
+        u = cut(h, g / root(h, mx.maximum(v, eps1 * eps1)))
+        return p - computed_once(h, length / mx.maximum(1, _rms(h, u) / h.d)) * u

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Each, Hyper, Static, as_array, each_in_unit, nonneg
+from ._kernels import root
 from ._mlx_state import InMLX
 from ._rule import Rule, bias_correction, lerp
 
@@ -92,6 +93,7 @@ class Adam(_Moments):
     Source: ``torch.optim.Adam``.
     """
 
+    elementwise: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX(
         {"m": "exp_avg", "v": "exp_avg_sq"}, squares=("v",), alone={"max_exp_avg_sq": "amsgrad=False"}
     )
@@ -115,17 +117,18 @@ class Adam(_Moments):
     def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
         clock["step"] = t = clock["step"] + 1
         (_, c1), (_, c2) = h.betas
-        return h.lr / bias_correction(c1, t), mx.sqrt(bias_correction(c2, t)), cls.shrink(h)
+        scale = mx.sqrt(bias_correction(c2, t))
+        return h.lr / bias_correction(c1, t) * scale, h.eps * scale, cls.shrink(h)
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        step_size, root, shrink = k
+        step_size, eps, shrink = k  # both times sqrt(1 - beta2**t), so that no element is divided by it
         p = cls.shrunk(h, p, shrink)
         m, v = cls.moments(h, g, s)
         if h.amsgrad:
             s["max_exp_avg_sq"] = mx.maximum(s["max_exp_avg_sq"], v)
             v = s["max_exp_avg_sq"]
-        return p - step_size * m / (mx.sqrt(v) / root + h.eps)
+        return p - step_size * m / (root(h, v) + eps)
 
 
 class AdamW(Adam):
@@ -174,6 +177,7 @@ class Adamax(_Moments):
     Source: ``torch.optim.Adamax``.
     """
 
+    elementwise: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX({"m": "exp_avg", "v": "exp_inf"}, squares=("v",))
     lr: Any = Hyper(2e-3, nonneg("learning rate"))
 
@@ -228,6 +232,7 @@ class NAdam(_Moments):
     Source: ``torch.optim.NAdam``.
     """
 
+    elementwise: ClassVar[bool] = True
     clock: ClassVar[tuple[str, ...]] = ("step", "mu_product")
     lr: Any = Hyper(2e-3, nonneg("learning rate"))
     momentum_decay: Any = Hyper(4e-3, nonneg("momentum_decay value"))
@@ -252,8 +257,8 @@ class NAdam(_Moments):
         from_g, from_m, correction, shrink = k
         p = cls.shrunk(h, p, shrink)
         m, v = cls.moments(h, g, s)
-        root = mx.sqrt(v / correction) + h.eps
-        return p - from_g * g / root - from_m * m / root
+        denominator = root(h, v / correction) + h.eps
+        return p - from_g * g / denominator - from_m * m / denominator
 
 
 class _RectifiedDecays(Each):
@@ -310,6 +315,7 @@ class RAdam(_Moments):
     Source: ``torch.optim.RAdam``.
     """
 
+    elementwise: ClassVar[bool] = True
     betas: Any = _RectifiedDecays(Decay(None), (0.9, 0.999), each_in_unit("beta parameter"))
     decoupled_weight_decay: Any = Static(False)
 
@@ -344,4 +350,4 @@ class RAdam(_Moments):
         step_size, rectified, adaptive, shrink = k
         p = cls.shrunk(h, p, shrink)
         m, v = cls.moments(h, g, s)
-        return p - step_size * m * mx.where(rectified, adaptive / (mx.sqrt(v) + h.eps), 1)
+        return p - step_size * m * mx.where(rectified, adaptive / (root(h, v) + h.eps), 1)

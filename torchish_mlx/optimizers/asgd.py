@@ -41,6 +41,7 @@ class ASGD(Rule):
     Source: ``torch.optim.ASGD``.
     """
 
+    elementwise: ClassVar[bool] = True
     clock: ClassVar[tuple[str, ...]] = ("step", "eta", "mu")
     lr: Any = Hyper(1e-2, nonneg("learning rate"))
     lambd: Any = Hyper(1e-4)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 
 from ._hyper import Decay, Hyper, Static, as_number, nonneg
+from ._kernels import root
 from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
@@ -43,6 +44,7 @@ class Adagrad(Rule):
     Source: ``torch.optim.Adagrad``.
     """
 
+    elementwise: ClassVar[bool] = True
     eager_slots: ClassVar[bool] = True
     densifies: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX({"v": "sum"}, squares=("v",))
@@ -65,7 +67,7 @@ class Adagrad(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         s["sum"] = s["sum"] + g * g
-        return p - k * g / (mx.sqrt(s["sum"]) + h.eps)
+        return p - k * g / (root(h, s["sum"]) + h.eps)
 
 
 class Adadelta(Rule):
@@ -97,6 +99,8 @@ class Adadelta(Rule):
     Source: ``torch.optim.Adadelta``; MLX spells it ``AdaDelta``, and so may you.
     """
 
+    elementwise: ClassVar[bool] = True
+
     @staticmethod
     def _check_rho(name: str, value: Any) -> None:
         if not 0.0 <= as_number(name, value) <= 1.0:
@@ -116,7 +120,7 @@ class Adadelta(Rule):
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         b, c = h.rho
         s["square_avg"] = b * s["square_avg"] + c * g * g
-        delta = mx.sqrt(s["acc_delta"] + h.eps) / mx.sqrt(s["square_avg"] + h.eps) * g
+        delta = root(h, s["acc_delta"] + h.eps) / root(h, s["square_avg"] + h.eps) * g
         s["acc_delta"] = b * s["acc_delta"] + c * delta * delta
         return p - h.lr * delta
 
@@ -152,6 +156,7 @@ class RMSprop(Rule):
     Source: ``torch.optim.RMSprop``.
     """
 
+    elementwise: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX(
         {"v": "square_avg"}, squares=("v",), alone={"momentum_buffer": "momentum=0", "grad_avg": "centered=False"}
     )
@@ -185,7 +190,7 @@ class RMSprop(Rule):
         if h.centered:
             s["grad_avg"] = lerp(s["grad_avg"], g, c)
             v = v - s["grad_avg"] * s["grad_avg"]
-        scaled = g / (mx.sqrt(v) + h.eps)
+        scaled = g / (root(h, v) + h.eps)
         if h.remembers:
             s["momentum_buffer"] = h.momentum * s["momentum_buffer"] + scaled
             scaled = s["momentum_buffer"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mlx.core as mx
 
@@ -47,6 +47,7 @@ class Rprop(Rule):
     Source: ``torch.optim.Rprop``.
     """
 
+    elementwise: ClassVar[bool] = True
     lr: Any = Hyper(1e-2, nonneg("learning rate"))
     etas: Any = Each(Hyper(None), (0.5, 1.2), _check_etas)
     step_sizes: Any = Each(Hyper(None), (1e-6, 50))

@@ -44,6 +44,7 @@ class SGD(Rule):
     Source: ``torch.optim.SGD``.
     """
 
+    elementwise: ClassVar[bool] = True
     counted: ClassVar[bool] = False
     late: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     mlx: ClassVar[InMLX | None] = InMLX({"v": "momentum_buffer"})

@@ -1,0 +1,114 @@
+"""Small parameters as one: where a formula is elementwise, it runs once over a flat array of many of them.
+
+A kernel for 64 elements costs as much as one for 10,000, and so does each call that builds the graph. Small parameters,
+their gradients and their slots are therefore concatenated; the new ones are views of the results, and stand where they
+always stand. (The flat results can't serve the next step: MLX's ``a *= 2`` and ``a[0] = 1`` change an array without a
+trace that Python could see.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import attrgetter
+from typing import Any
+
+import mlx.core as mx
+
+MOST = 2**16  # elements of all that are joined into one array, which lives as long as any view of it
+LARGEST = 2**14  # elements of a parameter that is worth joining: a larger one costs more to copy than to call for
+BLOCK = 32  # pieces of one cut: its time grows with their square
+
+_shape, _dtype = attrgetter("shape"), attrgetter("dtype")
+
+
+class Bucket:
+    """Parameters that are joined: their places among the items of a step, and where each lies in the flat array."""
+
+    def __init__(self, members: Sequence[int], ps: Sequence[mx.array]) -> None:
+        self.members = members
+        shapes, sizes = [ps[i].shape for i in members], [ps[i].size for i in members]
+        self._shapes = [shape if len(shape) != 1 else None for shape in shapes]  # None: as it is cut
+        blocks = [sizes[i : i + BLOCK] for i in range(0, len(sizes), BLOCK)]
+        self._ends, self._inner = _inner_ends([*map(sum, blocks)]), [*map(_inner_ends, blocks)]
+
+    def joined(self, gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[Any]) -> tuple[Any, Any, dict[str, Any]]:
+        """Gradient, parameter and slots of the members, as one parameter's."""
+        own = [slots[i] for i in self.members]
+        flats = {name: flattened([s[name] for s in own]) for name in own[0]}
+        return flattened([gs[i] for i in self.members]), flattened([ps[i] for i in self.members]), flats
+
+    def cut(self, flat: mx.array) -> list[mx.array]:
+        """The views of a result, each in the shape of its parameter."""
+        pieces: list[mx.array] = []
+        for block, ends in zip(mx.split(flat, self._ends), self._inner, strict=True):
+            pieces += mx.split(block, ends)
+        return [a if shape is None else a.reshape(shape) for a, shape in zip(pieces, self._shapes, strict=True)]
+
+
+def _inner_ends(sizes: Sequence[int]) -> list[int]:
+    """Where pieces of these sizes end, except the last."""
+    return [*accumulate(sizes[:-1])]
+
+
+class Plan:
+    """Which items of a step are joined; it serves the next steps too, as long as they have the like of these items."""
+
+    def __init__(self, rule: Any, items: Sequence[Any], slots: Sequence[dict[str, mx.array]], joins: bool) -> None:
+        self.paths, gs, ps = columns(items)
+        self.elements = sum(p.size for p in ps)
+        self.dense = {*map(type, gs)} == {mx.array}
+        self._likes = _likes(gs, ps, slots) if self.dense else None
+        self._joins = joins
+        self.alone: list[int] = []
+        self.buckets: list[Bucket] = []
+        alike: dict[Any, list[int]] = {}
+        for i, (g, p, own) in enumerate(zip(gs, ps, slots, strict=True)):
+            fits = joins and rule.elementwise and self.dense and 0 < p.size <= LARGEST
+            if fits and all(a.shape == p.shape for a in own.values()):
+                alike.setdefault((g.dtype, p.dtype, *((name, a.dtype) for name, a in own.items())), []).append(i)
+            else:
+                self.alone.append(i)
+        for members in alike.values():
+            for part in _parts(members, ps):
+                if len(part) == 1:
+                    self.alone += part
+                else:
+                    self.buckets.append(Bucket(part, ps))
+
+    def serves(self, paths: Any, gs: Any, ps: Sequence[mx.array], slots: Any, joins: bool) -> bool:
+        """Whether it would be made anew just so: then the items need no other check either."""
+        if paths != self.paths or joins != self._joins or {*map(type, gs)} != {mx.array}:
+            return False
+        return _likes(gs, ps, slots) == self._likes
+
+
+def _likes(gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[dict[str, Any]]) -> list[Any]:
+    """All that the checks and the joining depend on."""
+    own = [a for entries in slots for a in entries.values()]
+    names = [name for entries in slots for name in entries]
+    return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names]
+
+
+def columns(items: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """The paths, the gradients and the parameters of ``items``."""
+    return tuple(zip(*items, strict=True)) if items else ((), (), ())  # type: ignore[return-value]
+
+
+def _parts(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]:
+    """``members`` in runs of at most MOST elements."""
+    part: list[int] = []
+    elements = 0
+    for i in members:
+        if part and elements + ps[i].size > MOST:
+            yield part
+            part, elements = [], 0
+        part.append(i)
+        elements += ps[i].size
+    if part:
+        yield part
+
+
+def flattened(arrays: Sequence[mx.array]) -> mx.array:
+    """All elements of ``arrays``, one array after the other."""
+    return mx.concatenate([mx.flatten(a) for a in arrays])

@@ -1,0 +1,61 @@
+"""Where one kernel ends and the next begins, in a step that is traced by ``mx.compile``.
+
+It makes one kernel of as much as it can. On a GPU that is best. On the CPU it is not, as measured with mlx 0.32
+(docs/performance.md), and kernels are kept apart: one with several outputs never writes into the memory of its inputs,
+since each output holds them; and one that takes a root is not vectorized, since C++'s ``sqrt`` may set errno.
+
+``h`` is what a formula sees of a group; ``h.traced`` and ``h.apart`` say which of this applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_map
+
+WORTHWHILE = 2**13  # elements of a parameter: for fewer, several kernels cost more than they save
+
+
+def on_cpu() -> bool:
+    """Whether MLX computes on the CPU."""
+    return mx.default_device() == mx.Device(mx.cpu)
+
+
+def cut(h: Any, x: mx.array) -> mx.array:
+    """``x``, in row-major order, at the end of a kernel (or the beginning of one) where kernels are kept apart."""
+    return mx.contiguous(x) if h.apart else x
+
+
+def computed_once(h: Any, k: Any) -> Any:
+    """What ``tick`` gives, at the end of a kernel: ``mx.compile`` would move it into that of the one parameter that
+    needs it, and compute it for each element.
+    """
+    return tree_map(lambda x: mx.contiguous(x) if isinstance(x, mx.array) else x, k) if h.traced else k
+
+
+def after(h: Any, before: Sequence[mx.array], g: Any) -> Any:
+    """``g``, which is not used before the last of ``before`` is computed, where kernels are kept apart.
+
+    MLX evaluates breadth first: without this the first kernel of every parameter, then the second of every one, with
+    nothing left in the caches, and one more array in memory for each.
+    """
+    return mx.depends(g, before[-1]) if h.apart and before and isinstance(g, mx.array) else g
+
+
+def root(h: Any, x: mx.array) -> mx.array:
+    """The square root of x >= 0.
+
+    Where kernels are kept apart it comes from arithmetic that C++ compilers vectorize, to 1.1 ulp (2e-20 below 1e-38;
+    nan for inf): halving the exponent of x as an integer gives 1 / sqrt(x) to 4 % (Lomont 2003, "Fast inverse square
+    root"), a step of Halley's method 1e-4, and one of Newton's the rest.
+    """
+    if not h.apart or x.dtype != mx.float32:
+        return mx.sqrt(x)
+    y = (0x5F3759DF - (x.view(mx.uint32) >> 1)).view(mx.float32)
+    t = x * y
+    e = t * y
+    c = 1.875 - e * (1.25 - 0.375 * e)
+    s = t * c
+    return cut(h, s + 0.5 * (y * c) * (x - s * s))
