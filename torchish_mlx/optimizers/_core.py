@@ -226,9 +226,10 @@ def formulas(rule: Any, values: Mapping[str, Any]) -> Any:
         h = rule.hypers(values, arrays)
         clock = {name: arrays[name] for name in rule.clock}
         shared = computed_once(h, rule.tick(h, clock))
-        apart, new = h.apart, list[mx.array]()
+        tracing, apart, new = h.traced, h.apart, list[mx.array]()
         for g, p, s in zip(gs, ps, ss, strict=True):
-            h.apart = apart and p.size >= WORTHWHILE
+            large = p.size >= WORTHWHILE
+            h.traced, h.apart = tracing and large, apart and large
             g = after(h, new, g)
             own = {name: s.pop(name) for name in rule.clock if name in s} if rule.counted else {}
             new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else shared))
