@@ -20,11 +20,10 @@ from ._sparse import RowSparse
 from ._state import State
 
 Item = tuple[str, Any, mx.array]  # path, gradient, parameter
-Inputs = tuple[
-    dict[str, Any], list[Any], list[mx.array], list[dict[str, mx.array]]
-]  # group, gradients, parameters, slots
+Slots = list[dict[str, mx.array]]
+Inputs = tuple[dict[str, Any], list[Any], list[mx.array], Slots]  # arrays of the group, gradients, parameters, slots
+Results = tuple[dict[str, Any], list[mx.array], Slots]  # clock, parameters, slots
 _NONE: dict[str, Any] = {}
-Results = tuple[dict[str, Any], list[mx.array], list[dict[str, mx.array]]]  # clock, parameters, slots
 
 
 def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
