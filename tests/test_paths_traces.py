@@ -23,8 +23,8 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     run: list[str] = []
     original = _paths.formulas
 
-    def spy(rule: Any, values: Any) -> Any:
-        formulas = original(rule, values)
+    def spy(rule: Any, values: Any, **options: Any) -> Any:
+        formulas = original(rule, values, **options)
         return lambda *given: (run.append(rule.__name__), formulas(*given))[1]
 
     monkeypatch.setattr(_paths, "formulas", spy)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from statistics import median
+from statistics import linear_regression, median
 
 import mlx.core as mx
 import numpy as np
@@ -45,10 +45,7 @@ def exponent(points: list[tuple[float, float]]) -> float | None:
     """The slope of a line through the logarithms: 1 is linear growth, 2 quadratic."""
     if len(points) < 2:
         return None
-    xs, ys = [math.log(x) for x, _ in points], [math.log(y) for _, y in points]
-    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    over = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
-    return over / sum((x - mean_x) ** 2 for x in xs)
+    return linear_regression([math.log(x) for x, _ in points], [math.log(y) for _, y in points]).slope
 
 
 def steepest(points: list[tuple[float, float]]) -> float | None:

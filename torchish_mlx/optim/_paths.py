@@ -40,7 +40,7 @@ def run(tasks: Sequence[Task], inputs: Sequence[Inputs]) -> list[Results]:
             results[i] = result
     for i, task in enumerate(tasks):
         if not compiled[i]:
-            results[i] = formulas(task.rule, task.values)(*inputs[i])
+            results[i] = formulas(task.rule, task.values, apart=task.joins)(*inputs[i])
     return results
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import mlx.core as mx
 
 from ._hyper import STRUCTURE, traced
-from ._join import Plan, columns
-from ._kernels import WORTHWHILE, after, computed_once
+from ._join import Plan
+from ._kernels import WORTHWHILE, after, computed_once, on_cpu
 from ._sparse import RowSparse
 from ._state import State
 
@@ -129,10 +129,11 @@ class Task:
     ) -> None:
         self.rule, self.values, self.arrays, self.state, self.items = rule, values, arrays, state, items
         self.joins = joins
-        self._columns = paths, gs, ps = columns(items)
-        self.given: list[dict[str, Any]] = [state.slots.get(path, _NONE) for path in paths]
-        plan: Plan | None = state.plans.pop(id(arrays), None)
-        if plan is None or not plan.serves(paths, gs, ps, self.given, joins):
+        columns: Any = zip(*items, strict=True) if items else ((), (), ())
+        self.paths, self.gs, self.ps = columns
+        self.given: list[dict[str, Any]] = [state.slots.get(path, _NONE) for path in self.paths]
+        plan: Plan | None = state.plans.get(id(arrays))
+        if plan is None or not plan.serves(self.paths, self.gs, self.ps, self.given, joins):
             check_items(rule, items)
             plan = None
         self._plan = plan
@@ -144,9 +145,8 @@ class Task:
         if self._plan is None or count != len(self.items):
             self._count(members())
         if self._plan is None:
-            self._plan = Plan(self.rule, self.items, self.given, self.joins)
-        _, gs, ps = self._columns
-        alone, buckets = self._plan.alone, self._plan.buckets
+            self._plan = Plan(self.rule, self.paths, self.gs, self.ps, self.given, self.joins)
+        gs, ps, alone, buckets = self.gs, self.ps, self._plan.alone, self._plan.buckets
         joined = [bucket.joined(gs, ps, self.given) for bucket in buckets]
         return (
             self.arrays,
@@ -186,7 +186,7 @@ class Task:
         clock, new, written = results
         self.arrays.update(clock)
         plan, state = self.plan, self.state
-        paths, find, create = plan.paths, state.slots.get, state.create
+        paths, find, create = self.paths, state.slots.get, state.create
         ordered: list[Any] = [None] * len(paths)
         for bucket, p, s in zip(plan.buckets, new, written, strict=False):
             for i, view in zip(bucket.members, bucket.cut(p), strict=True):
@@ -200,8 +200,7 @@ class Task:
             ordered[i] = p
             if s:
                 (find(paths[i]) or create(paths[i])).update(s)
-        if plan.dense and not traced(self.arrays[STRUCTURE]):
-            state.plans[id(self.arrays)] = plan
+        state.plans[id(self.arrays)] = plan
         return ordered
 
 
@@ -218,17 +217,21 @@ def advance(
     return task.commit(formulas(rule, values)(*task.begin(len(members), lambda: members)))
 
 
-def formulas(rule: Any, values: Mapping[str, Any]) -> Any:
-    """A pure function (arrays of the group, gradients, parameters, slots) -> (clock, parameters, slots)."""
+def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
+    """A pure function (arrays of the group, gradients, parameters, slots) -> (clock, parameters, slots).
+
+    Where MLX traces it for the CPU, kernels are kept apart, or with ``apart=False`` left to MLX.
+    """
 
     def run(arrays: dict[str, Any], gs: list[Any], ps: list[mx.array], ss: list[dict[str, mx.array]]) -> Any:
         h = rule.hypers(values, arrays)
+        h.traced = tracing = traced(arrays[STRUCTURE])
         clock = {name: arrays[name] for name in rule.clock}
         shared = computed_once(h, rule.tick(h, clock))
-        tracing, apart, new = h.traced, h.apart, list[mx.array]()
+        apart_here, new = apart and on_cpu(), list[mx.array]()
         for g, p, s in zip(gs, ps, ss, strict=True):
-            large = p.size >= WORTHWHILE
-            h.traced, h.apart = tracing and large, apart and large
+            h.traced = tracing and p.size >= WORTHWHILE
+            h.apart = h.traced and apart_here
             g = after(h, new, g)
             own = {name: s.pop(name) for name in rule.clock if name in s} if rule.counted else {}
             new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else shared))

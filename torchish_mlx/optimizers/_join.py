@@ -54,8 +54,16 @@ def _inner_ends(sizes: Sequence[int]) -> list[int]:
 class Plan:
     """Which items of a step are joined; it serves the next steps too, as long as they have the like of these items."""
 
-    def __init__(self, rule: Any, items: Sequence[Any], slots: Sequence[dict[str, mx.array]], joins: bool) -> None:
-        self.paths, gs, ps = columns(items)
+    def __init__(
+        self,
+        rule: Any,
+        paths: Sequence[str],
+        gs: Sequence[Any],
+        ps: Sequence[mx.array],
+        slots: Sequence[dict[str, mx.array]],
+        joins: bool,
+    ) -> None:
+        self.paths = paths
         self.elements = sum(p.size for p in ps)
         self.dense = {*map(type, gs)} == {mx.array}
         self._likes = _likes(gs, ps, slots) if self.dense else None
@@ -88,11 +96,6 @@ def _likes(gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[dict[str, Any]]
     own = [a for entries in slots for a in entries.values()]
     names = [name for entries in slots for name in entries]
     return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names]
-
-
-def columns(items: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """The paths, the gradients and the parameters of ``items``."""
-    return tuple(zip(*items, strict=True)) if items else ((), (), ())  # type: ignore[return-value]
 
 
 def _parts(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]:

@@ -29,8 +29,8 @@ def cut(h: Any, x: mx.array) -> mx.array:
 
 
 def computed_once(h: Any, k: Any) -> Any:
-    """What ``tick`` gives, at the end of a kernel: ``mx.compile`` would move it into that of the one parameter that
-    needs it, and compute it for each element.
+    """``k``, a scalar or what ``tick`` gives, at the end of a kernel: ``mx.compile`` would move it into that of the one
+    parameter that needs it, and compute it for each element.
     """
     return tree_map(lambda x: mx.contiguous(x) if isinstance(x, mx.array) else x, k) if h.traced else k
 

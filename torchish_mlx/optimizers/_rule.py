@@ -25,7 +25,7 @@ from mlx.utils import tree_map
 
 from ._core import advance, check_items, check_slots, paired
 from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
-from ._kernels import cut, on_cpu
+from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
 from ._sparse import RowSparse
@@ -158,8 +158,7 @@ class Rule(Optimizer):
     @classmethod
     def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> SimpleNamespace:
         """``h`` of the formula, from a group's Python values and its arrays."""
-        tracing = traced(arrays[STRUCTURE])
-        h = SimpleNamespace(traced=tracing, apart=tracing and on_cpu() and values.get("foreach") is not False)
+        h = SimpleNamespace(traced=False, apart=False)  # see _kernels
         for name, field in cls.fields().items():
             static = isinstance(field, Static)
             setattr(h, name, values.get(name, field.default) if static else field.read(arrays[name]))

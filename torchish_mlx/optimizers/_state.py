@@ -24,14 +24,14 @@ GROUPS = "_groups"
 _DEPTH = 200  # levels of nesting that no model has
 
 
-class Plans(dict[int, Any]):
-    """How the last step of each group was made: what the next one saves by it. A copy of the state has none."""
+class ByGroup(dict[int, Any]):
+    """What steps learn of a group, by the id of its arrays. A copy of the state, with groups of its own, has none."""
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Plans:
-        return Plans()
+    def __deepcopy__(self, memo: dict[int, Any]) -> ByGroup:
+        return ByGroup()
 
     def __reduce__(self) -> Any:
-        return Plans, ()
+        return ByGroup, ()
 
 
 class State(dict[Any, Any]):
@@ -40,8 +40,8 @@ class State(dict[Any, Any]):
     def __init__(self) -> None:
         super().__init__({GROUPS: []})
         self.slots: dict[str, dict[str, Any]] = {}
-        self.plans = Plans()
-        self.kinds: dict[int, set[Any]] = {}  # which sets of parameters each group has updated at once
+        self.plans = ByGroup()  # how the last step was made
+        self.kinds = ByGroup()  # which sets of parameters were updated at once
         self.renewals = 0
         self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
 
@@ -83,7 +83,6 @@ class State(dict[Any, Any]):
                 "number. Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
             )
         self.examine(tree)
-        self.plans.clear()
         held = {path for path, slots in self.slots.items() if slots}
         replace(self, {**tree, GROUPS: groups})
         self.slots = dict(leaves(self, ""))
