@@ -89,9 +89,22 @@ class _NativeRule(Rule):
 
     @classmethod
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
-        made: dict[str, mx.array] = {}
+        made: dict[str, Any] = {}
         cls.build(h, mx.array(0)).init_single(p, made)
-        return made
+        return {name: cls.as_array(name, value) for name, value in made.items()}
+
+    @classmethod
+    def as_array(cls, name: str, value: Any) -> mx.array:
+        """What a class keeps in a slot. A Python number becomes an array: the state is a tree of arrays."""
+        if isinstance(value, mx.array):
+            return value
+        if isinstance(value, (bool, int, float)):
+            return mx.array(value)
+        raise TypeError(
+            f"{cls.native.__name__} keeps a {type(value).__name__} in its state, as {name!r}; from_mlx takes classes "
+            "whose state has arrays and numbers. Keep each array of it under a name of its own, or use the class as it "
+            "is, by its own update()"
+        )
 
     @classmethod
     def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
@@ -104,6 +117,7 @@ class _NativeRule(Rule):
         dtypes = {name: value.dtype for name, value in s.items()}
         vars(k).update(among(h.moving, g.dtype))
         new = k.apply_single(cut(h, g), p, s)
+        s.update((name, cls.as_array(name, value)) for name, value in s.items())
         s.update((name, cut(h, s[name].astype(dtype))) for name, dtype in dtypes.items())
         return new.astype(p.dtype)
 
