@@ -15,7 +15,7 @@ import torch
 from hypothesis import strategies as st
 
 import torchish_mlx as tm
-from compat_tests.sides import SIDES, to_mlx, values
+from compat_tests.sides import SIDES, to_array, values
 
 Call = Callable[..., Any]
 
@@ -277,9 +277,20 @@ def test_numpy_and_mlx_take_tensors() -> None:
     assert isinstance(x + mx.array([1.0, 1.0]), tm.Tensor)
     assert (x * np.float32(2)).dtype == mx.float32
     assert isinstance(np.float32(2) * x, tm.Tensor)
+    for one in (tm.tensor([2.0]), tm.tensor(2.0), tm.tensor([2.0]).bfloat16()):
+        product = mx.ones(3, one.dtype) * one  # one element is no complex number
+        assert (product.dtype, product.tolist()) == (one.dtype, [2.0, 2.0, 2.0])
+    assert (mx.array([0.1], mx.float64) * tm.tensor([0.1, 1.0], dtype=mx.float64))[0].item() == 0.1 * 0.1
+    assert np.from_dlpack(x).tolist() == [1.0, 2.0]
     x.requires_grad_()
     with pytest.raises(RuntimeError, match="would not be recorded"):
         mx.array([1.0, 1.0]) * x
+    with pytest.warns(UserWarning, match="would not be recorded"), pytest.raises(BufferError, match="Can't export"):
+        np.from_dlpack(x)
+    with pytest.warns(UserWarning, match="would not be recorded"):
+        mx.array([1.0, 1.0]) * x[:1]
+    with tm.no_grad():
+        assert (mx.array([1.0, 1.0]) * x).tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -304,8 +315,8 @@ def test_repr(given: Any) -> None:
     assert repr(tm.tensor(given)) == repr(theirs)
     if theirs.is_floating_point():
         wide = torch.ones(3, 4, 5) * theirs.sum()
-        assert repr(tm.Tensor(to_mlx(wide))) == repr(wide)
-        assert repr(tm.Tensor(to_mlx(wide[0, 0])).requires_grad_()) == repr(wide[0, 0].requires_grad_())
+        assert repr(tm.Tensor(to_array(wide))) == repr(wide)
+        assert repr(tm.Tensor(to_array(wide[0, 0])).requires_grad_()) == repr(wide[0, 0].requires_grad_())
         assert repr(tm.tensor(given, requires_grad=True)) == repr(theirs.requires_grad_())
         assert repr(tm.tensor(given, requires_grad=True) * 2) == repr(theirs * 2)
 

@@ -221,6 +221,17 @@ def test_groups_made_of_submodules():
     assert_same(model, twin)
 
 
+def test_a_tree_of_one_submodule_does_not_say_which_it_is_of():
+    """Refused before anything is changed: by name it would be trained with the first group's options."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    optimizer = optim.SGD([{"params": model.layers[0], "lr": 0.1}, {"params": model.layers[1], "lr": 1.0}])
+    second = model.layers[1].parameters()
+    with pytest.raises(ValueError, match=r"several parameters that are called 'weight'.*pass the model itself"):
+        optimizer.apply_gradients({"weight": mx.ones((2, 2))}, second)
+    new = optimizer.apply_gradients({"weight": mx.ones((2, 2))}, model.layers[1])
+    assert mx.allclose(new["weight"], second["weight"] - 1.0)
+
+
 def test_superset_parameters_and_partial_gradients():
     model = Net()
     optimizer = optim.Adam(model, lr=0.1)

@@ -48,6 +48,8 @@ class Weak:
     those of the float, bit for bit. It compares with 0 only, and has no ``float()``: a constant of the trace.
     """
 
+    __module__ = "_moving"  # for a class of a module that begins with "torch", MLX's operations import torch
+
     def __init__(self, pair: tuple[Any, Any], number: float, dtype: mx.Dtype = mx.float32) -> None:
         self._array, self._complement = pair
         self._number, self._dtype = number, dtype
@@ -57,7 +59,8 @@ class Weak:
         return Weak((self._array, self._complement), self._number, dtype)
 
     def __mul__(self, other: mx.array) -> mx.array:
-        return self._array.astype(other.dtype) * other
+        new: mx.array = self._array.astype(other.dtype) * other
+        return new
 
     def __rsub__(self, one: Any) -> Weak:
         if one != 1:
@@ -65,10 +68,12 @@ class Weak:
         return Weak((self._complement, self._array), 1 - self._number, self._dtype)
 
     def __pow__(self, exponent: mx.array) -> mx.array:
-        return self._array**exponent
+        new: mx.array = self._array**exponent
+        return new
 
     def __mlx_array__(self) -> mx.array:  # array * x
-        return self._array.astype(self._dtype)
+        new: mx.array = self._array.astype(self._dtype)
+        return new
 
     def __le__(self, other: Any) -> bool:
         if other != 0:

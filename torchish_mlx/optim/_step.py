@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
 from ..optimizers._state import listed
@@ -79,7 +80,8 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> tuple[lis
     A module's places are followed to their Parameters, others go by path. A layer that stands in two places of a
     model is one parameter, and its gradients are summed.
 
-    Raises ValueError for a gradient of a parameter that the optimizer does not hold.
+    Raises ValueError for a gradient of a parameter that the optimizer does not hold, and in a tree of arrays for a name
+    that two of its groups have.
     """
     items: dict[str, Item] = {}
     order: list[str] = []
@@ -89,7 +91,13 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> tuple[lis
             raise ValueError(
                 f"there is a gradient for {path!r}, which this optimizer does not hold; it holds "
                 f"{listed(state.group_of)}. Where the names differ (groups made from submodules), "
-                "pass the model itself in place of a tree of arrays."
+                "pass the model itself in place of a tree of arrays." + see("groups-made-of-submodules")
+            )
+        if f"{known}#2" in state.parameters and not isinstance(parameters, Module):
+            raise ValueError(
+                f"this optimizer holds several parameters that are called {known!r} in the submodules of its groups, "
+                "and a tree of arrays does not tell which it has: pass the model itself, or make the groups from "
+                "named_parameters(model)." + see("groups-made-of-submodules")
             )
         order.append(known)
         items[known] = (known, g if known not in items else items[known][1] + g, p)

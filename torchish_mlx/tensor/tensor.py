@@ -6,17 +6,24 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
+from .._docs import see
 from ..optimizers import RowSparse
 from ._arraylike import ArrayLike
 from ._promote import INEXACT
 from ._storage import Alias, Storage, View
 from ._tape import is_grad_enabled, run_backward
 from ._views import Step
+
+_UNRECORDED = (
+    "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
+    "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
+    + see("a-tensor-in-mlxs-operations")
+)
 
 
 class Tensor(ArrayLike):
@@ -57,31 +64,11 @@ class Tensor(ArrayLike):
         if requires_grad:
             self.requires_grad = True
 
-    if TYPE_CHECKING:  # what the table attaches
-
-        def __getitem__(self, key: Any) -> Tensor: ...
-        def __setitem__(self, key: Any, value: Any) -> None: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __le__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __ge__(self, other: Any) -> Tensor: ...
-
     # -- the array ---------------------------------------------------------------------------------------
 
     @property
     def data(self) -> Tensor:
-        """A Tensor on the same storage that autograd knows nothing of: ``p.data.mul_(0.9)`` changes ``p``.
+        """A Tensor on the same storage that autograd knows nothing of; ``p.data.mul_(0.9)`` changes ``p``.
 
         Assigning makes this Tensor share the storage of the one given; a Parameter of a module keeps its
         place in the module and takes the array.
@@ -128,11 +115,27 @@ class Tensor(ArrayLike):
 
     def __mlx_array__(self) -> mx.array:
         if is_grad_enabled() and self.requires_grad:
-            raise RuntimeError(
-                "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
-                "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
-            )
+            raise RuntimeError(_UNRECORDED)
         return self.array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """How MLX's operations take a Tensor first: without it, one element is a complex number to them.
+
+        They swallow what is raised here, and go on with ``__mlx_array__``, or with a number.
+
+        Raises:
+            BufferError: a Tensor that requires grad, as in torch; float64, which MLX would read as float32.
+        """
+        if is_grad_enabled() and self.requires_grad:
+            warnings.warn(_UNRECORDED, stacklevel=2)
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if self.dtype == mx.float64:
+            raise BufferError("MLX reads float64 by DLPack as float32: use tensor.array, or np.asarray(tensor)")
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        device: tuple[int, int] = self.array.__dlpack_device__()
+        return device
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
