@@ -12,15 +12,31 @@ OPENBLAS := $(firstword $(wildcard \
 	/usr/lib/$(shell uname -m)-linux-gnu/openblas-openmp/libblas.so.3))
 RUN := $(if $(OPENBLAS),LD_PRELOAD=$(OPENBLAS)$(if $(LD_PRELOAD),:$(LD_PRELOAD)) )$(PY)
 
+HAS_TORCH = $(PY) -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo schedules test bench lint format clean
+.PHONY: help demo examples pictures schedules test bench lint format docs links dist wheel-test clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.examples ## train on handwritten digits, writes out/ (about a minute with set-up)
-	@$(RUN) examples/digits.py $(DEMO_ARGS)
+	@if $(HAS_TORCH); then echo "By torch, which is installed in $(VENV):"; $(RUN) examples/digits_torch.py $(DEMO_ARGS); fi
+	@$(RUN) examples/demo.py $(DEMO_ARGS)
+
+examples: $(VENV)/.examples ## run every example, writes out/ (some minutes; with torch's curves where it is installed)
+	@for original in examples/*_torch.py; do \
+		port=$${original%_torch.py}.py; \
+		if $(HAS_TORCH); then echo "== $$original"; $(RUN) $$original $(EXAMPLES_ARGS) || exit; fi; \
+		echo "== $$port"; $(RUN) $$port $(EXAMPLES_ARGS) || exit; \
+	done
+
+PICTURES := char_gpt digits vae lbfgs_regression fine_tuning custom_optimizer
+pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ anew, torch's curves over ours (a few minutes)
+	@for name in $(PICTURES); do $(RUN) examples/$${name}_torch.py && $(RUN) examples/$$name.py || exit; done
+	@$(PY) -c 'from PIL import Image; [Image.open(f"out/{a}.png").convert("RGB").quantize(64).save(f"docs/images/{b}.png") \
+		for a in "$(PICTURES)".split() for b in [a.replace("char_gpt", "training")]]'
 
 schedules: $(VENV)/.examples ## draw every learning-rate scheduler, writes out/schedules.png
 	@$(RUN) examples/schedules.py
@@ -40,16 +56,33 @@ format: $(VENV)/.lint ## let ruff fix and format what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+docs: $(VENV)/.docs ## build the site from docs/ and the docstrings into out/docs; a warning is an error
+	$(PY) -m sphinx -q -E -W --keep-going -n -d out/doctrees docs out/docs
+	@echo "wrote out/docs/index.html"
+
+links: $(VENV)/.docs ## look whether the addresses that the docs name are there (needs a network)
+	$(PY) -m sphinx -q -b linkcheck -d out/doctrees docs out/links
+
+dist: $(VENV)/.dist ## build the sdist, and the wheel from it, into dist/
+	rm -rf dist
+	$(PY) -m build --quiet
+	$(PY) -m twine check --strict dist/*
+
+wheel-test: dist ## run tests/ without torch against the wheel, on each Python 3.10 to 3.13 (WHEEL_ARGS=--all)
+	@$(RUN) .ci/wheel.py $(WHEEL_ARGS)
+
 clean: ## delete .venv, out/ and every cache
 	rm -rf $(VENV) out build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp for each set of extras: set-up runs again only when pyproject.toml changes.
 EXTRAS_examples := examples
-EXTRAS_test := test,examples
+EXTRAS_test := compat,examples
 EXTRAS_lint := lint
+EXTRAS_docs := docs
+EXTRAS_dist := dist
 
-$(VENV)/.examples $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml | $(PY)
+$(VENV)/.examples $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "Installing .[$(EXTRAS_$*)] into $(VENV)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS_$*)]"
 	@touch $@

@@ -10,18 +10,10 @@ import numpy as np
 import torch
 
 import torchish_mlx
-from compat_tests.sides import DTYPES, values
 from torchish_mlx.optimizers import RowSparse
+from torchish_mlx.parity.sides import DTYPES, to_array, values
 
 TORCH_DTYPES = {ours: theirs for theirs, ours in DTYPES.items()} | {mx.complex64: torch.complex64}
-
-
-def to_array(t: torch.Tensor) -> mx.array:
-    """A copy in the same dtype."""
-    t = t.detach()
-    if t.dtype == torch.bfloat16:
-        return mx.array(t.float().numpy()).astype(mx.bfloat16)
-    return mx.array(t.contiguous().numpy())
 
 
 def to_ours(value: Any) -> Any:

@@ -12,7 +12,10 @@ import numpy as np
 import torch
 
 import torchish_mlx
-from compat_tests.parity import (
+from compat_tests.sides import DTYPES
+from compat_tests.twin import our_quadratic, their_quadratic
+from compat_tests.two_sides import OURS, THEIRS, Side
+from torchish_mlx.parity.optimizer_cases import (
     CASES,
     INFO,
     Case,
@@ -24,11 +27,8 @@ from compat_tests.parity import (
     split,
     torch_gradient,
 )
-from compat_tests.scheduler_cases import made
-from compat_tests.scheduler_pair import advance
-from compat_tests.sides import DTYPES
-from compat_tests.twin import our_quadratic, their_quadratic
-from compat_tests.two_sides import OURS, THEIRS, Side
+from torchish_mlx.parity.scheduler_cases import made
+from torchish_mlx.parity.scheduler_pair import advance
 
 FIRST, MORE = 10, 10  # steps before the file, and after it
 EPOCH = 3

@@ -12,9 +12,9 @@ import torch
 
 import torchish_mlx
 from compat_tests.bridge import difference, outcome, to_array
-from compat_tests.parity import INFO
 from compat_tests.two_sides import OURS, THEIRS, TOLERANCE, Side, on_both, push
 from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import INFO
 
 TENSOR_LR = [name for name in INFO if name not in ("LBFGS", "Muon", "SparseAdam")]
 LATE = ("Rprop", "ASGD")  # which reads lr in its first step only, and which reads it for the step after

@@ -13,8 +13,8 @@ import mlx.optimizers
 import numpy as np
 import pytest
 
-from compat_tests.rates import OURS, THEIRS, hyperbola, inverse_root, near, our_optimizer, rates, their_optimizer
 from torchish_mlx import optim
+from torchish_mlx.parity.rates import OURS, THEIRS, hyperbola, inverse_root, near, our_optimizer, rates, their_optimizer
 
 STEPS = 10_000
 # A scheduler within the first part of a SequentialLR is stepped when that is made, and warns of the order.

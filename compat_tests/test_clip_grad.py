@@ -22,26 +22,13 @@ from hypothesis import strategies as st
 from torch.nn import utils as theirs
 
 import torchish_mlx
-from compat_tests.bridge import TORCH_DTYPES, outcome, to_array, to_ours
+from compat_tests.bridge import TORCH_DTYPES, outcome, to_ours
 from compat_tests.sides import values
 from compat_tests.two_sides import OURS, THEIRS, Side
 from torchish_mlx.nn import utils as ours
+from torchish_mlx.parity.clip_cases import DTYPES, INF, ORDERS, SHAPES, exact, same_gradients, same_norm, tensors
 
-INF = math.inf
-ORDERS = [0, 0.5, 1, 2, 3, INF, -INF, -1, -2.5]
-DTYPES = [torch.float32, torch.bfloat16, torch.float16]
-SHAPES = [(), (0,), (7,), (3, 5), (2, 3, 2, 4)]
 NAMES = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
-#: Relative, of norms against torch in float64. Measured over this file: 1.4e-7, and 3.9e-7 for order 1/2.
-NORM = {0.5: 1e-6}
-#: Of a clipped gradient, relative to its largest element. Measured: 4.6e-7 in float32; 1.02 and 1.4 places in float16
-#: and bfloat16, where torch rounds the norm and the factor as well.
-CLIPPED = {torch.float32: 1e-6, torch.float16: 2 * 2.0**-10, torch.bfloat16: 2 * 2.0**-7}
-
-
-def tensors(shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, scale: float = 1.0, seed: int = 0) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    return [torch.tensor(scale * rng.standard_normal(shape), dtype=dtype) for shape in shapes]
 
 
 def pairs(grads: Sequence[torch.Tensor | None]) -> tuple[list[Any], list[Any]]:
@@ -51,30 +38,6 @@ def pairs(grads: Sequence[torch.Tensor | None]) -> tuple[list[Any], list[Any]]:
         params.append(torch.nn.Parameter(torch.zeros(()) if grad is None else torch.zeros_like(grad)))
         params[-1].grad = None if grad is None else grad.clone()
     return to_ours(params), params
-
-
-def exact(grads: Sequence[torch.Tensor], order: float) -> float:
-    """torch's norm of the same values in float64."""
-    return theirs.get_total_norm([g.double() for g in grads], order).item()
-
-
-def same_norm(mine: Any, expected: float, order: float) -> None:
-    assert isinstance(mine, torchish_mlx.Tensor)
-    assert (mine.dtype, mine.shape, mine.requires_grad) == (mx.float32, (), False)
-    assert mine.item() == pytest.approx(expected, rel=NORM.get(order, 5e-7), nan_ok=True)
-
-
-def same_gradients(mine: Sequence[Any], others: Sequence[Any]) -> None:
-    for p, q in zip(mine, others, strict=True):
-        assert (p.grad is None) == (q.grad is None)
-        if q.grad is None:
-            continue
-        assert p.grad.dtype == to_array(q.grad).dtype
-        a, b = values(p.grad), values(q.grad)
-        assert a.shape == b.shape
-        size = np.abs(b[np.isfinite(b)]).max(initial=0.0)
-        least = {torch.float16: 2.0**-24, torch.bfloat16: 0.0}.get(q.dtype, 0.0)  # the smallest float16
-        np.testing.assert_allclose(a, b, rtol=0, atol=CLIPPED[q.dtype] * size + least)
 
 
 # Signatures -----------------------------------------------------------------------------------------------------------

@@ -15,9 +15,9 @@ from torch.testing._internal.common_optimizers import ErrorOptimizerInput, Optim
 
 import torchish_mlx
 from compat_tests.bridge import outcome, to_ours
-from compat_tests.parity import INFO
 from torchish_mlx import optim
 from torchish_mlx.optimizers import RowSparse
+from torchish_mlx.parity.optimizer_cases import INFO
 
 ROWS = [
     pytest.param(name, row, id=f"{name}-{i}-{row.optimizer_error_input.desc[:40]}")

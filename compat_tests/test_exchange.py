@@ -21,12 +21,12 @@ from compat_tests.exchange import (
     outline,
     save,
 )
-from compat_tests.parity import Case, allowed_error, collected, worst
-from compat_tests.scheduler_cases import CASES as SCHEDULERS
-from compat_tests.scheduler_cases import TABLE
-from compat_tests.scheduler_pair import outcome, words
 from compat_tests.test_lr_scheduler_parity import ENDS
 from compat_tests.two_sides import OURS, THEIRS, Side
+from torchish_mlx.parity.optimizer_cases import Case, allowed_error, collected, worst
+from torchish_mlx.parity.scheduler_cases import CASES as SCHEDULERS
+from torchish_mlx.parity.scheduler_cases import TABLE
+from torchish_mlx.parity.scheduler_pair import outcome, words
 
 both_ways = pytest.mark.parametrize(("source", "target"), [(THEIRS, OURS), (OURS, THEIRS)], ids=["theirs", "ours"])
 #: A scheduler of each class that any optimizer takes, for one optimizer after the other.

@@ -13,8 +13,8 @@ import torch
 
 import torchish_mlx
 from compat_tests.bridge import difference, to_torch
-from compat_tests.parity import INFO
 from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import INFO
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 

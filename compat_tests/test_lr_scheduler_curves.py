@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compat_tests.scheduler_cases import named, train
 from compat_tests.two_sides import OURS, THEIRS, Side
+from torchish_mlx.parity.scheduler_cases import named, train
 
 EPOCHS = 10
 both_sides = pytest.mark.parametrize("side", [OURS, THEIRS], ids=["ours", "torch"])

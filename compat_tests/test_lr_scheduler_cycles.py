@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import torchish_mlx
-from compat_tests.scheduler_cases import named, train
 from compat_tests.test_lr_scheduler_curves import FACTORS, both_sides, close, curve, mixed, rates
 from compat_tests.two_sides import OURS
+from torchish_mlx.parity.scheduler_cases import named, train
 
 # CyclicLR ------------------------------------------------------------------------------------------------------------
 

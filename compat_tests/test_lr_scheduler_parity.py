@@ -13,9 +13,9 @@ import torch
 
 import torchish_mlx
 from compat_tests.bridge import to_ours, to_torch
-from compat_tests.scheduler_cases import CASES, LRS, OPTIMIZERS, TABLE, class_of
-from compat_tests.scheduler_pair import Pair, words
 from compat_tests.two_sides import Side
+from torchish_mlx.parity.scheduler_cases import CASES, LRS, OPTIMIZERS, TABLE, class_of
+from torchish_mlx.parity.scheduler_pair import Pair, words
 
 STEPS = 500
 every_case = pytest.mark.parametrize("case", CASES)

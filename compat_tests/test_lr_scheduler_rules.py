@@ -14,10 +14,10 @@ import pytest
 import torch
 
 import torchish_mlx
-from compat_tests.scheduler_cases import CASES, class_of, made, named, optimizer_of, train
-from compat_tests.scheduler_pair import SIDES, advance, outcome, words
 from compat_tests.test_lr_scheduler_curves import both_sides, mixed
 from compat_tests.two_sides import OURS, Side
+from torchish_mlx.parity.scheduler_cases import CASES, class_of, made, named, optimizer_of, train
+from torchish_mlx.parity.scheduler_pair import SIDES, advance, outcome, words
 
 EARLY = r"^Detected call of `lr_scheduler\.step\(\)` before `optimizer\.step\(\)`.*how-to-adjust-learning-rate$"
 REPLACED = r"^Seems like `optimizer\.step\(\)` has been overridden after learning rate scheduler initialization\."

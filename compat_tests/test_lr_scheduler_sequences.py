@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compat_tests.scheduler_cases import CASES, class_of
-from compat_tests.scheduler_pair import SIDES, Pair
 from compat_tests.test_lr_scheduler_parity import tensors
+from torchish_mlx.parity.scheduler_cases import CASES, class_of
+from torchish_mlx.parity.scheduler_pair import SIDES, Pair
 
 EXAMPLES = 60  # of each class
 PLAIN = sorted({class_of(case) for case in CASES})

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from compat_tests.scheduler_cases import CASES, Warmup, made, named, optimizer_of, train
-from compat_tests.scheduler_pair import advance, words
 from compat_tests.test_lr_scheduler_curves import both_sides, close, mixed, rates
 from compat_tests.two_sides import OURS, THEIRS, Side
+from torchish_mlx.parity.scheduler_cases import CASES, Warmup, made, named, optimizer_of, train
+from torchish_mlx.parity.scheduler_pair import advance, words
 
 #: name -> arguments of a scheduler, and others of the one that its state is loaded into
 TWO: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from compat_tests.scheduler_cases import Warmup
 from compat_tests.test_lr_scheduler_curves import both_sides, close, mixed, rates
+from torchish_mlx.parity.scheduler_cases import Warmup
 
 
 @both_sides

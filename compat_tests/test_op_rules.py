@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import torchish_mlx as tm
-from compat_tests.sides import DTYPES, SIDES, to_mlx, values
+from compat_tests.sides import DTYPES, SIDES, to_array, values
 
 INF, NAN = float("inf"), float("nan")
 Call = Callable[..., Any]
@@ -101,7 +101,7 @@ def same(op: str, *args: Any) -> None:
             return error
 
     theirs = run(torch, *args)
-    mine = run(tm, *[tm.Tensor(to_mlx(a)) if isinstance(a, torch.Tensor) else a for a in args])
+    mine = run(tm, *[tm.Tensor(to_array(a)) if isinstance(a, torch.Tensor) else a for a in args])
     what = f"{op}({', '.join(f'{a.dtype}{list(a.shape)}' if isinstance(a, torch.Tensor) else repr(a) for a in args)})"
     assert isinstance(theirs, Exception) == isinstance(mine, Exception), f"{what}: {mine}, torch {theirs}"
     if not isinstance(theirs, Exception):
@@ -148,8 +148,8 @@ def test_promotion_in_place(op: str) -> None:
             continue
         results: list[Any] = []
         for T in (torch, tm):
-            x = a.clone() if T is torch else tm.Tensor(to_mlx(a))
-            y = tm.Tensor(to_mlx(b)) if T is tm and isinstance(b, torch.Tensor) else b
+            x = a.clone() if T is torch else tm.Tensor(to_array(a))
+            y = tm.Tensor(to_array(b)) if T is tm and isinstance(b, torch.Tensor) else b
             try:
                 results.append(getattr(x, op)(y))
             except RuntimeError as error:
@@ -187,7 +187,7 @@ def test_half_is_rounded_once() -> None:
         lambda T, x, y: x.dot(y),
     ]
     for call in calls:
-        mine = call(tm, tm.Tensor(to_mlx(x)), tm.Tensor(to_mlx(y)))
+        mine = call(tm, tm.Tensor(to_array(x)), tm.Tensor(to_array(y)))
         theirs = call(torch, x, y)
         assert mine.dtype == mx.bfloat16
         np.testing.assert_allclose(values(mine), values(theirs), rtol=2**-7, atol=0)  # one unit in the last place

@@ -12,13 +12,17 @@ import pytest
 import torch
 
 import torchish_mlx
-from compat_tests.parity import (
+from tests.joining import kept_apart
+from torchish_mlx import optim
+from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _join
+from torchish_mlx.parity.half_cases import ALLOWED, CONFIGURATIONS, HALVES, Half, half_errors, ulp
+from torchish_mlx.parity.lbfgs_cases import DECISIONS, LBFGS, POWERS, STEPS, allowed_lbfgs_error, lbfgs
+from torchish_mlx.parity.optimizer_cases import (
     CASES,
     INFO,
-    LIMIT,
     ROOM,
     RULES,
-    SHAPES,
     Case,
     Scenario,
     failures,
@@ -29,13 +33,8 @@ from compat_tests.parity import (
     theirs,
     worst,
 )
-from tests.joining import kept_apart
-from torchish_mlx import optim
-from torchish_mlx.optim import _paths
-from torchish_mlx.optimizers import _join
 
 DOORS = [("step",), ("update",), ("apply_gradients",), ("step", "update", "apply_gradients")]
-LBFGS = [case for case in CASES if case.name == "LBFGS"]
 
 
 def test_the_table_is_whole() -> None:
@@ -159,29 +158,6 @@ def test_adafactor_empty() -> None:
 # LBFGS: by step(closure), eager. The gradients are those of a loss, by torch's autograd and by our tape.
 
 
-def lbfgs(case: Case, library: Any, dtype: Any, steps: int, power: int) -> tuple[list[np.ndarray], dict[str, Any]]:
-    rng = np.random.default_rng(0)
-    make = (
-        (lambda a: torch.tensor(a, dtype=dtype)) if library is torch else (lambda a: torchish_mlx.tensor(mx.array(a)))
-    )
-    start, target = ([make(rng.standard_normal(s).astype("f4")) for s in SHAPES] for _ in range(2))
-    scale = [make((1 + rng.random(s)).astype("f4")) for s in SHAPES]
-    params = [(torch.nn.Parameter if library is torch else torchish_mlx.Parameter)(a) for a in start]
-    optimizer = library.optim.LBFGS(params, **(case.kwargs if library is torch else case.ours))
-
-    def closure() -> Any:
-        optimizer.zero_grad()
-        loss = 0
-        for p, t, s in zip(params, target, scale, strict=True):
-            loss = loss + (s * (p - t) ** 2).sum() + 0.1 * ((p - t) ** power).sum()
-        loss.backward()
-        return loss.detach()
-
-    for _ in range(steps):
-        optimizer.step(closure)
-    return [number(p) for p in params], dict(optimizer.state[params[0]])
-
-
 def flat(value: Any) -> np.ndarray:
     """A state entry of L-BFGS as one vector."""
     values = value if isinstance(value, list) else [value]
@@ -189,19 +165,19 @@ def flat(value: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", LBFGS, ids=repr)
-@pytest.mark.parametrize("power", [2, 4])
+@pytest.mark.parametrize("power", POWERS)
 def test_lbfgs(case: Case, power: int) -> None:
     """Parameters within 4 times torch's rounding (measured: 9e-7), and the same decisions: evaluations, iterations.
 
     After 20 steps the gradient is rounding noise, so the direction is too: its entries are compared in the next test.
     """
-    for steps in (1, 2, 20):
+    for steps in STEPS:
         (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
         c, _ = lbfgs(case, torch, torch.float64, steps, power)
         torchs_own = max(map(relative, b, c))
-        assert max(map(relative, a, b)) <= min(max(ROOM * torchs_own, 2e-7), LIMIT)
+        assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
         assert ours_.keys() == theirs_.keys()
-        assert (ours_["func_evals"], ours_["n_iter"]) == (theirs_["func_evals"], theirs_["n_iter"])
+        assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 3])
@@ -257,54 +233,14 @@ def test_lbfgs_ill_conditioned() -> None:
 # Half precision
 
 
-def ulp(x: np.ndarray, digits: int) -> np.ndarray:
-    """The unit in the last place of numbers with ``digits`` binary digits."""
-    exponent = np.floor(np.log2(np.maximum(np.abs(x), np.finfo("f4").tiny)))
-    return 2.0 ** (exponent - digits + 1)
+@pytest.mark.parametrize("half", HALVES, ids=repr)
+@pytest.mark.parametrize(("name", "kwargs"), CONFIGURATIONS, ids=str)
+def test_half_precision(name: str, kwargs: dict[str, Any], half: Half) -> None:
+    """2 ulps of the half type a step, from the same state: torch rounds every operation, and lr, we only the result."""
+    assert max(error.max() for error in half_errors(name, kwargs, half)) <= ALLOWED
 
 
-@pytest.mark.parametrize(
-    ("half", "torch_half", "digits"), [(mx.bfloat16, torch.bfloat16, 8), (mx.float16, torch.float16, 11)]
-)
-@pytest.mark.parametrize(
-    ("name", "kwargs"),
-    [
-        ("SGD", {"lr": 0.1}),
-        ("SGD", {"lr": 0.01, "momentum": 0.9, "weight_decay": 0.1}),
-        ("Adam", {"lr": 0.01, "eps": 1e-4}),
-        ("Adam", {"lr": 0.01, "eps": 1e-4, "weight_decay": 0.1, "amsgrad": True}),
-        ("AdamW", {"lr": 0.01, "eps": 1e-4}),
-    ],
-    ids=str,
-)
-def test_half_precision(name: str, kwargs: dict[str, Any], half: Any, torch_half: Any, digits: int) -> None:
-    """2 ulps of the half type a step, from the same state: torch rounds every operation, and lr, we only the result.
-
-    An ulp is that of the largest of the number before, the number after, and the step between them: where a step all
-    but cancels a parameter, torch's own roundings (lr 0.1 is 0.10009766 in bfloat16 on its CPU) are what remains.
-    Gradients keep away from 0, where the square, in float16, is 0 and Adam divides by eps alone.
-    """
-    rng = np.random.default_rng(0)
-    p = torch.nn.Parameter(torch.tensor(rng.standard_normal((64, 32)).astype("f4")).to(torch_half))
-    q = torchish_mlx.Parameter(mx.array(p.detach().float().numpy()).astype(half))
-    theirs_, ours_ = getattr(torch.optim, name)([p], **kwargs), getattr(optim, name)([q], **kwargs)
-    for _ in range(20):
-        g = rng.choice([-1, 1], (64, 32)) * rng.uniform(0.25, 2, (64, 32))
-        p.grad = torch.tensor(g, dtype=torch_half)
-        q.grad = mx.array(p.grad.float().numpy()).astype(half)
-        before = p.detach().float().numpy().copy()
-        theirs_.step()
-        ours_.step()
-        assert q.dtype == half
-        expected = p.detach().float().numpy()
-        largest = np.max(np.abs([before, expected, before - expected]), axis=0)
-        assert (np.abs(number(q) - expected) <= 2 * ulp(largest, digits)).all()
-        assert all(value.dtype == half for key, value in ours_.state[q].items() if key != "step")
-        ours_.load_state_dict(theirs_.state_dict())  # the next step begins where torch's does
-        q.array = mx.array(expected).astype(half)
-
-
-@pytest.mark.parametrize("half", [mx.bfloat16, mx.float16], ids=str)
+@pytest.mark.parametrize("half", [half.ours for half in HALVES], ids=str)
 @pytest.mark.parametrize("name", [name for name in INFO if name not in ("LBFGS", "SparseAdam")])
 def test_float32_gradients_of_half_parameters(name: str, half: Any) -> None:
     """The parameter and its state keep their dtype; a step is that of float32 but for the rounding of what is kept."""

@@ -14,9 +14,9 @@ import pytest
 
 import torchish_mlx
 from compat_tests.bridge import difference, outcome
-from compat_tests.parity import CASES, INFO, Case
 from compat_tests.twin import Twin
 from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import CASES, INFO, Case
 
 DEFAULTS = [Case(name, 0) for name in INFO]
 

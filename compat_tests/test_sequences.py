@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import torchish_mlx
 from compat_tests.bridge import difference, shape_of
-from compat_tests.parity import INFO
 from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import INFO
 
 EXAMPLES = 60
 TOLERANCE = 2e-6  # relative to the largest element of a tensor; the largest seen in 120 sequences of each: 6.3e-7

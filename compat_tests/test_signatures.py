@@ -12,9 +12,9 @@ import torch.optim.optimizer as torchs_module
 
 import torchish_mlx
 from compat_tests.bridge import shape_of, to_torch
-from compat_tests.parity import CASES, INFO, Case
 from compat_tests.twin import Twin
 from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import CASES, INFO, Case
 
 NAMES = list(INFO)
 METHODS = [

@@ -15,9 +15,21 @@ import torch
 
 import torchish_mlx
 from compat_tests.bridge import difference, outcome, shape_of, to_array, to_torch
-from compat_tests.parity import CASES, INFO, LIMIT, ROOM, RULES, Case, Scenario, collected, rounding, theirs, worst
 from compat_tests.twin import Twin
 from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import (
+    CASES,
+    INFO,
+    LIMIT,
+    ROOM,
+    RULES,
+    Case,
+    Scenario,
+    collected,
+    rounding,
+    theirs,
+    worst,
+)
 
 FIRST, ALL = 5, 12
 DEFAULTS = [Case(name, 0) for name in INFO]

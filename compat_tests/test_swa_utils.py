@@ -15,8 +15,8 @@ import torch
 from torch.optim import swa_utils as theirs
 
 import torchish_mlx
-from compat_tests.bridge import difference, outcome, to_array
-from compat_tests.sides import DTYPES, to_mlx, values
+from compat_tests.bridge import difference, outcome
+from compat_tests.sides import DTYPES, to_array, values
 from compat_tests.two_sides import OURS, THEIRS
 from torchish_mlx import optim
 from torchish_mlx.optim import swa_utils as ours
@@ -80,7 +80,7 @@ def walk(model: nn.Module, mirror: torch.nn.Module, rng: np.random.Generator) ->
     """New values on both sides, buffers too."""
     for mine, other in zip(places(model), places(mirror), strict=True):
         other.data = torch.tensor(rng.standard_normal(tuple(other.shape)).astype("f4")).to(other.dtype)
-        mine.array = to_mlx(other)
+        mine.array = to_array(other)
 
 
 def apart(model: nn.Module, mirror: torch.nn.Module) -> float:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import torchish_mlx
-from compat_tests.parity import CASES as OPTIMIZERS
-from compat_tests.scheduler_cases import CASES, made, optimizer_of, train
 from compat_tests.twin import Twin
 from compat_tests.two_sides import THEIRS
+from torchish_mlx.parity.optimizer_cases import CASES as OPTIMIZERS
+from torchish_mlx.parity.scheduler_cases import CASES, made, optimizer_of, train
 from torchish_mlx.serialization._arrays import KINDS, buffer
 from torchish_mlx.serialization._torch_load import load_torch
 

@@ -11,7 +11,8 @@ import torch
 
 import torchish_mlx
 from compat_tests.bridge import to_array
-from compat_tests.parity import (
+from torchish_mlx import optim
+from torchish_mlx.parity.optimizer_cases import (
     INFO,
     Case,
     Result,
@@ -23,7 +24,6 @@ from compat_tests.parity import (
     split,
     torch_gradient,
 )
-from torchish_mlx import optim
 
 STEPS = 20
 
@@ -56,7 +56,7 @@ def their_quadratic(params: Sequence[torch.Tensor], targets: Sequence[np.ndarray
 class Twin:
     """A case of optim_db on both sides. ``step()`` steps both; ``step_ours`` and ``step_theirs`` one of them.
 
-    The gradients are parity.py's, by the number of the step; LBFGS gets a closure over a quadratic loss.
+    The gradients are optimizer_cases.py's, by the number of the step; LBFGS gets a closure over a quadratic loss.
     """
 
     def __init__(

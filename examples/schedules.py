@@ -9,10 +9,11 @@ the largest difference is printed. Writes OUT/schedules.png.
 
 from __future__ import annotations
 
+import common
+
 import argparse
 import importlib.util
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -149,9 +150,8 @@ def plot(steps: int, path: Path) -> dict[str, float]:
     figure.supylabel("learning rate (the optimizer's own is 1), momentum in the last two", fontsize=9)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=9, frameon=False)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        figure.savefig(Path(folder) / path.name)
-        (Path(folder) / path.name).replace(path)
+    with common.whole(path) as file:
+        figure.savefig(file)
     return differences
 
 

@@ -208,7 +208,7 @@ def test_accumulating_inside_mx_compile(k):
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "accumulation.py"), *options],
+        [sys.executable, str(ROOT / "examples" / "accumulation_ways.py"), *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -220,7 +220,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 def test_the_example():
     pytest.importorskip("sklearn", reason="the examples extra is not installed")
     pytest.importorskip("tqdm", reason="the examples extra is not installed")
-    process = run()
+    process = run("--epochs", "15")
     assert process.returncode == 0, process.stdout + process.stderr
     rows = re.findall(r"^(.+?) +(\d\.\d{4}) +(\d+\.\d\d) MiB +\d+\.\d s +(\S+)$", process.stdout, re.MULTILINE)
     assert len(rows) == 4
@@ -237,4 +237,4 @@ def test_the_example_refuses_what_cannot_train(option):
     pytest.importorskip("sklearn", reason="the examples extra is not installed")
     process = run(option, "0")
     assert process.returncode == 2
-    assert f"{option} must be greater than 0" in process.stderr
+    assert f"argument {option}: must be greater than 0" in process.stderr

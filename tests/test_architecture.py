@@ -23,8 +23,12 @@ BELOW: dict[str, set[str]] = {
     "nn": {"optimizers", "tensor", "optim"},
     "serialization": {"optimizers", "tensor"},
     "checkpoint": {"optimizers", "tensor", "optim", "serialization"},
+    "testing": {"optimizers", "tensor", "optim"},
+    "parity": set(),  # sees the package as its users do: `test_parity_imports_what_is_public`
 }
 MAY_BE_IMPORTED = {"mlx", "numpy", "torchish_mlx"} | set(sys.stdlib_module_names)
+# `python -m torchish_mlx parity`: the one folder that imports torch, and what its report is drawn with.
+PARITY = {"torch", "jinja2", "markupsafe", "matplotlib", "tabulate", "tqdm"}
 
 
 def imports(file: Path) -> Iterator[tuple[ast.stmt, str]]:
@@ -61,12 +65,34 @@ def test_layers_import_downwards(file):
     folder = file.relative_to(PACKAGE).parts[0]
     if folder.endswith(".py"):
         return  # the package's own __init__ re-exports every layer
+    if folder == "parity":
+        return
     for node, module in imports(file):
         parts = module.split(".")
         if parts[0] == PACKAGE.name:
             assert len(parts) > 1, f"{name(file)}:{node.lineno} imports the whole package"
-            allowed = BELOW[folder] | {folder, "_version"}
+            allowed = BELOW[folder] | {folder, "_version", "_docs"}
             assert parts[1] in allowed, f"{name(file)}:{node.lineno} imports {module}"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name == "parity"], ids=name)
+def test_parity_imports_what_is_public(file):
+    """Of the package it names what users may; and nobody but the package's ``__main__`` names it."""
+    for node, module in imports(file):
+        if module.split(".")[0] == PACKAGE.name and module.split(".")[1:2] != ["parity"]:
+            private = [part for part in module.split(".") if part.startswith("_") and part != "__version__"]
+            assert not private, f"{name(file)}:{node.lineno} imports {module}"
+
+
+def test_nothing_but_the_command_imports_parity():
+    seen = {
+        (name(file), module)
+        for file in FILES
+        if file.parent.name != "parity"
+        for _, module in imports(file)
+        if module.split(".")[:2] == [PACKAGE.name, "parity"]
+    }
+    assert seen == {("torchish_mlx/__main__.py", "torchish_mlx.parity.command")}
 
 
 def test_every_folder_has_its_place():
@@ -76,9 +102,16 @@ def test_every_folder_has_its_place():
 
 @pytest.mark.parametrize("file", FILES, ids=name)
 def test_only_the_declared_dependencies_are_imported(file):
-    """Neither torch nor anything else that is not installed with the package; not even where it is guarded."""
+    """Neither torch nor anything else that is not installed with the package; not even where it is guarded.
+
+    But for parity/, which only its own command imports.
+    """
+    in_parity = file.parent.name == "parity"
     for node, module in imports(file):
-        assert module.split(".")[0] in MAY_BE_IMPORTED, f"{name(file)}:{node.lineno} imports {module}"
+        allowed = MAY_BE_IMPORTED | PARITY if in_parity and file.name != "command.py" else MAY_BE_IMPORTED
+        assert module.split(".")[0] in allowed, f"{name(file)}:{node.lineno} imports {module}"
+    if in_parity and file.name == "command.py":
+        return  # imports the report after it has seen that what that needs is there
     called = {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
@@ -93,12 +126,16 @@ def test_torch_is_not_imported_when_the_package_is_used():
 import sys, pkgutil, importlib
 import torchish_mlx
 for module in pkgutil.walk_packages(torchish_mlx.__path__, "torchish_mlx."):
-    importlib.import_module(module.name)
-import mlx.nn as nn, mlx.core as mx
+    if not module.name.startswith("torchish_mlx.parity.") or module.name.endswith(".command"):
+        importlib.import_module(module.name)
+import mlx.nn as nn, mlx.core as mx, mlx.optimizers
 model = nn.Linear(2, 2)
 optimizer = torchish_mlx.optim.AdamW(model)
 torchish_mlx.backward(model, lambda m, x: m(x).sum(), mx.ones((1, 2)))
 optimizer.step()
+optimizer = torchish_mlx.optim.from_mlx(mlx.optimizers.Adam)(model, lr=0.1)
+optimizer.update(model, model.parameters())
+assert (mx.ones(3) * torchish_mlx.tensor([2.0])).dtype == mx.float32  # MLX looks at what a class's module is called
 print(sorted(m for m in sys.modules if m.split(".")[0] in ("torch", "functorch", "compat_tests", "tests")))
 """
     run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)

@@ -15,7 +15,7 @@ import pytest
 import torchish_mlx
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = [sys.executable, str(ROOT / "examples" / "digits.py")]
+COMMAND = [sys.executable, str(ROOT / "examples" / "demo.py")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}  # the package of this checkout
 
 
@@ -35,18 +35,19 @@ def test_from_start_to_end(tmp_path):
     out = process.stdout
     assert process.returncode == 0, out + process.stderr
 
-    epochs = re.findall(r"^epoch +(\d+)/15 .* loss (\d+\.\d+)  test accuracy \d\.\d+$", out, re.MULTILINE)
+    epochs = re.findall(r"^epoch +(\d+)/15 +loss (\d+\.\d+)  test accuracy \d\.\d+$", out, re.MULTILINE)
     assert [int(epoch) for epoch, _ in epochs] == list(range(1, 16))
     assert float(epochs[-1][1]) < float(epochs[0][1]) / 10
     assert float(re.search(r"^test accuracy (\d\.\d+)$", out, re.MULTILINE)[1]) >= 0.97
     assert "the same weights, bit for bit\n" in out
 
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["digits.png", "digits.pt"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["digits.json", "digits.png", "digits.pt"]
     picture = (tmp_path / "out" / "digits.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 10_000
 
-    place = tmp_path / re.search(r"^checkpoint +(\S+)", out, re.MULTILINE)[1]
+    assert "the checkpoint read back: same test accuracy, same next step\n" in out
+    place = tmp_path / re.search(r"^wrote (\S+\.pt)$", out, re.MULTILINE)[1]
     saved = torchish_mlx.load(place)
     layers = ("conv1", "conv2", "head")
     assert set(saved["model"]) == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
@@ -91,4 +92,4 @@ def test_the_picture_of_the_schedulers(tmp_path):
 def test_refuses_what_cannot_train(tmp_path, option):
     process = run(option, "0", cwd=tmp_path)
     assert process.returncode == 2
-    assert f"{option} must be greater than 0" in process.stderr
+    assert f"argument {option}: must be greater than 0" in process.stderr

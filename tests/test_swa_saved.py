@@ -129,7 +129,8 @@ def test_load_state_dict_refuses_and_changes_nothing():
             "\tTo load what fits and leave the rest, pass strict=False.\n"
             '\t"module.weight" is of a model of another size: build the model as it was built for saving, or leave it '
             "out.\n"
-            '\tGive "module.bias" as a tensor: torchish_mlx.tensor(value).'
+            '\tGive "module.bias" as a tensor: torchish_mlx.tensor(value). '
+            "(docs/pitfalls.md#a-state-dict-that-does-not-fit)"
         )
         with pytest.raises(RuntimeError, match=r"size mismatch for module\.weight"):
             ema.load_state_dict(wrong, strict=False)

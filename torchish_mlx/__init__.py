@@ -1,20 +1,32 @@
 """torch's API over MLX, as far as it is here: ``import torchish_mlx as torch``."""
 
-from . import amp, checkpoint, nn, optim, optimizers, serialization
-from ._version import __version__
-from .serialization import load, save
-from .tensor import *  # noqa: F403
-from .tensor import __all__ as _tensor_names
+import typing as _typing
 
-__all__ = [
-    "__version__",
-    "amp",
-    "checkpoint",
-    "load",
-    "nn",
-    "optim",
-    "optimizers",
-    "save",
-    "serialization",
-    *_tensor_names,
-]
+from . import amp as amp
+from . import checkpoint as checkpoint
+from . import nn as nn
+from . import optim as optim
+from . import optimizers as optimizers
+from . import serialization as serialization
+from . import testing as testing
+from ._version import __version__ as __version__
+from .serialization import load as load
+from .serialization import save as save
+from .tensor import *  # noqa: F403
+
+if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker of types sees by itself
+    from .tensor import __all__ as _tensor_names
+
+    __all__ = [
+        "__version__",
+        "amp",
+        "checkpoint",
+        "load",
+        "nn",
+        "optim",
+        "optimizers",
+        "save",
+        "serialization",
+        "testing",
+        *_tensor_names,
+    ]

@@ -12,6 +12,7 @@ from typing import Any, overload
 import mlx.core as mx
 import numpy as np
 
+from .._docs import see
 from ..optim import Optimizer
 from ..optim._misfits import shown
 from ..tensor import Device, Tensor
@@ -176,7 +177,7 @@ class GradScaler:
                 f"scale() was last called when the scale was {self._given.item()}, and it is {now.item()} now: the "
                 "gradients would be unscaled by another factor than the loss was scaled by. Call scale() in every "
                 "iteration; in a function under mx.compile, where the scale is a constant otherwise, capture it: "
-                "mx.compile(..., inputs=[model.state, scaler.state])."
+                "mx.compile(..., inputs=[model.state, scaler.state])." + see("a-scale-that-became-a-constant")
             )
 
     # Unscaling and stepping -----------------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ class GradScaler:
             raise RuntimeError(
                 "GradScaler decides in Python whether to step, by the values of the gradients, which are not known "
                 "inside a function under mx.compile. Compile the function that gives the loss and the gradients, and "
-                "call unscale_(), step() and update() outside it."
+                "call unscale_(), step() and update() outside it." + see("a-scalers-step-in-a-compiled-step")
             )
         check = Tensor(found)
         return {check.device: check}
@@ -316,7 +317,8 @@ class GradScaler:
         return checks
 
     def _found_inf_per_device(self, optimizer: Optimizer) -> dict[Device, Tensor]:
-        return self._state_of(optimizer)["found_inf_per_device"]
+        out: dict[Device, Tensor] = self._state_of(optimizer)["found_inf_per_device"]
+        return out
 
     def update(self, new_scale: float | Tensor | mx.array | None = None) -> None:
         """Set the scale for the next iteration, after the steps of all optimizers.

@@ -1,4 +1,4 @@
-"""``torch.optim`` over MLX: the same classes, arguments, state dicts and hooks.
+"""``torch.optim`` over MLX: the same classes, arguments, state dicts and hooks::
 
     optimizer = optim.AdamW(model, lr=1e-3)              # an mlx.nn.Module, or Parameters as in torch
     optimizer.zero_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .._docs import see
 from ..tensor import Tensor
 from ..tensor._renaming import renaming
 from ._groups import Group
@@ -249,7 +250,8 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
             "the class that saved them, or keep the present ones with strict=False."
         )
     sentences += [f"Mismatched: {key}: {why}" for key, why in report.mismatched_keys.items()]
-    return f"the state dict does not fit this {kind} by name, and nothing was changed: " + as_lines(sentences)
+    where = see("a-state-dict-that-does-not-fit")
+    return f"the state dict does not fit this {kind} by name, and nothing was changed{where}: {as_lines(sentences)}"
 
 
 def _quoted(names: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._hyper import STRUCTURE, structure, traced
 from ..tensor import Tensor, parameters
@@ -104,7 +105,7 @@ class Group(dict[str, Any]):
             raise RuntimeError(
                 f"group[{key!r}] is assigned while the optimizer's state is traced, where it would become a constant. "
                 "Inside a compiled step: assign it before the call. After a pure-function compile: assign the returned "
-                "state (optimizer.state = state) first."
+                "state (optimizer.state = state) first." + see("written-inside-a-compiled-step")
             )
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -188,7 +189,7 @@ def refuse_tree(params: Any) -> None:
         raise TypeError(
             "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
             "nothing: pass the model itself (optim.AdamW(model)), torchish_mlx.parameters(model), or, for groups, "
-            'a list of dicts with a key "params"'
+            'a list of dicts with a key "params"' + see("a-tree-of-arrays")
         )
 
 
@@ -214,6 +215,7 @@ def parameters_of(params: Any) -> tuple[list[Any], list[str]]:
             raise TypeError(
                 "optimizer can only optimize Tensors, but one of the params is mlx.core.array, which has no "
                 "identity to update: pass a torchish_mlx.Parameter, or the model that holds the array"
+                + see("a-tree-of-arrays")
             )
         else:
             tensors.append(param)

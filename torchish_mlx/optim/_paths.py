@@ -20,6 +20,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._docs import see
 from ..optimizers._core import Inputs, Results, Task, formulas
 from ..optimizers._hyper import STRUCTURE, traced
 from ..optimizers._kernels import on_cpu
@@ -74,7 +75,7 @@ def _can_compile(cpu: bool) -> bool:
     if problem:
         warnings.warn(
             f"{problem}: steps run uncompiled, and slower. Install one, or construct the optimizer with fused=False to "
-            "be rid of this warning.",
+            "be rid of this warning." + see("no-c-compiler"),
             RuntimeWarning,
             stacklevel=2,
         )

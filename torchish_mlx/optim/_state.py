@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._docs import see
 from ..optimizers import RowSparse, Rule
 from ..optimizers._core import check_slots
 from ..optimizers._hyper import STRUCTURE, traced
@@ -17,7 +18,7 @@ from ._groups import Group
 
 
 class OptimizerState(State):
-    """A :class:`State` that also takes Parameters as keys.
+    """A ``State`` that also takes Parameters as keys.
 
     ``state["layers"][0]["weight"]["exp_avg"]`` is an array; ``state[p]["exp_avg"]`` is a Tensor whose storage is that
     place. As a dict it iterates and counts as MLX's does, over names.
@@ -255,8 +256,7 @@ class Entries(MutableMapping[str, Any]):
             if group is not None and traced(group.arrays[STRUCTURE]):
                 raise RuntimeError(
                     f"state[p][{name!r}] is set to {type(value).__name__} inside a traced step, where it would "
-                    "become a "
-                    "constant; keep it as a tensor"
+                    "become a constant; keep it as a tensor" + see("written-inside-a-compiled-step")
                 )
             self._drop(name)
             self._state.beside.setdefault(self._path, {})[name] = value

@@ -9,6 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._docs import see
 from ..tensor import Tensor
 from ..tensor.creation import array_of
 from ._groups import Group
@@ -59,6 +60,7 @@ def checked(state_dict: Any) -> tuple[list[dict[str, Any]], Mapping[Any, Any]]:
             cure = f"load state_dict[{within[0]!r}]" if within else "give what optimizer.state_dict() returned"
             raise ValueError(
                 f"this is not an optimizer's state dict: it has {some(state_dict)}, and no {key!r}; {cure}"
+                + see("a-state-dict-that-does-not-fit")
             )
     groups, state = state_dict["param_groups"], state_dict["state"]
     if not isinstance(groups, (list, tuple)):
@@ -118,7 +120,7 @@ def unpacked(
         raise ValueError(
             "loaded state dict has a different number of parameter groups: "
             f"{len(saved)}, and the optimizer has {len(groups)}. Make the groups as they were saved, or load by name "
-            "(strict=True)."
+            "(strict=True)." + see("a-state-dict-that-does-not-fit")
         )
     for i, (group, other) in enumerate(zip(groups, saved, strict=True)):
         if len(group["params"]) != len(other["params"]):
@@ -126,6 +128,7 @@ def unpacked(
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
                 f"group {i} has {len(other['params'])} parameters, and the optimizer's has {len(group['params'])}. "
                 "Give the group the parameters that it was saved with, or load by name (strict=True)."
+                + see("a-state-dict-that-does-not-fit")
             )
     group_of: dict[int, Group] = {}
     numbered: dict[int, Tensor] = {}
@@ -158,7 +161,10 @@ def unpacked(
             for p in group["params"]:
                 wrong += entry_faults(rule, h, p, loaded.get(p) or {}, f"state[{numbers[p]}]")
     if wrong:
-        raise ValueError("the state dict does not fit this optimizer, and nothing was changed: " + as_lines(wrong))
+        raise ValueError(
+            "the state dict does not fit this optimizer, and nothing was changed"
+            f"{see('a-state-dict-that-does-not-fit')}: {as_lines(wrong)}"
+        )
     return {"state": loaded, "param_groups": new_groups}
 
 

@@ -14,6 +14,7 @@ import mlx.optimizers as native_optimizers
 import numpy as np
 from mlx.nn import Module
 
+from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..optimizers._kernels import cut
@@ -119,7 +120,8 @@ class _NativeRule(Rule):
         new = k.apply_single(cut(h, g), p, s)
         s.update((name, cls.as_array(name, value)) for name, value in s.items())
         s.update((name, cut(h, s[name].astype(dtype))) for name, dtype in dtypes.items())
-        return new.astype(p.dtype)
+        out: mx.array = new.astype(p.dtype)
+        return out
 
 
 @cache
@@ -292,7 +294,7 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
         raise ValueError(
             f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold "
             "numbers. Construct it with a float, and let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, "
-            'or write group["lr"] in the loop.'
+            'or write group["lr"] in the loop.' + see("a-schedule-as-lr")
         )
     if isinstance(optimizer, Rule):
         return dict(optimizer.values)

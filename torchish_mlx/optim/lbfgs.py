@@ -30,7 +30,7 @@ class LBFGS(Optimizer):
         lr (float or 1-element tensor): step length; >= 0. Default: 1.
         max_iter (int): iterations in one step. Default: 20.
         max_eval (int, optional): evaluations of the closure in one step. Default: max_iter * 5 // 4.
-        tolerance_grad (float): stop where max |g| is not above it. Default: 1e-7.
+        tolerance_grad (float): stop where max ``|g|`` is not above it. Default: 1e-7.
         tolerance_change (float): stop where the step, or the change of the loss, is below it. Default: 1e-9.
         history_size (int): pairs to keep; each is as large as all parameters. Default: 100.
         line_search_fn (str, optional): None or "strong_wolfe".
@@ -136,7 +136,8 @@ class LBFGS(Optimizer):
 
     @property
     def _params(self) -> list[Tensor]:
-        return self.param_groups[0]["params"]
+        out: list[Tensor] = self.param_groups[0]["params"]
+        return out
 
     def _flat_grad(self) -> mx.array:
         parts = []

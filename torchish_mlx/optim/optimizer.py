@@ -10,6 +10,7 @@ import mlx.core as mx
 from mlx.nn import Module
 from mlx.utils import tree_map
 
+from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._core import Item
 from ..optimizers._hyper import as_array
@@ -120,12 +121,13 @@ class Optimizer(Hooked):
             raise NotImplementedError(
                 "differentiable=True is not supported: step() is not recorded on the tape. Write the update with "
                 "tensor operations, or differentiate a pure function over apply_gradients with mx.grad."
+                + see("differentiable-steps")
             )
 
     # Groups ---------------------------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group: {"params": ..., and the options that differ from ``defaults``}.
+        """Add a group: a dict of "params" and of the options that differ from ``defaults``.
 
         Raises:
             TypeError: not a dict, a set of parameters, or something that is no Tensor.
@@ -197,7 +199,8 @@ class Optimizer(Hooked):
         """
         if "_state" not in self.__dict__:
             self.__dict__["_state"] = OptimizerState()
-        return self.__dict__["_state"]
+        out: OptimizerState = self.__dict__["_state"]
+        return out
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:

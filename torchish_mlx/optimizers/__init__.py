@@ -1,4 +1,4 @@
-"""Native MLX optimizers with torch's numerics, used as ``mlx.optimizers`` is.
+"""Native MLX optimizers with torch's numerics, used as ``mlx.optimizers`` is::
 
     optimizer = AdamW(learning_rate=1e-3)
     optimizer.update(model, grads)

@@ -13,6 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._docs import see
 from ._hyper import STRUCTURE, traced
 from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
@@ -72,7 +73,9 @@ def check_items(rule: Any, items: Sequence[Item]) -> None:
         if not is_rows and not isinstance(g, mx.array):
             raise TypeError(f"the gradient of {path!r} must be an mx.array, but is {type(g).__name__}")
         if p.dtype == mx.complex64:
-            raise RuntimeError(f"{name} does not support complex parameters (parameter {path!r})")
+            raise RuntimeError(
+                f"{name} does not support complex parameters (parameter {path!r}){see('complex-parameters')}"
+            )
         if not mx.issubdtype(p.dtype, mx.floating):
             raise TypeError(f"{name} trains floating parameters, but {path!r} is {p.dtype}: freeze it, or convert it")
         rule.check_parameter(p)

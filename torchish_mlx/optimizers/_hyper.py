@@ -13,6 +13,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._docs import see
+
 Check = Callable[[str, Any], None]
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
 
@@ -55,7 +57,7 @@ class Hyper:
                 f"{self.name} is a schedule, where a number is wanted. Only the constructors of "
                 "torchish_mlx.optimizers take one, as learning_rate; elsewhere construct with a number, and let "
                 "lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the loop "
-                '(group["lr"] = schedule(step)).'
+                '(group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
             )
         (self._check or _no_nan)(self.name, value)
 
@@ -137,7 +139,8 @@ def same(ours: Any, theirs: Any) -> bool:
     """Whether two carried values hold the same float32 numbers."""
     if isinstance(ours, list):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
-    return ours.item() == theirs.item()
+    found: bool = ours.item() == theirs.item()
+    return found
 
 
 def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.array:

@@ -61,7 +61,8 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.rule.__name__
+        out: str = self.rule.__name__
+        return out
 
     @property
     def h(self) -> Any:
@@ -77,7 +78,8 @@ class Part(NamedTuple):
             )
         if self.values.get("maximize"):
             raise ValueError(f"{self.name} has maximize=True: its moments are of -g, and MLX's of g. Construct without")
-        return self.rule.mlx
+        out: InMLX = self.rule.mlx
+        return out
 
     def check(self) -> None:
         """ValueError where MLX has nothing for it, or a class of a user keeps more than a count and a rate."""
@@ -132,7 +134,8 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
         return {"states": [mlx_state(one) for one in optimizer.optimizers]}
     if not hasattr(optimizer, "_mlx_parts"):
         if isinstance(optimizer, Optimizer):  # MLX's own, which have their place beside ours
-            return tree_map(lambda array: array, optimizer.state)
+            out: dict[str, Any] = tree_map(lambda array: array, optimizer.state)
+            return out
         raise TypeError(f"mlx_state takes an optimizer of torchish_mlx or of MLX, but got {type(optimizer).__name__}")
     parts = optimizer._mlx_parts()
     slots = optimizer.state.slots
@@ -175,7 +178,8 @@ def _given(parts: Sequence[Part], slots: Mapping[str, Mapping[str, mx.array]]) -
     step = next(iter(counts.values()), most) if first.rule.counted else most
     rate = first.rule.fields()["lr"].read(first.arrays["lr"]) if "lr" in first.arrays else None
     top = [("step", mx.array(step, mx.uint64))] + ([] if rate is None else [("learning_rate", rate)])
-    return tree_unflatten(top + flat)
+    out: dict[str, Any] = tree_unflatten(top + flat)
+    return out
 
 
 def _whole(count: mx.array) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._docs import see
 from ._hyper import shortest, traced
 from ._mlx_slots import Leaf, converted, entry
 from ._mlx_state import GLOBAL, Part
@@ -78,7 +79,10 @@ def _number(tree: Mapping[str, Any], where: tuple[Any, ...], name: str, wanted: 
         what = f"of shape {tuple(value.shape)}" if isinstance(value, mx.array) else f"a {type(value).__name__}"
         raise ValueError(f"{entry((*where, name))} is {what}, expected {wanted} in an mx.array")
     if traced(value):
-        raise RuntimeError("a state of mlx.optimizers can't be loaded inside a traced step: load it before the call")
+        raise RuntimeError(
+            "a state of mlx.optimizers can't be loaded inside a traced step: load it before the call"
+            + see("written-inside-a-compiled-step")
+        )
     return value.item()
 
 

@@ -1,15 +1,4 @@
-"""What every optimizer stands on: a formula with declared hyper-parameters, and on top of it MLX's Optimizer.
-
-A subclass declares :class:`Hyper` and :class:`Static` fields and writes
-
-- ``slots(h, p)``: the arrays to keep for one parameter, under torch's names;
-- ``tick(h, clock)``: what depends on the step count alone, computed once per count and not once per parameter;
-- ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
-
-``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. The formula is all that an adapter of
-``torchish_mlx.optim`` takes from a rule; the instance methods below make the rule, alone, an
-``mlx.optimizers.Optimizer``.
-"""
+"""What every optimizer stands on: a formula with declared hyper-parameters, and on top of it MLX's Optimizer."""
 
 from __future__ import annotations
 
@@ -35,7 +24,17 @@ HALF = (mx.float16, mx.bfloat16)
 
 
 class Rule(Optimizer):
-    """Base class of every optimizer here. See the module's docstring for what a subclass writes."""
+    """The base of every optimizer here: a formula with declared hyper-parameters, as an ``mlx.optimizers.Optimizer``.
+
+    A subclass declares ``Hyper``, ``Decay``, ``Each`` and ``Static`` fields and writes
+
+    - ``slots(h, p)``: the arrays to keep for one parameter, under torch's names;
+    - ``tick(h, clock)``: what depends on the step count alone, computed once per count and not once per parameter;
+    - ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
+
+    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. These class methods are all that
+    an adapter of ``torchish_mlx.optim`` takes from a rule; the others make the rule, alone, an optimizer of MLX.
+    """
 
     lr: Any = Hyper(1e-3)
     maximize: Any = Static(False)
@@ -182,7 +181,7 @@ class Rule(Optimizer):
     __signature__ = Signature([])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         bound = self.__signature__.bind(*args, **kwargs)
         bound.apply_defaults()
         given = dict(bound.arguments)
@@ -197,6 +196,7 @@ class Rule(Optimizer):
 
     @property
     def arrays(self) -> dict[str, Any]:
+        """The numbers as they stand in the state, as arrays by name."""
         return self._state.groups[0]
 
     def write(self, name: str, value: Any) -> None:
@@ -232,11 +232,14 @@ class Rule(Optimizer):
     @property
     def step(self) -> mx.array:
         """How many updates were made, as an unsigned integer array."""
-        return self.arrays["step"].astype(mx.uint64)
+        new: mx.array = self.arrays["step"].astype(mx.uint64)
+        return new
 
     @property
     def learning_rate(self) -> mx.array:
-        return self.arrays["lr"]
+        """The learning rate, as an array; assigning a number sets it for compiled steps too."""
+        new: mx.array = self.arrays["lr"]
+        return new
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:

@@ -14,7 +14,7 @@ class RowSparse:
 
     Args:
         indices: integer array of shape (n,), each in [0, shape[0]).
-        values: array of shape (n, *shape[1:]). For a 0-d parameter (shape ``()``), one "row" of shape (1,).
+        values: array of shape ``(n, *shape[1:])``. For a 0-d parameter (shape ``()``), one "row" of shape (1,).
         shape: shape of the whole gradient.
 
     Raises:
@@ -40,13 +40,16 @@ class RowSparse:
 
     @property
     def dtype(self) -> mx.Dtype:
+        """The dtype of the values."""
         return self.values.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions of the whole gradient."""
         return len(self.shape)
 
     def astype(self, dtype: mx.Dtype) -> RowSparse:
+        """The same rows, with the values in ``dtype``."""
         return RowSparse(self.indices, self.values.astype(dtype), self.shape)
 
     def __neg__(self) -> RowSparse:

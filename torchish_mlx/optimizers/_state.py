@@ -63,7 +63,8 @@ class State(dict[Any, Any]):
                 break
         slots = _child(node, last, dict)
         self.slots[name] = slots = _child(self, name, dict) if slots is None else slots
-        return slots
+        out: dict[str, Any] = slots
+        return out
 
     def load(self, tree: Any) -> None:
         """Make this state hold what ``tree`` holds, in place. An empty tree forgets the slots and keeps the groups.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 
+from .._docs import see
 from ._hyper import Decay, Each, Hyper, Static, as_array, each_in_unit, nonneg
 from ._kernels import root
 from ._mlx_state import InMLX
@@ -30,7 +31,7 @@ class _Moments(Rule):
         return {"exp_avg": mx.zeros_like(p), "exp_avg_sq": mx.zeros_like(p)}
 
     @classmethod
-    def moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
+    def _moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
         """m <- m + (1 - beta1) (g - m), v <- beta2 v + (1 - beta2) g g"""
         (_, c1), (b2, c2) = h.betas
         s["exp_avg"] = lerp(s["exp_avg"], g, c1)
@@ -39,15 +40,16 @@ class _Moments(Rule):
         return s["exp_avg"], s["exp_avg_sq"]
 
     @classmethod
-    def shrink(cls, h: Any) -> mx.array:
-        return 1 - h.lr * h.weight_decay
+    def _shrink(cls, h: Any) -> mx.array:
+        new: mx.array = 1 - h.lr * h.weight_decay
+        return new
 
     @classmethod
     def coupled(cls, h: Any) -> bool:
         return not getattr(h, "decoupled_weight_decay", False)
 
     @classmethod
-    def shrunk(cls, h: Any, p: mx.array, shrink: mx.array) -> mx.array:
+    def _shrunk(cls, h: Any, p: mx.array, shrink: mx.array) -> mx.array:
         """``p`` after decoupled weight decay."""
         return p if cls.coupled(h) else p * shrink
 
@@ -56,7 +58,7 @@ def _check_bias_correction(_: str, value: Any) -> None:
     if not value:
         raise ValueError(
             "bias_correction=False is not torch's Adam, which always corrects: use mlx.optimizers.Adam, or "
-            "optim.from_mlx(mlx.optimizers.Adam) for parameter groups"
+            "optim.from_mlx(mlx.optimizers.Adam) for parameter groups" + see("adam-without-bias-correction")
         )
 
 
@@ -118,17 +120,18 @@ class Adam(_Moments):
         clock["step"] = t = clock["step"] + 1
         (_, c1), (_, c2) = h.betas
         scale = mx.sqrt(bias_correction(c2, t))
-        return h.lr / bias_correction(c1, t) * scale, h.eps * scale, cls.shrink(h)
+        return h.lr / bias_correction(c1, t) * scale, h.eps * scale, cls._shrink(h)
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         step_size, eps, shrink = k  # both times sqrt(1 - beta2**t), so that no element is divided by it
-        p = cls.shrunk(h, p, shrink)
-        m, v = cls.moments(h, g, s)
+        p = cls._shrunk(h, p, shrink)
+        m, v = cls._moments(h, g, s)
         if h.amsgrad:
             s["max_exp_avg_sq"] = mx.maximum(s["max_exp_avg_sq"], v)
             v = s["max_exp_avg_sq"]
-        return p - step_size * m / (root(h, v) + eps)
+        new: mx.array = p - step_size * m / (root(h, v) + eps)
+        return new
 
 
 class AdamW(Adam):
@@ -195,16 +198,17 @@ class Adamax(_Moments):
         (_, c1), (b2, _) = h.betas
         s["exp_avg"] = lerp(s["exp_avg"], g, c1)
         s["exp_inf"] = mx.maximum(s["exp_inf"] * b2, mx.abs(g) + h.eps)
-        return p - k * s["exp_avg"] / s["exp_inf"]
+        new: mx.array = p - k * s["exp_avg"] / s["exp_inf"]
+        return new
 
 
 class NAdam(_Moments):
     r"""NAdam, Adam with Nesterov momentum (Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ).
 
     .. math::
-        \mu_t &= \beta_1 (1 - \tfrac12 0.96^{t \psi}), \quad \Pi_t = \mu_1 \cdots \mu_t \\
-        p &\leftarrow p - lr \left(\frac{1 - \mu_t}{1 - \Pi_t} g + \frac{\mu_{t+1}}{1 - \Pi_{t+1}} m\right)
-            \Big/ \left(\sqrt{v / (1 - \beta_2^t)} + \epsilon\right)
+        \mu_t &= \beta_1 (1 - \tfrac{1}{2} 0.96^{t \psi}), \quad \Pi_t = \mu_1 \cdots \mu_t \\
+        p &\leftarrow p - \frac{lr}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+            \left(\frac{1 - \mu_t}{1 - \Pi_t} g + \frac{\mu_{t+1}}{1 - \Pi_{t+1}} m\right)
 
     with m and v as in :class:`Adam`.
 
@@ -250,15 +254,16 @@ class NAdam(_Moments):
         mu_next = b1 * (1 - half_next)
         clock["mu_product"] = product = clock["mu_product"] * (b1 * (1 - half))
         from_g = h.lr * (c1 + b1 * half) / (1 - product)  # c1 + b1 half is 1 - mu, without the cancellation
-        return from_g, h.lr * mu_next / (1 - product * mu_next), bias_correction(c2, t), cls.shrink(h)
+        return from_g, h.lr * mu_next / (1 - product * mu_next), bias_correction(c2, t), cls._shrink(h)
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         from_g, from_m, correction, shrink = k
-        p = cls.shrunk(h, p, shrink)
-        m, v = cls.moments(h, g, s)
+        p = cls._shrunk(h, p, shrink)
+        m, v = cls._moments(h, g, s)
         denominator = root(h, v / correction) + h.eps
-        return p - from_g * g / denominator - from_m * m / denominator
+        new: mx.array = p - from_g * g / denominator - from_m * m / denominator
+        return new
 
 
 class _RectifiedDecays(Each):
@@ -320,7 +325,7 @@ class RAdam(_Moments):
     decoupled_weight_decay: Any = Static(False)
 
     @classmethod
-    def moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
+    def _moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
         (_, c1), (b2, c2), _ = h.betas
         s["exp_avg"] = lerp(s["exp_avg"], g, c1)
         s["exp_avg_sq"] = b2 * s["exp_avg_sq"]
@@ -343,11 +348,12 @@ class RAdam(_Moments):
         rho_inf = 2 / c2 - 1
         rect = mx.sqrt(mx.maximum((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho), 0))
         adaptive = rect * mx.sqrt(bias_correction(c2, t))
-        return h.lr / bias_correction(c1, t), rho > 5, adaptive, cls.shrink(h)
+        return h.lr / bias_correction(c1, t), rho > 5, adaptive, cls._shrink(h)
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         step_size, rectified, adaptive, shrink = k
-        p = cls.shrunk(h, p, shrink)
-        m, v = cls.moments(h, g, s)
-        return p - step_size * m * mx.where(rectified, adaptive / (root(h, v) + h.eps), 1)
+        p = cls._shrunk(h, p, shrink)
+        m, v = cls._moments(h, g, s)
+        new: mx.array = p - step_size * m * mx.where(rectified, adaptive / (root(h, v) + h.eps), 1)
+        return new

@@ -10,6 +10,7 @@ import mlx.core as mx
 from mlx.nn import Module
 from mlx.utils import tree_flatten, tree_map
 
+from .._docs import see
 from ._hyper import traced
 from ._sparse import RowSparse
 
@@ -27,8 +28,8 @@ def get_total_norm(grads: Any, norm_type: float = 2.0, error_if_nonfinite: bool 
 
     Args:
         grads: a tree of arrays and ``RowSparse``. Rows that come twice in a ``RowSparse`` are summed first.
-        norm_type: p, any number, or "inf". inf gives the largest |g| and -inf the smallest. As in torch, 0 gives the
-            number of arrays that have an element other than 0.
+        norm_type: p, any number, or "inf". inf gives the largest ``|g|`` and -inf the smallest. As in torch, 0 gives
+            the number of arrays that have an element other than 0.
         error_if_nonfinite: evaluate the norm, and raise if it is nan or infinite.
 
     Returns:
@@ -148,6 +149,7 @@ def norm_of(leaves: Sequence[Leaf], norm_type: float, error_if_nonfinite: bool) 
             raise RuntimeError(
                 "error_if_nonfinite=True reads the norm, which has no value while mx.compile traces the function: "
                 "leave it out, return the norm, and look at it after the call"
+                + see("error_if_nonfinite-in-a-compiled-step")
             )
         if not math.isfinite(total.item()):  # type: ignore[arg-type]
             raise RuntimeError(

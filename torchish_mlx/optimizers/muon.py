@@ -96,7 +96,7 @@ class Muon(Rule):
             )
 
     @classmethod
-    def ratio(cls, h: Any, shape: Sequence[int]) -> float:
+    def _ratio(cls, h: Any, shape: Sequence[int]) -> float:
         rows, columns = shape
         return (
             0.2 * math.sqrt(max(rows, columns))
@@ -110,4 +110,5 @@ class Muon(Rule):
         s["momentum_buffer"] = lerp(s["momentum_buffer"], g, c)
         b = s["momentum_buffer"]
         u = orthogonalized(lerp(b, g, c) if h.nesterov else b, h.ns_coefficients, h.ns_steps, h.eps)
-        return p * (1 - h.lr * h.weight_decay) - h.lr * cls.ratio(h, p.shape) * u.astype(p.dtype)
+        new: mx.array = p * (1 - h.lr * h.weight_decay) - h.lr * cls._ratio(h, p.shape) * u.astype(p.dtype)
+        return new

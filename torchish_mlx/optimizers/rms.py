@@ -67,7 +67,8 @@ class Adagrad(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         s["sum"] = s["sum"] + g * g
-        return p - k * g / (root(h, s["sum"]) + h.eps)
+        new: mx.array = p - k * g / (root(h, s["sum"]) + h.eps)
+        return new
 
 
 class Adadelta(Rule):
@@ -122,7 +123,8 @@ class Adadelta(Rule):
         s["square_avg"] = b * s["square_avg"] + c * g * g
         delta = root(h, s["acc_delta"] + h.eps) / root(h, s["square_avg"] + h.eps) * g
         s["acc_delta"] = b * s["acc_delta"] + c * delta * delta
-        return p - h.lr * delta
+        new: mx.array = p - h.lr * delta
+        return new
 
 
 class RMSprop(Rule):
@@ -194,4 +196,5 @@ class RMSprop(Rule):
         if h.remembers:
             s["momentum_buffer"] = h.momentum * s["momentum_buffer"] + scaled
             scaled = s["momentum_buffer"]
-        return p - h.lr * scaled
+        new: mx.array = p - h.lr * scaled
+        return new

@@ -67,7 +67,8 @@ class SGD(Rule):
 
     @staticmethod
     def _remembers(values: Mapping[str, Any]) -> bool:
-        return as_number("momentum", values["momentum"]) != 0
+        found: bool = as_number("momentum", values["momentum"]) != 0
+        return found
 
     @classmethod
     def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
@@ -85,4 +86,5 @@ class SGD(Rule):
                 s["momentum_buffer"] = g
             b = s["momentum_buffer"]
             g = g + h.momentum * b if h.nesterov else b
-        return p - h.lr * g
+        new: mx.array = p - h.lr * g
+        return new

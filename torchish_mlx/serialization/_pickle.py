@@ -9,8 +9,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..optimizers._hyper import of_a_trace
 from ..tensor import Device, Parameter, Size, Tensor
-from ..tensor._evaluate import of_a_trace
 from ..tensor._storage import Alias, Storage, View
 from ._arrays import OF_DTYPE, plain
 from ._keys import Keys

@@ -11,6 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from .._docs import see
 from ..optimizers import RowSparse
 from ..tensor import Tensor
 
@@ -34,7 +35,7 @@ def _article(name: str) -> str:
 
 def _cure(value: Any) -> str:
     if isinstance(value, nn.Module):
-        return "save torchish_mlx.state_dict(model), and load it into a model that was made anew"
+        return "save torchish_mlx.state_dict(model), and load it into a model that was made anew" + see("whole-modules")
     if callable(getattr(value, "state_dict", None)):
         return "save its state_dict(), and load it by load_state_dict()"
     if isinstance(getattr(value, "state", None), Mapping):

@@ -98,7 +98,7 @@ class Reader:
 def _note(text: str, what: str) -> dict[str, Any]:
     """What torchish_mlx noted in the metadata."""
     what = f"{what}: the metadata {NOTE!r}"
-    note = parsed(text.encode("utf-8", "surrogatepass"), what)
+    note: dict[str, Any] = parsed(text.encode("utf-8", "surrogatepass"), what)
     check_note(note, what)
     checksums = note.get("crc32")
     if not isinstance(checksums, dict) or any(not isinstance(value, str) for value in checksums.values()):

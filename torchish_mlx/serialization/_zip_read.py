@@ -134,7 +134,7 @@ class Archive:
         if len(head) < _LOCAL.size or head[:4] != b"PK\x03\x04":
             raise RuntimeError(f"the record {shown} has no header where the directory says. {AGAIN}")
         _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(head)
-        start = record.header + _LOCAL.size + name_length + extra_length
+        start: int = record.header + _LOCAL.size + name_length + extra_length
         later = (0,) if flags & _SIZES_FOLLOW else ()
         if (
             self._source.read(record.header + _LOCAL.size, name_length) != record.name

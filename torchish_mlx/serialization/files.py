@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .._docs import see
 from ._input import opened
 from ._torch_load import load_torch
 from ._torch_save import save_torch
@@ -52,7 +53,7 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
         save_torch(obj, f)
 
 
-def load(f: str | os.PathLike[str] | BinaryIO, weights_only: bool = True, map_location: Any = None) -> Any:
+def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """Load a file that ``save``, ``torch.save``, MLX or the safetensors package wrote; tensors become ``Tensor``.
 
     The format is recognized by the content: torch's zip file, the older format of torch (before 1.6), safetensors, and
@@ -61,15 +62,15 @@ def load(f: str | os.PathLike[str] | BinaryIO, weights_only: bool = True, map_lo
 
     Args:
         f: a path, or a binary file object that can seek, read from where it stands.
-        weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
-            are torch's.
         map_location: torch's argument: None, "cpu", "mps", a device, a dict from locations in the file to these, or a
             function of a storage and its location, which returns that storage or None. MLX's devices share their
             memory, so nothing moves; a device that is not there is refused.
+        weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
+            are torch's.
 
     Raises:
         ValueError: ``weights_only`` is not True.
-        RuntimeError, UnpicklingError: the file is damaged, or holds what cannot be loaded; the entry is named.
+        RuntimeError, pickle.UnpicklingError: the file is damaged, or holds what cannot be loaded; the entry is named.
         FileNotFoundError: there is no such file.
 
     >>> import io
@@ -86,6 +87,7 @@ def load(f: str | os.PathLike[str] | BinaryIO, weights_only: bool = True, map_lo
         raise ValueError(
             f"load() has no weights_only={weights_only!r}: it would execute whatever code the file names. Load the "
             "file where torch and its classes are, and save what is needed of it, such as model.state_dict()"
+            + see("code-in-a-file")
         )
     if _is_safetensors(f):
         return load_safetensors(f, map_location)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import typing as _typing
+from types import ModuleType as _ModuleType
+
 import mlx.core as _mx
 
 from . import _methods as _methods
@@ -47,8 +50,16 @@ long, short = int64, int16
 uint8 = _mx.uint8
 inf, nan = float("inf"), float("nan")
 
-globals().update(_ops.FUNCTIONS)  # the functions of the table
+if _typing.TYPE_CHECKING:  # the functions of the table
+    from ._table import *  # noqa: F403
+else:
+    globals().update(_ops.FUNCTIONS)
 # these hide Python's own names, so they come last
 float, int, bool = _mx.float32, _mx.int32, _mx.bool_
 
-__all__ = sorted(name for name in dict(globals()) if not name.startswith("_") and name != "annotations")
+if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker of types sees by itself
+    __all__ = sorted(
+        name
+        for name, value in dict(globals()).items()
+        if not name.startswith("_") and name != "annotations" and not isinstance(value, _ModuleType)
+    )

@@ -28,14 +28,16 @@ class Size(tuple[int, ...]):
         return f"torch.Size([{', '.join(map(str, self))}])"
 
 
-class ArrayLike:
+if TYPE_CHECKING:  # what the table of ops attaches to Tensor
+    from ._table import _TableMethods as Methods
+else:
+    Methods = object
+
+
+class ArrayLike(Methods):
     """The part of ``Tensor`` that only reads its array."""
 
     _storage: Storage
-
-    if TYPE_CHECKING:  # the table and the Tensor have these
-
-        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def array(self) -> mx.array:
@@ -48,7 +50,8 @@ class ArrayLike:
 
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array: a copy, unlike torch's."""
-        if self.requires_grad:
+        own: Any = self
+        if own.requires_grad:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self.dtype == mx.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
@@ -159,11 +162,10 @@ class ArrayLike:
     def __iter__(self) -> Iterator[Any]:
         if not self.array.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        own: Any = self
-        return (own[i] for i in range(len(self)))
+        return (self[i] for i in range(len(self)))
 
     def __contains__(self, element: Any) -> bool:
-        found: Any = self == element  # the table's: elementwise
+        found = self == element  # the table's: elementwise
         return bool(found.any())
 
     def __bool__(self) -> bool:

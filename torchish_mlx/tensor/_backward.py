@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from .._docs import see
 from ._evaluate import schedule
 from ._storage import Storage
 from .parameter import Parameter, named
@@ -26,12 +27,12 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
 
     Args:
         module: the model; ``loss_fn`` gets it first.
-        loss_fn: gives the loss, a scalar array or Tensor, or a tuple (loss, *others).
-        *args: for ``loss_fn``; Tensors among them are handed over as arrays.
-        **kwargs: likewise.
+        loss_fn: gives the loss, a scalar array or Tensor, or a tuple ``(loss, *others)``.
+        args: for ``loss_fn``; Tensors among them are handed over as arrays.
+        kwargs: likewise.
 
     Returns:
-        The loss as a Tensor without a graph; or (loss, *others) if ``loss_fn`` gave a tuple.
+        The loss as a Tensor without a graph; or ``(loss, *others)`` if ``loss_fn`` gave a tuple.
 
     >>> import mlx.core as mx, mlx.nn as nn
     >>> from torchish_mlx import parameters
@@ -43,12 +44,13 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"backward() takes an mlx.nn.Module and a loss function, not {type(module).__name__}; for a Tensor that "
-            "was computed with this package's operations call loss.backward()"
+            "was computed with this package's operations call loss.backward()" + see("a-loss-that-is-an-array")
         )
     trained, held = _sorted(module)
     if not trained:
         raise RuntimeError(
             "element 0 of tensors does not require grad and does not have a grad_fn: nothing in the module is trainable"
+            + see("nothing-to-train")
         )
     if sums := [p._grad.array for p in trained if isinstance(p._grad, Tensor)]:
         schedule(sums)
@@ -105,5 +107,6 @@ def _scalar(loss: Any) -> mx.array:
     if loss.size != 1:
         raise RuntimeError(
             f"grad can be implicitly created only for scalar outputs: the loss has the shape {list(loss.shape)}"
+            + see("a-loss-that-is-no-scalar")
         )
     return mx.reshape(loss, ())

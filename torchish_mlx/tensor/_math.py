@@ -27,7 +27,8 @@ def scaled(fn: Any, input: Operand, other: Operand, alpha: Operand) -> mx.array:
     """fn(input, alpha * other); in half precision of numbers rounded to it, in float32, rounded once."""
     plain = type(alpha) is int and alpha == 1
     if plain and isinstance(input, mx.array) and isinstance(other, mx.array) and input.dtype == other.dtype:
-        return fn(input, other)
+        new: mx.array = fn(input, other)
+        return new
     dtype = result_type(input, other)
     if dtype not in INEXACT and not isinstance(alpha, mx.array) and number_category(alpha) > INTEGER:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
@@ -69,7 +70,8 @@ def power(x: mx.array, exponent: Operand) -> mx.array:
     if isinstance(exponent, mx.array):
         return mx.power(x, exponent)
     if exponent in _POWERS:
-        return _POWERS[exponent](x)
+        new: mx.array = _POWERS[exponent](x)
+        return new
     return mx.power(x, mx.array(exponent, x.dtype))
 
 

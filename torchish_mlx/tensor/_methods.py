@@ -19,7 +19,8 @@ from .tensor import Tensor
 
 def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
     """``self`` where ``condition``, else ``other``."""
-    return FUNCTIONS["where"](condition, self, other)
+    out: Tensor = FUNCTIONS["where"](condition, self, other)
+    return out
 
 
 def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
@@ -41,13 +42,19 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
             check_placement(value)
     check_placement(device, kwargs.get("memory_format"))
     if dtype is not None and dtype != self.dtype:
-        return call(OPS["to"], (self, dtype), {})
+        out: Tensor = call(OPS["to"], (self, dtype), {})
+        return out
     return clone(self) if copy else self
 
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
     """In the dtype of ``other``."""
     return _to(self, other.dtype)
+
+
+def _cpu(self: Tensor) -> Tensor:
+    """The Tensor itself: MLX's memory is shared by all devices."""
+    return self
 
 
 def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
@@ -62,7 +69,7 @@ def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
 attach("where", _where)
 attach("to", _to)
 attach("type_as", _type_as)
-attach("cpu", lambda self: self)
+attach("cpu", _cpu)
 for _name, _dtype in {
     "float": mx.float32,
     "double": mx.float64,

@@ -66,7 +66,8 @@ class Op:
     def _parameter(self, place: Place) -> str:
         if isinstance(place, str):
             return place
-        return self.parameters[min(place[0] if isinstance(place, tuple) else place, len(self.parameters) - 1)]
+        out: str = self.parameters[min(place[0] if isinstance(place, tuple) else place, len(self.parameters) - 1)]
+        return out
 
     def position(self, place: Place) -> int:
         """Which parameter a Tensor at ``place`` is."""

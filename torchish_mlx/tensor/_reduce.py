@@ -46,7 +46,8 @@ def fold(fn: Any, x: mx.array, where: Sequence[int], keepdim: bool, empty: float
     MLX's CPU backend reads past the end of an array without elements when it reduces one, and may not return.
     """
     if x.size:
-        return fn(x, axis=where, keepdims=keepdim)
+        new: mx.array = fn(x, axis=where, keepdims=keepdim)
+        return new
     sizes = [1 if a in where else n for a, n in enumerate(x.shape) if keepdim or a not in where]
     return mx.full(sizes, empty, x.dtype)
 
@@ -159,7 +160,7 @@ def norm(
     *,
     dtype: mx.Dtype | None = None,
 ) -> mx.array:
-    """(sum |x|^p)^(1/p): the largest for inf, the number of non-zeros for 0."""
+    """``(sum |x|^p)^(1/p)``: the largest for inf, the number of non-zeros for 0."""
     order = _order(p)
     dtype = dtype or input.dtype
     if dtype not in INEXACT:

@@ -42,7 +42,8 @@ def _values(values: np.ndarray) -> str:
     else:
         shown = str
     if not values.ndim:
-        return shown(values.item())
+        out: str = shown(values.item())
+        return out
     flat = _ends(values).reshape(-1)
     counted = flat[np.isfinite(flat) & (flat != 0)] if values.dtype.kind == "f" else flat
     size = max((len(shown(v)) for v in counted), default=1)

@@ -20,7 +20,7 @@ from ._views import Expand, Index, Permute, Reshape, reshaped_strides
 from .tensor import Tensor
 
 CLONE = Op("clone", lambda input: mx.array(input), {})
-COPY = Op("copy_", lambda input, src: mx.broadcast_to(cast(src, input.dtype), _at_least(input, src)), {})
+COPY = Op("copy_", lambda input, other: mx.broadcast_to(cast(other, input.dtype), _at_least(input, other)), {})
 INDEX = Op("index", lambda input, key: input[tuple(key)], {"input": "key"})
 INDEX_PUT = Op("index_put", lambda input, key, value: _put(input, key, value), {"input": "key", "value": "key"})
 
@@ -139,12 +139,12 @@ def t(input: Tensor) -> Tensor:
 
 
 def reverse_axes(input: Tensor) -> Tensor:
-    """``T``: the dimensions in reverse order."""
+    """The dimensions in reverse order."""
     return view(input, Permute(input.array.shape, range(input.array.ndim)[::-1]))
 
 
 def matrix_transpose(input: Tensor) -> Tensor:
-    """``mT``: the last two dimensions exchanged."""
+    """The last two dimensions exchanged."""
     if input.array.ndim < 2:
         raise RuntimeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {input.array.ndim}-D tensor."
@@ -266,7 +266,8 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     parts, basic = _normal(input.array.shape, key)
     if basic:
         return view(input, Index(input.array.shape, tuple(parts)))
-    return call(INDEX, (input, parts), {})
+    out: Tensor = call(INDEX, (input, parts), {})
+    return out
 
 
 def _put(input: mx.array, key: Sequence[Any], value: Any) -> mx.array:
@@ -287,7 +288,8 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy with a storage of its own; recorded where a gradient is wanted."""
     check_placement(memory_format=memory_format)
-    return call(CLONE, (input,), {})
+    out: Tensor = call(CLONE, (input,), {})
+    return out
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:

@@ -199,7 +199,7 @@ def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSp
 
     Args:
         indices: the rows, shape (1, n); an index may stand twice.
-        values: shape (n, *size[1:]).
+        values: shape ``(n, *size[1:])``.
         size: shape of the whole gradient.
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import mlx.nn as nn
 
+from .._docs import see
 from ._arraylike import Size
 from ._renaming import renaming
 from .creation import array_of
@@ -127,10 +128,12 @@ def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], strict: boo
         errors.append("The state dict is of a module of torch, whose convolutions have the channels first.")
         cures += [*either, "Then pass dict(state_dict)."]
     if errors:
-        if any(_TORCHS_LAYOUT in cure for cure in cures):
+        torchs = any(_TORCHS_LAYOUT in cure for cure in cures)
+        if torchs:
             cures += either
         lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(cures)]
-        raise RuntimeError("\n\t".join(lines))
+        where = see("a-convolution-from-torch") if torchs or either else see("a-state-dict-that-does-not-fit")
+        raise RuntimeError("\n\t".join(lines) + where)
     for place, array in _tied(arrays):
         place.array = array
     return keys

@@ -6,14 +6,15 @@ derivative is computed, as torch's does: these are kept for backward, and an in-
 between is torch's error. Where ``derivative`` is given, it is torch's at a tie or a kink where MLX's differs, or
 computed from the result; otherwise it is ``mx.vjp`` of the function.
 
-To add an op, add a row here and one to the table of compat_tests/test_ops.py, which fails until it is there.
+To add an op, add a row here and one to the table of compat_tests/test_ops.py, which fails until it is there, and run
+``python -m tests.table_stub``, which tells editors and type checkers of it.
 """
 
 from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,6 +44,8 @@ class Row:
     Attributes:
         fn: the function, with torch's parameters.
         needs, derivative: as for ``Op``.
+        doc: what it computes, where the docstring of ``fn`` does not say it.
+        shape: the shape of the result, where it is not the usual one of its parameters.
         inplace: whether there is ``name_``.
         method: whether there is a method; a function, where its arguments differ from the function's.
         function: whether there is a function.
@@ -54,6 +57,8 @@ class Row:
     fn: Callable[..., Any]
     needs: Mapping[str, str] | None = None
     derivative: Callable[..., Any] | None = None
+    doc: str = ""
+    shape: str = ""
     inplace: bool = False
     method: bool = True
     function: bool = True
@@ -62,24 +67,25 @@ class Row:
     aliases: tuple[str, ...] = ()
 
 
-def unary(fn: Callable[[mx.array], mx.array], derivative: Callable[[mx.array, mx.array], mx.array]) -> Row:
+def unary(doc: str, fn: Callable[[mx.array], mx.array], derivative: Callable[[mx.array, mx.array], mx.array]) -> Row:
     """A function of one tensor that makes floats, with its derivative from the gradient and the result."""
-    return Row(lambda input: fn(floating(input)), FROM_RESULT, lambda g, y, _: derivative(g, y), inplace=True)
+    return Row(lambda input: fn(floating(input)), FROM_RESULT, lambda g, y, _: derivative(g, y), doc, inplace=True)
 
 
-def comparison(fn: Callable[..., mx.array], *aliases: str) -> Row:
+def comparison(symbol: str, fn: Callable[..., mx.array], *aliases: str) -> Row:
     """A function of two tensors or numbers that makes booleans."""
-    return Row(lambda input, other: compare(fn, input, other), LINEAR, aliases=aliases)
+    doc = f"Whether input {symbol} other, as booleans."
+    return Row(lambda input, other: compare(fn, input, other), LINEAR, doc=doc, aliases=aliases)
 
 
-def logical(fn: Callable[..., mx.array]) -> Row:
+def logical(doc: str, fn: Callable[..., mx.array]) -> Row:
     """A function of truth values."""
-    return Row(lambda input, other: fn(cast(input, mx.bool_), cast(other, mx.bool_)), LINEAR)
+    return Row(lambda input, other: fn(cast(input, mx.bool_), cast(other, mx.bool_)), LINEAR, doc=doc)
 
 
-def bitwise(fn: Callable[..., mx.array]) -> Row:
+def bitwise(doc: str, fn: Callable[..., mx.array]) -> Row:
     """A function of the bits of integers or of booleans."""
-    return Row(lambda input, other: compare(fn, input, other), LINEAR, inplace=True)
+    return Row(lambda input, other: compare(fn, input, other), LINEAR, doc=doc, inplace=True)
 
 
 TABLE: dict[str, Row] = {
@@ -87,21 +93,31 @@ TABLE: dict[str, Row] = {
     "add": Row(
         lambda input, other, *, alpha=1: m.scaled(mx.add, input, other, alpha),
         LINEAR,
+        doc="input + alpha * other.",
         inplace=True,
         number_first="alpha",
     ),
     "sub": Row(
         lambda input, other, *, alpha=1: m.scaled(mx.subtract, input, other, alpha),
         LINEAR,
+        doc="input - alpha * other.",
         inplace=True,
         number_first="alpha",
         aliases=("subtract",),
     ),
-    "mul": Row(lambda input, other: compute(mx.multiply, input, other), CROSS, inplace=True, aliases=("multiply",)),
+    "mul": Row(
+        lambda input, other: compute(mx.multiply, input, other),
+        CROSS,
+        doc="input * other.",
+        inplace=True,
+        aliases=("multiply",),
+    ),
     "div": Row(
         lambda input, other, *, rounding_mode=None: m.divide(input, other, rounding_mode),
         {"input": "other", "other": "input other"},
         m.divide_derivative,
+        'input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the '
+        "quotient of integers is of floats.",
         inplace=True,
         aliases=("divide", "true_divide"),
     ),
@@ -110,18 +126,25 @@ TABLE: dict[str, Row] = {
     "addcdiv": Row(m.addcdiv, {"tensor1": "tensor2", "tensor2": "tensor1 tensor2"}, inplace=True, number_first="value"),
     "lerp": Row(m.lerp, {"input": "weight", "end": "weight", "weight": "input end"}, inplace=True),
     # one tensor
-    "neg": Row(lambda input: -input, LINEAR, inplace=True, aliases=("negative",)),
+    "neg": Row(lambda input: -input, LINEAR, doc="-input.", inplace=True, aliases=("negative",)),
     "abs": Row(
-        lambda input: mx.abs(input), ITSELF, lambda g, _, input: g * mx.sign(input), inplace=True, aliases=("absolute",)
+        lambda input: mx.abs(input),
+        ITSELF,
+        lambda g, _, input: g * mx.sign(input),
+        "The absolute value.",
+        inplace=True,
+        aliases=("absolute",),
     ),
-    "sign": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
-    "sgn": Row(lambda input: mx.sign(input), LINEAR, inplace=True),
-    "square": Row(lambda input: input * input, ITSELF, inplace=True),
-    "sqrt": unary(mx.sqrt, lambda g, y: g / (2 * y)),
-    "rsqrt": unary(mx.rsqrt, lambda g, y: -0.5 * g * (y * y * y)),
-    "reciprocal": unary(mx.reciprocal, lambda g, y: -g * (y * y)),
-    "exp": unary(mx.exp, lambda g, y: g * y),
-    "log": Row(lambda input: mx.log(floating(input)), ITSELF, inplace=True),
+    "sign": Row(lambda input: mx.sign(input), LINEAR, doc="-1, 0 or 1, as the sign is.", inplace=True),
+    "sgn": Row(
+        lambda input: mx.sign(input), LINEAR, doc="As ``sign``; input / abs(input) of complex numbers.", inplace=True
+    ),
+    "square": Row(lambda input: input * input, ITSELF, doc="input * input.", inplace=True),
+    "sqrt": unary("The square root, as floats.", mx.sqrt, lambda g, y: g / (2 * y)),
+    "rsqrt": unary("1 / sqrt(input), as floats.", mx.rsqrt, lambda g, y: -0.5 * g * (y * y * y)),
+    "reciprocal": unary("1 / input, as floats.", mx.reciprocal, lambda g, y: -g * (y * y)),
+    "exp": unary("e to the power of input, as floats.", mx.exp, lambda g, y: g * y),
+    "log": Row(lambda input: mx.log(floating(input)), ITSELF, doc="The natural logarithm, as floats.", inplace=True),
     "clamp": Row(
         m.clamp,
         {"input": "input min max", "min": "input min max", "max": "input min max"},
@@ -130,34 +153,51 @@ TABLE: dict[str, Row] = {
         aliases=("clip",),
     ),
     # two tensors
-    "maximum": Row(lambda input, other: compare(mx.maximum, input, other), BOTH, m.maximum_derivative),
-    "minimum": Row(lambda input, other: compare(mx.minimum, input, other), BOTH, m.minimum_derivative),
-    "eq": comparison(mx.equal),
-    "ne": comparison(mx.not_equal, "not_equal"),
-    "lt": comparison(mx.less, "less"),
-    "le": comparison(mx.less_equal, "less_equal"),
-    "gt": comparison(mx.greater, "greater"),
-    "ge": comparison(mx.greater_equal, "greater_equal"),
-    "logical_and": logical(mx.logical_and),
-    "logical_or": logical(mx.logical_or),
-    "logical_xor": logical(mx.not_equal),
-    "logical_not": Row(lambda input: mx.logical_not(input), LINEAR),
-    "bitwise_and": bitwise(mx.bitwise_and),
-    "bitwise_or": bitwise(mx.bitwise_or),
-    "bitwise_xor": bitwise(mx.bitwise_xor),
-    "bitwise_not": Row(lambda input: mx.bitwise_invert(input), LINEAR, inplace=True),
-    "isnan": Row(lambda input: mx.isnan(input), LINEAR),
-    "isinf": Row(lambda input: mx.isinf(input), LINEAR),
-    "isfinite": Row(lambda input: mx.isfinite(input), LINEAR),
+    "maximum": Row(
+        lambda input, other: compare(mx.maximum, input, other),
+        BOTH,
+        m.maximum_derivative,
+        "The larger of input and other; the gradient is halved where they are equal.",
+    ),
+    "minimum": Row(
+        lambda input, other: compare(mx.minimum, input, other),
+        BOTH,
+        m.minimum_derivative,
+        "The smaller of input and other; the gradient is halved where they are equal.",
+    ),
+    "eq": comparison("==", mx.equal),
+    "ne": comparison("!=", mx.not_equal, "not_equal"),
+    "lt": comparison("<", mx.less, "less"),
+    "le": comparison("<=", mx.less_equal, "less_equal"),
+    "gt": comparison(">", mx.greater, "greater"),
+    "ge": comparison(">=", mx.greater_equal, "greater_equal"),
+    "logical_and": logical("Whether both are true; a number is true where it is not 0.", mx.logical_and),
+    "logical_or": logical("Whether one or both are true; a number is true where it is not 0.", mx.logical_or),
+    "logical_xor": logical("Whether exactly one is true; a number is true where it is not 0.", mx.not_equal),
+    "logical_not": Row(lambda input: mx.logical_not(input), LINEAR, doc="Whether it is false or 0."),
+    "bitwise_and": bitwise("input & other, of integers or booleans.", mx.bitwise_and),
+    "bitwise_or": bitwise("input | other, of integers or booleans.", mx.bitwise_or),
+    "bitwise_xor": bitwise("input ^ other, of integers or booleans.", mx.bitwise_xor),
+    "bitwise_not": Row(
+        lambda input: mx.bitwise_invert(input), LINEAR, doc="~input, of integers or booleans.", inplace=True
+    ),
+    "isnan": Row(lambda input: mx.isnan(input), LINEAR, doc="Whether it is NaN, as booleans."),
+    "isinf": Row(lambda input: mx.isinf(input), LINEAR, doc="Whether it is inf or -inf, as booleans."),
+    "isfinite": Row(lambda input: mx.isfinite(input), LINEAR, doc="Whether it is not NaN, inf or -inf, as booleans."),
     "where": Row(m.where, {"input": "condition", "other": "condition"}, method=False),
     # linear algebra
-    "matmul": Row(lin.matmul, CROSS),
-    "mm": Row(lin.mm, {"input": "mat2", "mat2": "input"}),
-    "bmm": Row(lin.bmm, {"input": "mat2", "mat2": "input"}),
-    "mv": Row(lin.mv, {"input": "vec", "vec": "input"}),
-    "dot": Row(lin.dot, {"input": "tensor", "tensor": "input"}),
-    "outer": Row(lin.outer, {"input": "vec2", "vec2": "input"}),
-    "addmm": Row(lin.addmm, {"mat1": "mat2", "mat2": "mat1"}, inplace=True),
+    "matmul": Row(lin.matmul, CROSS, shape="(..., n, k) and (..., k, m) give (..., n, m)"),
+    "mm": Row(lin.mm, {"input": "mat2", "mat2": "input"}, shape="(n, k) and (k, m) give (n, m)"),
+    "bmm": Row(lin.bmm, {"input": "mat2", "mat2": "input"}, shape="(b, n, k) and (b, k, m) give (b, n, m)"),
+    "mv": Row(lin.mv, {"input": "vec", "vec": "input"}, shape="(n, k) and (k,) give (n,)"),
+    "dot": Row(lin.dot, {"input": "tensor", "tensor": "input"}, shape="(n,) and (n,) give ()"),
+    "outer": Row(lin.outer, {"input": "vec2", "vec2": "input"}, shape="(n,) and (m,) give (n, m)"),
+    "addmm": Row(
+        lin.addmm,
+        {"mat1": "mat2", "mat2": "mat1"},
+        shape="(n, k) and (k, m) give (n, m), to which ``input`` broadcasts",
+        inplace=True,
+    ),
     # reductions
     "sum": Row(r.sum, LINEAR),
     "mean": Row(r.mean, LINEAR),
@@ -166,19 +206,50 @@ TABLE: dict[str, Row] = {
     "std": Row(r.std, {"input": "input result"}, r.std_derivative),
     "amax": Row(r.amax, {"input": "input result"}, r.extreme_derivative),
     "amin": Row(r.amin, {"input": "input result"}, r.extreme_derivative),
-    "argmax": Row(lambda input, dim=None, keepdim=False: r.arg(mx.argmax, input, dim, keepdim), LINEAR),
-    "argmin": Row(lambda input, dim=None, keepdim=False: r.arg(mx.argmin, input, dim, keepdim), LINEAR),
-    "any": Row(lambda input, dim=None, keepdim=False: r.truth(mx.any, input, dim, keepdim, False), LINEAR),
-    "all": Row(lambda input, dim=None, keepdim=False: r.truth(mx.all, input, dim, keepdim, True), LINEAR),
+    "argmax": Row(
+        lambda input, dim=None, keepdim=False: r.arg(mx.argmax, input, dim, keepdim),
+        LINEAR,
+        doc="Where the largest element is along ``dim``, or among all elements in row-major order; int64.",
+    ),
+    "argmin": Row(
+        lambda input, dim=None, keepdim=False: r.arg(mx.argmin, input, dim, keepdim),
+        LINEAR,
+        doc="Where the smallest element is along ``dim``, or among all elements in row-major order; int64.",
+    ),
+    "any": Row(
+        lambda input, dim=None, keepdim=False: r.truth(mx.any, input, dim, keepdim, False),
+        LINEAR,
+        doc="Whether one element or more is true; booleans, and uint8 for uint8.",
+    ),
+    "all": Row(
+        lambda input, dim=None, keepdim=False: r.truth(mx.all, input, dim, keepdim, True),
+        LINEAR,
+        doc="Whether every element is true; booleans, and uint8 for uint8.",
+    ),
     # joining and choosing
-    "cat": Row(lin.cat, LINEAR, method=False, aliases=("concat", "concatenate")),
-    "stack": Row(lin.stack, LINEAR, method=False),
-    "gather": Row(lin.gather, {"input": "index"}),
+    "cat": Row(
+        lin.cat,
+        LINEAR,
+        shape="that of the tensors, with their sizes along ``dim`` added up",
+        method=False,
+        aliases=("concat", "concatenate"),
+    ),
+    "stack": Row(lin.stack, LINEAR, shape="that of a tensor, with a new dimension at ``dim``", method=False),
+    "gather": Row(lin.gather, {"input": "index"}, shape="that of ``index``"),
     # writing
     "to": Row(lambda input, dtype: cast(input, dtype), LINEAR, method=False, function=False),
-    "copy": Row(s.COPY.fn, LINEAR, inplace=True, method=False, function=False, casts=True),
-    "fill": Row(m.fill, LINEAR, inplace=True, method=False, casts=True),
-    "zero": Row(lambda input: mx.zeros_like(input), LINEAR, inplace=True, method=False, function=False),
+    "copy": Row(
+        s.COPY.fn,
+        LINEAR,
+        doc="The elements of ``other``, in the dtype of ``input``.",
+        shape="that of ``input``, to which ``other`` broadcasts",
+        inplace=True,
+        method=False,
+        function=False,
+        casts=True,
+    ),
+    "fill": Row(m.fill, LINEAR, shape="that of ``input``", inplace=True, method=False, casts=True),
+    "zero": Row(lambda input: mx.zeros_like(input), LINEAR, doc="Zeros.", inplace=True, method=False, function=False),
 }
 
 
@@ -259,7 +330,7 @@ def _function(name: str, row: Row, op: Op) -> Callable[..., Any]:
                 return write_out(name, call(op, args, kwargs), out)
         return call(op, args, kwargs)
 
-    return _dressed(function, name, row)
+    return _dressed(function, name, row, name)
 
 
 def _inplace(name: str, row: Row, op: Op) -> Callable[..., Any]:
@@ -270,15 +341,31 @@ def _inplace(name: str, row: Row, op: Op) -> Callable[..., Any]:
             args = _arranged(row, op, (self, *args), kwargs)[1:]
         return run_inplace(op, self, args, kwargs, casts)
 
-    return _dressed(method, name + "_", row)
+    return _dressed(method, name + "_", row, f"Tensor.{name}_")
 
 
-def _dressed(function: Callable[..., Any], name: str, row: Row) -> Callable[..., Any]:
+def _dressed(function: Callable[..., Any], name: str, row: Row, source: str) -> Callable[..., Any]:
+    """``function`` with the name, the signature and the docstring of its row."""
+    parameters = [p.replace(annotation=p.empty) for p in inspect.signature(row.fn).parameters.values()]  # of arrays
+    what, shape = row.doc or inspect.getdoc(row.fn), row.shape or _usual_shape([p.name for p in parameters])
+    if name.endswith("_"):
+        what, shape = f"In place, returning the Tensor itself: {what}", "its own, which stays as it is"
+    else:
+        parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = row.fn.__doc__ if row.fn.__name__ != "<lambda>" and row.fn.__doc__ else f"Torch's ``{name}``."
-    if inspect.isfunction(row.fn):
-        function.__signature__ = inspect.signature(row.fn)  # type: ignore[attr-defined]
+    function.__doc__ = f"{what}\n\nShape: {shape}.\n\nSource: ``torch.{source}``."
+    function.__annotations__ = {"return": "Tensor"}
+    function.__signature__ = inspect.Signature(parameters, return_annotation="Tensor")  # type: ignore[attr-defined]
     return function
+
+
+def _usual_shape(names: Sequence[str]) -> str:
+    """The shape of a result, by the words that torch uses for parameters."""
+    if "keepdim" in names:
+        return (
+            "that of ``input`` without the dimensions ``dim`` (all by default), or with size one there if ``keepdim``"
+        )
+    return "that of ``input``" if len(names) == 1 else "the common one to which the tensors broadcast"
 
 
 def attach(name: str, function: Any) -> None:

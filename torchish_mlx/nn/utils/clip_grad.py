@@ -36,8 +36,8 @@ def get_total_norm(
 
     Args:
         tensors: gradients: a Tensor, or an iterable of Tensors and ``RowSparse``, whose repeated rows are summed first.
-        norm_type: p, any number, or "inf"; inf gives the largest |x|, -inf the smallest, and 0, as in torch, the number
-            of tensors with an element other than 0.
+        norm_type: p, any number, or "inf"; inf gives the largest ``|x|``, -inf the smallest, and 0, as in torch, the
+            number of tensors with an element other than 0.
         error_if_nonfinite: evaluate the norm, and raise if it is nan or infinite.
         foreach: None, True or False: torch's choice of an implementation; the numbers are the same.
 

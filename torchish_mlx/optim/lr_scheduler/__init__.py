@@ -1,4 +1,4 @@
-"""``torch.optim.lr_scheduler`` over any optimizer of ``torchish_mlx.optim``.
+"""``torch.optim.lr_scheduler`` over any optimizer of ``torchish_mlx.optim``::
 
     scheduler = lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)
     for batch in batches:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
+from ..._docs import see
 from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
 from ...tensor import Tensor
@@ -264,7 +265,7 @@ class LRScheduler:
             )
             raise ValueError(
                 f"this is not the state dict of a {type(self).__name__}: it {what}. Load it into a scheduler of the "
-                "class that saved it."
+                "class that saved it." + see("another-schedulers-state")
             )
 
     def _is_a_users(self) -> bool:
@@ -307,7 +308,7 @@ def _checked(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, NativeOptimizer):
         hint = (
             ": it is one of MLX's, which take a function as learning_rate (torchish_mlx.optimizers.schedules has one "
-            "for each scheduler); optim.from_mlx gives its class param_groups"
+            "for each scheduler); optim.from_mlx gives its class param_groups" + see("a-scheduler-over-mlxs-optimizer")
         )
     raise TypeError(f"{type(optimizer).__name__} is not an Optimizer{hint}")
 

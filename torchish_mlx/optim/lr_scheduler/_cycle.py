@@ -151,11 +151,13 @@ class CyclicLR(LRScheduler):
 
     @staticmethod
     def _triangular2_scale_fn(x: float) -> float:
-        return 1 / (2.0 ** (x - 1))
+        factor: float = 1 / (2.0 ** (x - 1))
+        return factor
 
     @staticmethod
     def _exp_range_scale_fn(gamma: float, x: float) -> float:
-        return gamma**x
+        factor: float = gamma**x
+        return factor
 
     def get_lr(self) -> list[Any]:
         """The rates of ``last_epoch``; sets the momentum of every group."""

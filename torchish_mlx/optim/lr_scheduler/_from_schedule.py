@@ -21,8 +21,8 @@ class FromSchedule(_ByFunction):
     """``lr_n = schedule(n)``: any schedule of MLX drives ``param_groups`` as a scheduler of torch.
 
     The schedule gives the learning rate itself, and not a factor of the initial one. It is called with a 0-d uint64
-    array, as MLX's optimizers call it, and its value is read: once per :meth:`step`, which is called after each
-    optimizer step, or once per epoch if the schedule is meant so.
+    array, as MLX's optimizers call it, and its value is read: once per
+    :meth:`~LRScheduler.step`, which is called after each optimizer step, or once per epoch if the schedule is meant so.
 
     Args:
         optimizer: see :class:`LRScheduler`.

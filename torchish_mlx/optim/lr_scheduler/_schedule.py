@@ -8,6 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..._docs import see
 from ...optimizers._hyper import as_number
 from ...optimizers.schedules import Schedule
 from ...optimizers.schedules._curves import whole
@@ -72,7 +73,7 @@ def to_schedule(scheduler: Any, group: int | None) -> Schedule:
         if differing:
             raise ValueError(
                 f"group {differing[0]} has another learning rate than group 0: call as_schedule(group=i) for each of "
-                f"the {len(groups)} groups"
+                f"the {len(groups)} groups" + see("no-closed-form")
             )
         group = 0
     elif not isinstance(group, int) or not 0 <= group < len(groups):
@@ -82,7 +83,7 @@ def to_schedule(scheduler: Any, group: int | None) -> Schedule:
     except NoClosedForm as error:
         raise ValueError(
             f"{type(scheduler).__name__} has no closed form: {error}. Call step() in the loop instead; it writes into "
-            'group["lr"], which a compiled step reads without a new trace.'
+            'group["lr"], which a compiled step reads without a new trace.' + see("no-closed-form")
         ) from None
     return lambda step: curve.alone(whole(step), _no_start)
 

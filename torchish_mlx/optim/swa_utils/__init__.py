@@ -1,4 +1,4 @@
-"""Averages of weights over training (SWA, EMA), the learning rate for them, and BatchNorm's statistics afterwards.
+"""Averages of weights over training (SWA, EMA), the learning rate for them, and BatchNorm's statistics afterwards::
 
     ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))
     ...

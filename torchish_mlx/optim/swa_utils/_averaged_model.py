@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import mlx.core as mx
 import mlx.nn as nn
 
+from ..._docs import see
 from ...tensor import Parameter, Tensor, load_state_dict, state_dict
 from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
@@ -76,7 +77,7 @@ class AveragedModel(nn.Module):
         if not isinstance(model, nn.Module):
             raise TypeError(f"AveragedModel() takes an mlx.nn.Module, not {type(model).__name__}")
         check_placement(device)
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.n_averaged = mx.array(0, mx.int64)
         self.module = copied(model)
         self.avg_fn = avg_fn
@@ -124,7 +125,7 @@ class AveragedModel(nn.Module):
         if count is not None and not schedule(new):
             raise RuntimeError(
                 "update_parameters() is traced, and the averaged model is not: give its state (ema.state) to "
-                "mx.compile in inputs= and outputs=, beside model.state"
+                "mx.compile in inputs= and outputs=, beside model.state" + see("an-averaged-model-in-a-compiled-step")
             )
         for (place, _), array in zip(pairs, new, strict=True):
             place.array = array

@@ -27,11 +27,11 @@ class SWALR(LRScheduler):
     or ``a(t) = t``, written so that it starts from whatever the rate is: another scheduler may have moved it before.
 
     Args:
-        optimizer: see :class:`LRScheduler`.
+        optimizer: see :class:`.LRScheduler`.
         swa_lr (float or list): where it goes, for all groups or one for each; it becomes ``group["swa_lr"]``.
         anneal_epochs (int): how many steps it takes, 0 or more.
         anneal_strategy (str): "cos" or "linear".
-        last_epoch (int): see :class:`LRScheduler`.
+        last_epoch (int): see :class:`.LRScheduler`.
 
     Raises:
         TypeError: not an optimizer.

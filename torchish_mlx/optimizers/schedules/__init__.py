@@ -1,4 +1,4 @@
-"""torch's learning-rate schedulers as pure functions of the step, for ``learning_rate=`` of any MLX optimizer.
+"""torch's learning-rate schedulers as pure functions of the step, for ``learning_rate=`` of any MLX optimizer::
 
     optimizer = AdamW(learning_rate=schedules.cosine_annealing_lr(1e-3, T_max=10_000))
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 import torchish_mlx
-from compat_tests.scheduler_cases import LRS, METRICS, Case, optimizer_of, train
-from compat_tests.two_sides import OURS, THEIRS, Side
+
+from .scheduler_cases import LRS, METRICS, Case, optimizer_of, train
+from .sides import OURS, THEIRS, Differs, Side
 
 SIDES = (OURS, THEIRS)
 #: What schedulers read and write in a group.
@@ -42,6 +43,12 @@ def words(value: Any) -> Any:
     return repr(value)
 
 
+def same(ours: Any, theirs: Any) -> None:
+    """Raises ``Differs`` unless they are equal."""
+    if ours != theirs:
+        raise Differs(f"{ours}, torch: {theirs}")
+
+
 def is_plateau(scheduler: Any) -> bool:
     return hasattr(scheduler, "num_bad_epochs")
 
@@ -58,7 +65,7 @@ class Pair:
     """The two sides of a case. Every method does the same on both, compares what happens, and says if it worked."""
 
     def __init__(
-        self, case: Case, kind: str = "SGD", groups: int = 1, lrs: Callable[[Side], Any] = lambda side: LRS, **more: Any
+        self, case: Case, kind: str = "SGD", groups: int = 1, lrs: Callable[[Side], Any] = lambda _: LRS, **more: Any
     ) -> None:
         self.case, self.kind, self.groups, self.lrs = case, kind, groups, lrs
         self.optimizers = [optimizer_of(side, kind, groups, lrs(side)) for side in SIDES]
@@ -68,11 +75,10 @@ class Pair:
     def both(self, action: Callable[[int], Any]) -> bool:
         (ours, warned), (theirs, warned_too) = outcome(lambda: action(0)), outcome(lambda: action(1))
         if theirs == ("NotImplementedError", ""):  # torch says nothing more
-            assert ours is not None
-            assert ours[0] == "NotImplementedError"
+            same((ours or [None])[0], theirs[0])
         else:
-            assert ours == theirs
-        assert warned == warned_too
+            same(ours, theirs)
+        same(warned, warned_too)
         return ours is None
 
     def build(self, **more: Any) -> bool:
@@ -108,7 +114,7 @@ class Pair:
         ours, theirs = (
             [[words(group.get(key)) for key in MOVING] for group in o.param_groups] for o in self.optimizers
         )
-        assert ours == theirs
+        same(ours, theirs)
 
     def facts(self, i: int) -> dict[str, Any]:
         """All that a user can see of one side."""
@@ -125,7 +131,7 @@ class Pair:
     def check(self) -> None:
         """Equal: the same types, and floats to the last bit."""
         ours, theirs = (words(self.facts(i)) for i in (0, 1))
-        assert ours == theirs
+        same(ours, theirs)
 
     def saved(self) -> list[tuple[Any, Any]]:
         """Copies of (the scheduler's, the optimizer's) state dict, of both sides."""
@@ -140,10 +146,10 @@ class Pair:
         fresh.schedulers = [None, None]
 
         def load_optimizer() -> None:
-            assert fresh.both(lambda i: fresh.optimizers[i].load_state_dict(saved[i][1]))
+            same(fresh.both(lambda i: fresh.optimizers[i].load_state_dict(saved[i][1])), True)
 
         def load_scheduler() -> None:
-            assert fresh.both(lambda i: fresh.schedulers[i].load_state_dict(saved[i][0]))
+            same(fresh.both(lambda i: fresh.schedulers[i].load_state_dict(saved[i][0])), True)
 
         if order == "before":
             load_optimizer()

@@ -21,8 +21,10 @@ import torchish_mlx
 from torchish_mlx import optim
 from torchish_mlx.optimizers import RowSparse
 
-SHAPES = [(7, 5), (5,), (), (0,), (3, 4, 2), (8, 3, 2, 2)]
-MATRICES = [(7, 5), (5, 7), (6, 6)]  # Muon takes nothing else
+from .sides import Differs
+
+SHAPES: list[tuple[int, ...]] = [(7, 5), (5,), (), (0,), (3, 4, 2), (8, 3, 2, 2)]
+MATRICES: list[tuple[int, ...]] = [(7, 5), (5, 7), (6, 6)]  # Muon takes nothing else
 INFO = {info.optim_cls.__name__: info for info in optim_db}
 COUNTED = {name for name in INFO if name not in ("SGD", "Muon", "LBFGS")}
 ROOM = 4  # how often torch's own rounding we may differ
@@ -48,7 +50,7 @@ class Case:
     def shapes(self) -> list[tuple[int, ...]]:
         if self.name == "Muon":
             return MATRICES
-        if self.name == "Adafactor":  # torch divides by the number of elements; test_adafactor_empty has that shape
+        if self.name == "Adafactor":  # torch divides by the number of elements
             return [s for s in SHAPES if s != (0,)]
         return SHAPES
 
@@ -89,21 +91,17 @@ def rows(i: int, j: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.array([(i + j) % n, (2 * i) % n, (i + j) % n]) if n else np.zeros(0, int)
 
 
-def values_of(name: str, options: dict[str, Any]) -> Callable[[int, dict[str, Any]], dict[str, Any]]:
-    """(step, group as constructed) -> what moves in this step."""
-
-    def moved(i: int, base: dict[str, Any]) -> dict[str, Any]:
-        wave = 1 + 0.5 * float(np.sin(i))
-        new: dict[str, Any] = {"lr": float(base["lr"]) * wave}
-        if "betas" in base:
-            new["betas"] = (base["betas"][0] * (1 - 0.05 * (i % 3)), base["betas"][1] * (1 - 1e-3 * (i % 2)))
-        if base.get("momentum"):
-            new["momentum"] = base["momentum"] * (1 - 0.05 * (i % 3))
-        if "weight_decay" in base:
-            new["weight_decay"] = base["weight_decay"] + 0.01 * (i % 4)
-        return new
-
-    return moved
+def moved(i: int, base: dict[str, Any]) -> dict[str, Any]:
+    """What moves in the step ``i`` of a group that was constructed with ``base``."""
+    wave = 1 + 0.5 * float(np.sin(i))
+    new: dict[str, Any] = {"lr": float(base["lr"]) * wave}
+    if "betas" in base:
+        new["betas"] = (base["betas"][0] * (1 - 0.05 * (i % 3)), base["betas"][1] * (1 - 1e-3 * (i % 2)))
+    if base.get("momentum"):
+        new["momentum"] = base["momentum"] * (1 - 0.05 * (i % 3))
+    if "weight_decay" in base:
+        new["weight_decay"] = base["weight_decay"] + 0.01 * (i % 4)
+    return new
 
 
 def split(params: list[Any], case: Case, scenario: Scenario) -> Any:
@@ -138,15 +136,19 @@ def our_gradient(case: Case, i: int, j: int, g: np.ndarray) -> Any:
 
 
 def as_leaf(gradient: Any, p: Any) -> Any:
-    return RowSparse(*gradient, tuple(p.shape)) if isinstance(gradient, tuple) else gradient
+    if not isinstance(gradient, tuple):
+        return gradient
+    indices, values = gradient
+    return RowSparse(indices, values, tuple(p.shape))
 
 
 Result = dict[str, list[np.ndarray]]  # "param" and the names of state entries -> one array a parameter
+Trajectory = dict[int, Result]  # after how many steps -> what there was
 
 
 def number(value: Any) -> np.ndarray:
     if isinstance(value, torch.Tensor):
-        return value.detach().double().numpy()
+        return value.detach().double().numpy().copy()  # a double's memory would go on changing
     return np.array(value.array.astype(mx.float32) if isinstance(value, torchish_mlx.Tensor) else value).astype("f8")
 
 
@@ -158,13 +160,28 @@ def collected(params: list[Any], state: Any) -> Result:
     return out
 
 
-def drive(case: Case, scenario: Scenario, opt: Any, base: list[dict[str, Any]], step: Callable[[int], None]) -> None:
-    moved = values_of(case.name, case.kwargs)
+def marks(steps: int) -> tuple[int, ...]:
+    """After which steps the report compares: 1, 2, 5, 10, 20, 50, ... and the last."""
+    return (*(n for power in range(9) for digit in (1, 2, 5) if (n := digit * 10**power) < steps), steps)
+
+
+def drive(
+    scenario: Scenario,
+    opt: Any,
+    step: Callable[[int], None],
+    look: Callable[[], Result],
+    at: tuple[int, ...] = (),
+) -> Trajectory:
+    """All steps of a scenario; what there is to see after the last, and after those ``at`` which to look."""
+    base, seen = based(opt), {}
     for i in range(scenario.steps):
         if scenario.moving:
             for group, start in zip(opt.param_groups, base, strict=True):
                 group.update(moved(i, start))
         step(i)
+        if i + 1 in (*at, scenario.steps):
+            seen[i + 1] = look()
+    return seen
 
 
 def based(opt: Any) -> list[dict[str, Any]]:
@@ -172,9 +189,14 @@ def based(opt: Any) -> list[dict[str, Any]]:
     return [{k: v for k, v in group.items() if k != "params"} for group in opt.param_groups]
 
 
-@functools.cache
 def theirs(case: Case, scenario: Scenario, double: bool = False) -> Result:
     """torch's result."""
+    return their_trajectory(case, scenario, double)[scenario.steps]
+
+
+@functools.cache
+def their_trajectory(case: Case, scenario: Scenario, double: bool = False) -> Trajectory:
+    """torch's results at ``marks``."""
     dtype = torch.float64 if double else torch.float32
     init, grads = inputs(tuple(case.shapes), scenario.steps)
     params = [torch.nn.Parameter(torch.tensor(a, dtype=dtype)) for a in init]
@@ -185,8 +207,7 @@ def theirs(case: Case, scenario: Scenario, double: bool = False) -> Result:
             p.grad = torch_gradient(case, i, j, grads[i][j], dtype) if scenario.has_gradient(i, j) else None
         opt.step()
 
-    drive(case, scenario, opt, based(opt), step)
-    return collected(params, opt.state)
+    return drive(scenario, opt, step, lambda: collected(params, opt.state), marks(scenario.steps))
 
 
 class Cell(nn.Module):
@@ -221,7 +242,21 @@ def ours(
     path: dict[str, bool] | None = None,
     **more: Any,
 ) -> tuple[Result, int]:
-    """Our result, by the given doors in turn, and how often the step was traced.
+    """Our result, by the given doors in turn, and how often the step was traced."""
+    seen, traces = our_trajectory(case, scenario, doors, compiled, path, **more)
+    return seen[scenario.steps], traces
+
+
+def our_trajectory(
+    case: Case,
+    scenario: Scenario,
+    doors: tuple[str, ...] = ("step",),
+    compiled: bool = False,
+    path: dict[str, bool] | None = None,
+    at: tuple[int, ...] = (),
+    **more: Any,
+) -> tuple[Trajectory, int]:
+    """Our results after the last step and those of ``at``, and how often the step was traced.
 
     ``path`` is ``foreach`` or ``fused`` of every group; what the case itself says of them comes first.
     """
@@ -258,8 +293,7 @@ def ours(
         calls[doors[i % len(doors)]](leaves)
         mx.eval(captured)
 
-    drive(case, scenario, opt, based(opt), step)
-    return collected(params, opt.state), len(traces)
+    return drive(scenario, opt, step, lambda: collected(params, opt.state), at), len(traces)
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
@@ -271,10 +305,13 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
 
 def worst(a: Result, b: Result) -> dict[str, float]:
     """Per kind of entry, the largest relative difference over the tensors."""
-    assert a.keys() == b.keys()
+    if a.keys() != b.keys():
+        raise Differs(f"entries {sorted(a)}, torch's are {sorted(b)}")
     out = {}
     for name in a:
-        assert [x.shape for x in a[name]] == [x.shape for x in b[name]], name
+        shapes, expected = ([x.shape for x in side[name]] for side in (a, b))
+        if shapes != expected:
+            raise Differs(f"{name} has the shapes {shapes}, torch's are {expected}")
         out[name] = max((relative(x, y) for x, y in zip(a[name], b[name], strict=True)), default=0.0)
     return out
 

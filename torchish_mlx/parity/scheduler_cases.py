@@ -13,14 +13,15 @@ import mlx.optimizers
 import torch
 
 import torchish_mlx
-from compat_tests.two_sides import OURS, Side
 from torchish_mlx import optim
+
+from .sides import OURS, Side
 
 Case = Callable[[Side, Any], Any]
 LRS = (0.1, 0.5, 0.003)  # of three groups
 
 
-class Each(tuple):
+class Each(tuple[Any, ...]):
     """A value per group: as many as there are."""
 
 
@@ -79,7 +80,8 @@ def cosine(side: Side) -> type:
         """The older style: reads private attributes, and has a closed form of its own."""
 
         def __init__(self, optimizer: Any, cycle: int, last_epoch: int = -1) -> None:
-            self.cycle, self.seen = cycle, []
+            self.cycle = cycle
+            self.seen: list[Any] = []
             super().__init__(optimizer, last_epoch)
 
         def get_lr(self) -> list[Any]:
@@ -107,7 +109,7 @@ def restless(side: Side) -> type:
 
         def step(self, epoch: int | None = None) -> None:
             self._step_count += 1
-            self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+            self.last_epoch: int = self.last_epoch + 1 if epoch is None else epoch
             for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
                 group["lr"] = lr
             self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
@@ -176,11 +178,11 @@ TABLE: dict[str, dict[str, Case]] = {
         "root": plain("LambdaLR", lr_lambda=lambda e: 1 / math.sqrt(max(e, 1))),
     },
     "MultiplicativeLR": {
-        "constant": plain("MultiplicativeLR", lr_lambda=lambda e: 0.95),
+        "constant": plain("MultiplicativeLR", lr_lambda=lambda _: 0.95),
         "by-epoch": multiplicative,
-        "each": plain("MultiplicativeLR", lr_lambda=Each((lambda e: 0.99, lambda e: 1.001, inverse))),
+        "each": plain("MultiplicativeLR", lr_lambda=Each((lambda _: 0.99, lambda _: 1.001, inverse))),
         "object": plain("MultiplicativeLR", lr_lambda=Warmup(12)),
-        "negative": plain("MultiplicativeLR", lr_lambda=lambda e: -1),
+        "negative": plain("MultiplicativeLR", lr_lambda=lambda _: -1),
         "zero": plain("MultiplicativeLR", lr_lambda=lambda e: 0 if e == 50 else 1.0),
     },
     "StepLR": {
@@ -278,7 +280,7 @@ TABLE: dict[str, dict[str, Case]] = {
         "object": plain(
             "CyclicLR", base_lr=0.01, max_lr=0.2, step_size_up=9, scale_fn=Warmup(50), scale_mode="iterations"
         ),
-        "own-mode": plain("CyclicLR", base_lr=0, max_lr=1, step_size_up=4, mode="any", scale_fn=lambda x: 1),
+        "own-mode": plain("CyclicLR", base_lr=0, max_lr=1, step_size_up=4, mode="any", scale_fn=lambda _: 1),
         "fraction": plain("CyclicLR", base_lr=0.3, max_lr=0.1, step_size_up=2.5, step_size_down=0.5),
         "default": plain("CyclicLR", base_lr=0.001, max_lr=0.01),
     },
@@ -359,7 +361,8 @@ METRICS = [10 / (1 + 0.02 * i) + 0.5 * math.sin(1.7 * i) for i in range(500)]
 
 def made(case: str, side: Side, optimizer: Any) -> Any:
     """The scheduler of a case. Where one composite begins with another, making it steps what was made before, and warns
-    of it, in torch as here."""
+    of it, in torch as here.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
         return CASES[case](side, optimizer)

@@ -12,6 +12,8 @@ import torch
 import torchish_mlx as tm
 from torchish_mlx import optim
 
+from .sides import Differs
+
 TINY = float(np.finfo(np.float32).tiny)
 NAMES = [
     "StepLR",
@@ -60,16 +62,19 @@ def rates(scheduler: Any, optimizer: Any, steps: int) -> np.ndarray:
         try:
             scheduler.step()
         except ValueError as error:
-            assert "total number of steps" in str(error) or "total steps" in str(error)  # noqa: PT017
+            if "total number of steps" not in str(error) and "total steps" not in str(error):
+                raise
             break
         out.append(optimizer.param_groups[0]["lr"])
     return np.array(out)
 
 
 def near(ours: mx.array, theirs: np.ndarray, what: str, limit: float = 1e-6) -> None:
-    assert ours.dtype == mx.float32, what
-    assert ours.shape == theirs.shape, what
+    """Float32, of the same length, and at every step within ``limit`` of torch's rate, relative to that rate."""
+    if ours.dtype != mx.float32 or ours.shape != theirs.shape:
+        raise Differs(f"{what}: {ours.dtype} of shape {ours.shape}, torch {theirs.shape}")
     off = np.abs(np.array(ours).astype(np.float64) - theirs)
     allowed = limit * np.abs(theirs) + TINY
     worst = int(np.argmax(off / allowed))
-    assert (off <= allowed).all(), f"{what}, step {worst}: {ours[worst].item()}, torch {theirs[worst]}"
+    if not (off <= allowed).all():
+        raise Differs(f"{what}, step {worst}: {ours[worst].item()}, torch {theirs[worst]}")

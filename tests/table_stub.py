@@ -1,0 +1,201 @@
+"""Writes ``torchish_mlx/tensor/_table.pyi``, which tells editors and type checkers what the table of ops makes.
+
+    python -m tests.table_stub
+
+What there is, the names of parameters, their kinds and defaults come from the functions themselves; the types of
+parameters are here, by name. ``tests/test_typing.py`` holds the file equal to what this writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torchish_mlx
+from torchish_mlx.tensor.ops import COMPOSED, FUNCTIONS, TABLE
+
+TENSOR = Path(torchish_mlx.__file__).with_name("tensor")
+STUB = TENSOR / "_table.pyi"
+
+HEAD = '''\
+"""What the table of ops makes: torch's functions, and the methods of Tensor. Written by ``tests/table_stub.py``."""
+
+from builtins import bool as _bool
+from builtins import float as _float
+from builtins import int as _int
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, overload
+
+import mlx.core as mx
+import numpy as np
+from typing_extensions import Self
+
+from .ops import MaxResult
+from .tensor import Tensor
+
+_TensorLike: TypeAlias = Tensor | mx.array
+_Operand: TypeAlias = Tensor | mx.array | np.ndarray[Any, Any] | np.generic | _bool | _int | _float | complex
+_Dim: TypeAlias = _int | Sequence[_int] | None
+
+'''
+
+#: The types of parameters by name; a function's own come first.
+TYPES = {
+    "alpha": "_Operand",
+    "beta": "_Operand",
+    "condition": "_TensorLike",
+    "copy": "_bool",
+    "correction": "_float | None",
+    "data": "Any",
+    "device": "Any",
+    "dim": "_Dim",
+    "dim0": "_int",
+    "dim1": "_int",
+    "dims": "_int | Sequence[_int]",
+    "dtype": "mx.Dtype | None",
+    "end": "_TensorLike",
+    "end_dim": "_int",
+    "exponent": "_Operand",
+    "fill_value": "_Operand",
+    "index": "_TensorLike",
+    "input": "_TensorLike",
+    "keepdim": "_bool",
+    "key": "Any",
+    "length": "_int",
+    "mat1": "_TensorLike",
+    "mat2": "_TensorLike",
+    "max": "_Operand | None",
+    "memory_format": "Any",
+    "min": "_Operand | None",
+    "other": "_Operand",
+    "out": "Tensor | None",
+    "p": "_float | str | None",
+    "requires_grad": "_bool",
+    "rounding_mode": 'Literal["floor", "trunc"] | None',
+    "shape": "_int | Sequence[_int]",
+    "size": "_int | Sequence[_int]",
+    "sizes": "_int | Sequence[_int]",
+    "start": "_int",
+    "start_dim": "_int",
+    "tensor": "_TensorLike",
+    "tensor1": "_TensorLike",
+    "tensor2": "_TensorLike",
+    "tensors": "Sequence[_TensorLike]",
+    "unbiased": "_bool",
+    "value": "_Operand",
+    "vec": "_TensorLike",
+    "vec2": "_TensorLike",
+    "weight": "_Operand",
+}
+OWN = {
+    **{(name, "other"): "_TensorLike" for name in ("matmul", "maximum", "minimum", "logical_and", "logical_or")},
+    **{(name, "other"): "Tensor" for name in ("view_as", "reshape_as", "expand_as", "type_as")},
+    **{(name, "dim"): "_int | None" for name in ("argmax", "argmin")},
+    **{(name, "dim"): "_int" for name in ("cat", "concat", "concatenate", "stack", "gather")},
+    **{(name, "dim"): "_int" for name in ("unsqueeze", "narrow", "select")},
+    ("logical_xor", "other"): "_TensorLike",
+    ("pow", "input"): "_Operand",
+    ("select", "index"): "_int",
+    ("new_full", "size"): "Sequence[_int]",
+    ("where", "input"): "_Operand",
+    ("__setitem__", "value"): "_Operand",
+}
+EXTREMES = """\
+@overload
+def {name}({first}, *, out: Tensor | None = None) -> Tensor: ...
+@overload
+def {name}({first}, dim: _int, keepdim: _bool = False, *, out: Any = None) -> MaxResult: ...
+@overload
+def {name}({first}, other: _TensorLike, *, out: Tensor | None = None) -> Tensor: ...
+"""
+
+
+def parameters(name: str, function: Callable[..., Any], method: bool) -> str:
+    """The parameters of a function with their types, as they stand between its parentheses."""
+    out: list[str] = []
+    keywords = False
+    for i, p in enumerate(inspect.signature(function).parameters.values()):
+        if method and i == 0:
+            out.append("self")
+            continue
+        if method and p.name == "out":  # as in torch, only functions have it
+            continue
+        if p.kind is p.VAR_KEYWORD:
+            out.append(f"**{p.name}: Any")
+            continue
+        if p.kind is p.VAR_POSITIONAL:
+            keywords = True
+        elif p.kind is p.KEYWORD_ONLY and not keywords:
+            out.append("*")
+            keywords = True
+        star = "*" if p.kind is p.VAR_POSITIONAL else ""
+        own = OWN.get((name.removesuffix("_"), p.name)) or OWN.get((name, p.name))
+        kind = "Any" if p.name == "args" else "Tensor" if p.annotation == "Tensor" else own
+        default = "" if p.default is p.empty else f" = {p.default!r}".replace("'", '"')
+        out.append(f"{star}{p.name}: {kind or TYPES[p.name]}{default}")
+    return ", ".join(out)
+
+
+def documented(line: str, function: Callable[..., Any]) -> str:
+    """A declaration with the first line of the function's docstring, which editors show."""
+    doc = inspect.getdoc(function)
+    return f'{line}\n    """{doc.splitlines()[0]}"""\n' if doc else f"{line} ...\n"
+
+
+def functions() -> Iterator[str]:
+    for name, function in sorted(FUNCTIONS.items()):
+        if name in ("max", "min"):
+            yield EXTREMES.format(name=name, first="input: Tensor")
+        else:
+            yield documented(f"def {name}({parameters(name, function, False)}) -> Tensor:", function)
+
+
+def attached() -> dict[str, Any]:
+    """What Tensor has and its class statement does not say."""
+    tree = ast.parse((TENSOR / "tensor.py").read_text(encoding="utf-8"))
+    (statement,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Tensor"]
+    said = {"__module__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__static_attributes__"}
+    said |= {"__firstlineno__"}
+    for node in statement.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        said |= {target.id for target in targets if isinstance(target, ast.Name)}
+        said |= {node.name} if isinstance(node, ast.FunctionDef) else set()
+    return {name: value for name, value in vars(torchish_mlx.Tensor).items() if name not in said}
+
+
+def methods() -> Iterator[str]:
+    for name, value in sorted(attached().items()):
+        if isinstance(value, property):
+            yield documented(f"@property\ndef {name}(self) -> Tensor:", value)
+        elif name in ("max", "min"):
+            yield EXTREMES.format(name=name, first="self")
+        elif name in ("__getitem__", "__setitem__"):
+            result = "Tensor" if name == "__getitem__" else "None"
+            yield f"def {name}({parameters(name, value, True)}) -> {result}: ...\n"
+        elif name.startswith("__"):
+            unary = name in ("__neg__", "__abs__", "__invert__", "__pos__")
+            override = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
+            result = "Self" if name.startswith("__i") and not unary else "Tensor"
+            yield f"def {name}(self{'' if unary else ', other: _Operand'}) -> {result}: ...{override}\n"
+        else:
+            inplace = name.endswith("_") or name == "cpu"
+            result = "Self" if inplace else "Tensor"
+            yield documented(f"def {name}({parameters(name, value, True)}) -> {result}:", value)
+
+
+def indented(text: str) -> str:
+    return "".join(f"    {line}" for line in text.splitlines(keepends=True))
+
+
+def stub() -> str:
+    """The whole file."""
+    assert {name for name, row in TABLE.items() if row.function} | set(COMPOSED) <= set(FUNCTIONS)
+    body = '\nclass _TableMethods:\n    """What the table attaches to Tensor."""\n\n'
+    return HEAD + "".join(functions()) + body + "".join(map(indented, methods()))
+
+
+if __name__ == "__main__":
+    STUB.write_text(stub(), encoding="utf-8")
