@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-STEP = re.compile(r"^step ([^#\n]+?) *(?:#.*)?$", re.MULTILINE)
+STEP = re.compile(r"(?:^|\(|; )step ([^#;)\n]+?) *(?=[#;)]|$)", re.MULTILINE)
 # A pattern for the whole command, and why it is not run here.
 BY_HAND = {
     r'pip install "\.\[compat\]"': "`make test` installs it",

@@ -126,9 +126,10 @@ def test_the_paths_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "NAdam", "RAdam"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_a_thousand_steps(name: str, compiled: bool) -> None:
-    """Bias corrections do not drift."""
+    """Bias corrections do not drift: in every configuration compiled, in the first one eager, which is slow."""
     scenario = Scenario(steps=1010, moving=True)  # at 1,000 a scalar average passes zero: torch itself is 1.9e-5 off
-    for case in (case for case in RULES if case.name == name):
+    cases = [case for case in RULES if case.name == name]
+    for case in cases if compiled else cases[:1]:
         assert not list(failures(ours(case, scenario, compiled=compiled)[0], case, scenario)), case
 
 

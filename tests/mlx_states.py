@@ -111,7 +111,7 @@ def take_steps(optimizer: Any, model: nn.Module, steps: range) -> None:
 
 def through_file(state: Any, path: Any) -> Any:
     """MLX's recipe, word for word."""
-    # A new file each time: MLX 0.32.1 reads it only when a number is needed, which may be while it is written again.
+    # A new file each time: MLX reads it only when a number is needed, which may be while it is written again.
     file = str(path / f"optimizer-{len(list(path.iterdir()))}.safetensors")
     mx.save_safetensors(file, dict(tree_flatten(state)))
     return tree_unflatten(list(mx.load(file).items()))

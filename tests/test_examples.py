@@ -113,43 +113,45 @@ def test_a_quick_run_trains_and_writes_what_it_says(quick, name):
     assert last / first < FALLS[name], "it learns nothing"
 
 
-@pytest.mark.parametrize("name", PORTS)
-def test_refuses_options_that_cannot_work(name, tmp_path):
-    """All options of a script in one process, for its imports are what takes time."""
+def test_they_refuse_options_that_cannot_work(tmp_path):
+    """All options of all ports in one process, for the imports are what takes time."""
     (tmp_path / "file").touch()
     driver = """
 import contextlib, io, json, re, runpy, sys
-script, sys.path[0] = sys.argv[1:3]
+sys.path[0], *scripts = sys.argv[1:]
 import common
-def answer(*options):
+def answer(script, *options):
     sys.argv, out = [script, *options], io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             runpy.run_path(script, run_name="__main__")
     except SystemExit as end:
         return end.code, out.getvalue()
-code, help = answer("--help")
-options = [o for o in re.findall("^  (--[a-z-]+) [A-Z_]+", help, re.MULTILINE) if o not in ("--seed", "--out")]
-print(json.dumps({
-    **{o + " 0": answer(o, "0") for o in options},
-    **{" ".join(o): answer(*o) for o in (("--seed", "-1"), ("--out", "file"), ("--fast",))},
-    **({"--lr nan": answer("--lr", "nan")} if "--lr" in options else {}),
-}))
+answers = {}
+for script in scripts:
+    code, help = answer(script, "--help")
+    options = [o for o in re.findall("^  (--[a-z-]+) [A-Z_]+", help, re.MULTILINE) if o not in ("--seed", "--out")]
+    answers[script] = {
+        **{o + " 0": answer(script, o, "0") for o in options},
+        **{" ".join(o): answer(script, *o) for o in (("--seed", "-1"), ("--out", "file"), ("--fast",))},
+        **({"--lr nan": answer(script, "--lr", "nan")} if "--lr" in options else {}),
+    }
+print(json.dumps(answers))
 """
-    command = [sys.executable, "-c", driver, str(FOLDER / f"{name}.py"), str(FOLDER)]
+    command = [sys.executable, "-c", driver, str(FOLDER), *(str(FOLDER / f"{name}.py") for name in PORTS)]
     process = subprocess.run(
         command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=True
     )
-    answers = json.loads(process.stdout)
-    assert len([option for option in answers if option.endswith(" 0")]) >= 2
-    for option, (code, said) in answers.items():
-        assert code == 2, (option, said)
-        wanted = {
-            "--seed -1": "argument --seed: must be 0 or more, got -1",
-            "--out file": "--out file: File exists",
-            "--fast": "unrecognized arguments: --fast",
-        }.get(option, f"argument {option.split()[0]}: must be greater than 0 and finite, got")
-        assert wanted in said, (option, said)
+    for script, answers in json.loads(process.stdout).items():
+        assert len([option for option in answers if option.endswith(" 0")]) >= 2, script
+        for option, (code, said) in answers.items():
+            assert code == 2, (script, option, said)
+            wanted = {
+                "--seed -1": "argument --seed: must be 0 or more, got -1",
+                "--out file": "--out file: File exists",
+                "--fast": "unrecognized arguments: --fast",
+            }.get(option, f"argument {option.split()[0]}: must be greater than 0 and finite, got")
+            assert wanted in said, (script, option, said)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -183,9 +185,9 @@ def started(name: str, cwd: Path, *flags: str, options: tuple[str, ...] = ()) ->
     return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, **pipes)
 
 
-@pytest.mark.parametrize("name", PORTS)
+@pytest.mark.parametrize("name", PORTS[::3])
 def test_ctrl_c_during_the_imports_leaves_one_line(name, tmp_path):
-    """`argparse` is the first module that common.py imports once it has taken over Ctrl-C."""
+    """`argparse` is the first module that common.py imports once it has taken over Ctrl-C. All import it first."""
     wait = random.Random(f"{SEED} {name}").randrange(600)
     with started(name, tmp_path, "-X", "importtime") as process:
         for line in process.stderr:
