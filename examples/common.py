@@ -16,23 +16,23 @@ def stop(*_: object) -> None:
 
 signal.signal(signal.SIGINT, stop)
 
-import argparse  # noqa: E402 - after the line above, like all that follow
-import atexit  # noqa: E402
-import json  # noqa: E402
-import math  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-import zlib  # noqa: E402
-from collections.abc import Callable, Collection, Iterator, Mapping  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import atexit
+import json
+import math
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-import numpy as np  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
-from tqdm import tqdm  # noqa: E402
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from tqdm import tqdm
 
 sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a line is seen when it is printed, in a pipe too
 

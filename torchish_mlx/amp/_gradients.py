@@ -52,8 +52,7 @@ def nonfinite(gradients: Sequence[Any]) -> mx.array:
 
 def _checked(gradient: Any) -> mx.array:
     if not isinstance(gradient, RowSparse):
-        new: mx.array = gradient.array
-        return new
+        return gradient.array
     # rows that stand twice are added where they are used, and in float16 the sum is what overflows
     return gradient.coalesced().values if gradient.dtype == mx.float16 else gradient.values
 

@@ -317,8 +317,7 @@ class GradScaler:
         return checks
 
     def _found_inf_per_device(self, optimizer: Optimizer) -> dict[Device, Tensor]:
-        out: dict[Device, Tensor] = self._state_of(optimizer)["found_inf_per_device"]
-        return out
+        return self._state_of(optimizer)["found_inf_per_device"]
 
     def update(self, new_scale: float | Tensor | mx.array | None = None) -> None:
         """Set the scale for the next iteration, after the steps of all optimizers.

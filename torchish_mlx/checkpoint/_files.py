@@ -117,8 +117,7 @@ def read(file: Path) -> dict[str, Any]:
     parts, step = notes.get("parts"), content.get("step")
     if type(step) is not int or not isinstance(parts, dict) or not all(map(_is_note, parts.items())):
         raise ValueError(f"{file} is not as checkpoint.save() wrote it. {_others(file)}")
-    out: dict[str, Any] = content
-    return out
+    return content
 
 
 def _is_note(item: tuple[Any, Any]) -> bool:

@@ -102,8 +102,7 @@ class Hooked:
         if not self.__dict__.get("_opt_called", True):
             pairs = zip(self._marks(), self._watched, strict=False)
             self._opt_called = any(now is not then and now.shape == then.shape for now, then in pairs)
-        found: bool = self.__dict__.get("_opt_called", True)
-        return found
+        return self.__dict__.get("_opt_called", True)
 
     def _marks(self) -> list[Any]:
         """An empty array of each group: a compiled step replaces it, and another choice does, by another shape.
@@ -122,8 +121,7 @@ class Hooked:
 
     def _hooks(self, kind: str) -> Hooks:
         """The hooks of one kind; made when first asked for, so that a subclass need not call ``__init__``."""
-        out: Hooks = self.__dict__.setdefault("_registered", {}).setdefault(kind, OrderedDict())
-        return out
+        return self.__dict__.setdefault("_registered", {}).setdefault(kind, OrderedDict())
 
     def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; it may return (args, kwargs) to replace them."""

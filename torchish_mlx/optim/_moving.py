@@ -59,8 +59,7 @@ class Weak:
         return Weak((self._array, self._complement), self._number, dtype)
 
     def __mul__(self, other: mx.array) -> mx.array:
-        new: mx.array = self._array.astype(other.dtype) * other
-        return new
+        return self._array.astype(other.dtype) * other
 
     def __rsub__(self, one: Any) -> Weak:
         if one != 1:
@@ -68,12 +67,10 @@ class Weak:
         return Weak((self._complement, self._array), 1 - self._number, self._dtype)
 
     def __pow__(self, exponent: mx.array) -> mx.array:
-        new: mx.array = self._array**exponent
-        return new
+        return self._array**exponent
 
     def __mlx_array__(self) -> mx.array:  # array * x
-        new: mx.array = self._array.astype(self._dtype)
-        return new
+        return self._array.astype(self._dtype)
 
     def __le__(self, other: Any) -> bool:
         if other != 0:

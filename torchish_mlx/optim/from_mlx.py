@@ -120,8 +120,7 @@ class _NativeRule(Rule):
         new = k.apply_single(cut(h, g), p, s)
         s.update((name, cls.as_array(name, value)) for name, value in s.items())
         s.update((name, cut(h, s[name].astype(dtype))) for name, dtype in dtypes.items())
-        out: mx.array = new.astype(p.dtype)
-        return out
+        return new.astype(p.dtype)
 
 
 @cache

@@ -136,8 +136,7 @@ class LBFGS(Optimizer):
 
     @property
     def _params(self) -> list[Tensor]:
-        out: list[Tensor] = self.param_groups[0]["params"]
-        return out
+        return self.param_groups[0]["params"]
 
     def _flat_grad(self) -> mx.array:
         parts = []

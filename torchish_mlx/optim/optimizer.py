@@ -199,8 +199,7 @@ class Optimizer(Hooked):
         """
         if "_state" not in self.__dict__:
             self.__dict__["_state"] = OptimizerState()
-        out: OptimizerState = self.__dict__["_state"]
-        return out
+        return self.__dict__["_state"]
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:

@@ -139,8 +139,7 @@ def same(ours: Any, theirs: Any) -> bool:
     """Whether two carried values hold the same float32 numbers."""
     if isinstance(ours, list):
         return len(ours) == len(theirs) and all(map(same, ours, theirs))
-    found: bool = ours.item() == theirs.item()
-    return found
+    return ours.item() == theirs.item()
 
 
 def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.array:

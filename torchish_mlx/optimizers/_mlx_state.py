@@ -61,8 +61,7 @@ class Part(NamedTuple):
 
     @property
     def name(self) -> str:
-        out: str = self.rule.__name__
-        return out
+        return self.rule.__name__
 
     @property
     def h(self) -> Any:
@@ -78,8 +77,7 @@ class Part(NamedTuple):
             )
         if self.values.get("maximize"):
             raise ValueError(f"{self.name} has maximize=True: its moments are of -g, and MLX's of g. Construct without")
-        out: InMLX = self.rule.mlx
-        return out
+        return self.rule.mlx
 
     def check(self) -> None:
         """ValueError where MLX has nothing for it, or a class of a user keeps more than a count and a rate."""
@@ -134,8 +132,7 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
         return {"states": [mlx_state(one) for one in optimizer.optimizers]}
     if not hasattr(optimizer, "_mlx_parts"):
         if isinstance(optimizer, Optimizer):  # MLX's own, which have their place beside ours
-            out: dict[str, Any] = tree_map(lambda array: array, optimizer.state)
-            return out
+            return tree_map(lambda array: array, optimizer.state)
         raise TypeError(f"mlx_state takes an optimizer of torchish_mlx or of MLX, but got {type(optimizer).__name__}")
     parts = optimizer._mlx_parts()
     slots = optimizer.state.slots
@@ -178,8 +175,7 @@ def _given(parts: Sequence[Part], slots: Mapping[str, Mapping[str, mx.array]]) -
     step = next(iter(counts.values()), most) if first.rule.counted else most
     rate = first.rule.fields()["lr"].read(first.arrays["lr"]) if "lr" in first.arrays else None
     top = [("step", mx.array(step, mx.uint64))] + ([] if rate is None else [("learning_rate", rate)])
-    out: dict[str, Any] = tree_unflatten(top + flat)
-    return out
+    return tree_unflatten(top + flat)
 
 
 def _whole(count: mx.array) -> int:

@@ -232,14 +232,12 @@ class Rule(Optimizer):
     @property
     def step(self) -> mx.array:
         """How many updates were made, as an unsigned integer array."""
-        new: mx.array = self.arrays["step"].astype(mx.uint64)
-        return new
+        return self.arrays["step"].astype(mx.uint64)
 
     @property
     def learning_rate(self) -> mx.array:
         """The learning rate, as an array; assigning a number sets it for compiled steps too."""
-        new: mx.array = self.arrays["lr"]
-        return new
+        return self.arrays["lr"]
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:

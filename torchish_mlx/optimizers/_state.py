@@ -63,8 +63,7 @@ class State(dict[Any, Any]):
                 break
         slots = _child(node, last, dict)
         self.slots[name] = slots = _child(self, name, dict) if slots is None else slots
-        out: dict[str, Any] = slots
-        return out
+        return slots
 
     def load(self, tree: Any) -> None:
         """Make this state hold what ``tree`` holds, in place. An empty tree forgets the slots and keeps the groups.

@@ -146,5 +146,4 @@ class Adafactor(Rule):
             r, c = s["row_var"], s["col_var"]
             v = cut(h, r * c) / computed_once(h, mx.maximum(mx.mean(r, axis=-2, keepdims=True), eps1))
         u = cut(h, g / root(h, mx.maximum(v, eps1 * eps1)))
-        new: mx.array = p - computed_once(h, length / mx.maximum(1, _rms(h, u) / h.d)) * u
-        return new
+        return p - computed_once(h, length / mx.maximum(1, _rms(h, u) / h.d)) * u

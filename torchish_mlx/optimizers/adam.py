@@ -41,8 +41,7 @@ class _Moments(Rule):
 
     @classmethod
     def _shrink(cls, h: Any) -> mx.array:
-        new: mx.array = 1 - h.lr * h.weight_decay
-        return new
+        return 1 - h.lr * h.weight_decay
 
     @classmethod
     def coupled(cls, h: Any) -> bool:
@@ -130,8 +129,7 @@ class Adam(_Moments):
         if h.amsgrad:
             s["max_exp_avg_sq"] = mx.maximum(s["max_exp_avg_sq"], v)
             v = s["max_exp_avg_sq"]
-        new: mx.array = p - step_size * m / (root(h, v) + eps)
-        return new
+        return p - step_size * m / (root(h, v) + eps)
 
 
 class AdamW(Adam):
@@ -198,8 +196,7 @@ class Adamax(_Moments):
         (_, c1), (b2, _) = h.betas
         s["exp_avg"] = lerp(s["exp_avg"], g, c1)
         s["exp_inf"] = mx.maximum(s["exp_inf"] * b2, mx.abs(g) + h.eps)
-        new: mx.array = p - k * s["exp_avg"] / s["exp_inf"]
-        return new
+        return p - k * s["exp_avg"] / s["exp_inf"]
 
 
 class NAdam(_Moments):
@@ -262,8 +259,7 @@ class NAdam(_Moments):
         p = cls._shrunk(h, p, shrink)
         m, v = cls._moments(h, g, s)
         denominator = root(h, v / correction) + h.eps
-        new: mx.array = p - from_g * g / denominator - from_m * m / denominator
-        return new
+        return p - from_g * g / denominator - from_m * m / denominator
 
 
 class _RectifiedDecays(Each):
@@ -355,5 +351,4 @@ class RAdam(_Moments):
         step_size, rectified, adaptive, shrink = k
         p = cls._shrunk(h, p, shrink)
         m, v = cls._moments(h, g, s)
-        new: mx.array = p - step_size * m * mx.where(rectified, adaptive / (root(h, v) + h.eps), 1)
-        return new
+        return p - step_size * m * mx.where(rectified, adaptive / (root(h, v) + h.eps), 1)

@@ -110,5 +110,4 @@ class Muon(Rule):
         s["momentum_buffer"] = lerp(s["momentum_buffer"], g, c)
         b = s["momentum_buffer"]
         u = orthogonalized(lerp(b, g, c) if h.nesterov else b, h.ns_coefficients, h.ns_steps, h.eps)
-        new: mx.array = p * (1 - h.lr * h.weight_decay) - h.lr * cls._ratio(h, p.shape) * u.astype(p.dtype)
-        return new
+        return p * (1 - h.lr * h.weight_decay) - h.lr * cls._ratio(h, p.shape) * u.astype(p.dtype)

@@ -67,8 +67,7 @@ class Adagrad(Rule):
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         s["sum"] = s["sum"] + g * g
-        new: mx.array = p - k * g / (root(h, s["sum"]) + h.eps)
-        return new
+        return p - k * g / (root(h, s["sum"]) + h.eps)
 
 
 class Adadelta(Rule):
@@ -123,8 +122,7 @@ class Adadelta(Rule):
         s["square_avg"] = b * s["square_avg"] + c * g * g
         delta = root(h, s["acc_delta"] + h.eps) / root(h, s["square_avg"] + h.eps) * g
         s["acc_delta"] = b * s["acc_delta"] + c * delta * delta
-        new: mx.array = p - h.lr * delta
-        return new
+        return p - h.lr * delta
 
 
 class RMSprop(Rule):
@@ -196,5 +194,4 @@ class RMSprop(Rule):
         if h.remembers:
             s["momentum_buffer"] = h.momentum * s["momentum_buffer"] + scaled
             scaled = s["momentum_buffer"]
-        new: mx.array = p - h.lr * scaled
-        return new
+        return p - h.lr * scaled

@@ -67,8 +67,7 @@ class SGD(Rule):
 
     @staticmethod
     def _remembers(values: Mapping[str, Any]) -> bool:
-        found: bool = as_number("momentum", values["momentum"]) != 0
-        return found
+        return as_number("momentum", values["momentum"]) != 0
 
     @classmethod
     def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
@@ -86,5 +85,4 @@ class SGD(Rule):
                 s["momentum_buffer"] = g
             b = s["momentum_buffer"]
             g = g + h.momentum * b if h.nesterov else b
-        new: mx.array = p - h.lr * g
-        return new
+        return p - h.lr * g

@@ -27,8 +27,7 @@ def scaled(fn: Any, input: Operand, other: Operand, alpha: Operand) -> mx.array:
     """fn(input, alpha * other); in half precision of numbers rounded to it, in float32, rounded once."""
     plain = type(alpha) is int and alpha == 1
     if plain and isinstance(input, mx.array) and isinstance(other, mx.array) and input.dtype == other.dtype:
-        new: mx.array = fn(input, other)
-        return new
+        return fn(input, other)
     dtype = result_type(input, other)
     if dtype not in INEXACT and not isinstance(alpha, mx.array) and number_category(alpha) > INTEGER:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
@@ -70,8 +69,7 @@ def power(x: mx.array, exponent: Operand) -> mx.array:
     if isinstance(exponent, mx.array):
         return mx.power(x, exponent)
     if exponent in _POWERS:
-        new: mx.array = _POWERS[exponent](x)
-        return new
+        return _POWERS[exponent](x)
     return mx.power(x, mx.array(exponent, x.dtype))
 
 

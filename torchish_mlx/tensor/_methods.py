@@ -19,8 +19,7 @@ from .tensor import Tensor
 
 def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
     """``self`` where ``condition``, else ``other``."""
-    out: Tensor = FUNCTIONS["where"](condition, self, other)
-    return out
+    return FUNCTIONS["where"](condition, self, other)
 
 
 def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
@@ -42,8 +41,7 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
             check_placement(value)
     check_placement(device, kwargs.get("memory_format"))
     if dtype is not None and dtype != self.dtype:
-        out: Tensor = call(OPS["to"], (self, dtype), {})
-        return out
+        return call(OPS["to"], (self, dtype), {})
     return clone(self) if copy else self
 
 

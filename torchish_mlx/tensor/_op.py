@@ -66,8 +66,7 @@ class Op:
     def _parameter(self, place: Place) -> str:
         if isinstance(place, str):
             return place
-        out: str = self.parameters[min(place[0] if isinstance(place, tuple) else place, len(self.parameters) - 1)]
-        return out
+        return self.parameters[min(place[0] if isinstance(place, tuple) else place, len(self.parameters) - 1)]
 
     def position(self, place: Place) -> int:
         """Which parameter a Tensor at ``place`` is."""

@@ -46,8 +46,7 @@ def fold(fn: Any, x: mx.array, where: Sequence[int], keepdim: bool, empty: float
     MLX's CPU backend reads past the end of an array without elements when it reduces one, and may not return.
     """
     if x.size:
-        new: mx.array = fn(x, axis=where, keepdims=keepdim)
-        return new
+        return fn(x, axis=where, keepdims=keepdim)
     sizes = [1 if a in where else n for a, n in enumerate(x.shape) if keepdim or a not in where]
     return mx.full(sizes, empty, x.dtype)
 

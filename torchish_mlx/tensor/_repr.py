@@ -42,8 +42,7 @@ def _values(values: np.ndarray) -> str:
     else:
         shown = str
     if not values.ndim:
-        out: str = shown(values.item())
-        return out
+        return shown(values.item())
     flat = _ends(values).reshape(-1)
     counted = flat[np.isfinite(flat) & (flat != 0)] if values.dtype.kind == "f" else flat
     size = max((len(shown(v)) for v in counted), default=1)

@@ -266,8 +266,7 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     parts, basic = _normal(input.array.shape, key)
     if basic:
         return view(input, Index(input.array.shape, tuple(parts)))
-    out: Tensor = call(INDEX, (input, parts), {})
-    return out
+    return call(INDEX, (input, parts), {})
 
 
 def _put(input: mx.array, key: Sequence[Any], value: Any) -> mx.array:
@@ -288,8 +287,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy with a storage of its own; recorded where a gradient is wanted."""
     check_placement(memory_format=memory_format)
-    out: Tensor = call(CLONE, (input,), {})
-    return out
+    return call(CLONE, (input,), {})
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:

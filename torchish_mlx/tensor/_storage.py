@@ -55,13 +55,13 @@ class Storage:
     def read(self) -> mx.array:
         """The array."""
         if not self.places:
-            return self._array  # type: ignore[no-any-return]
+            return self._array
         container, key = self.places[0]
         if type(key) is tuple:
             for part in key:
                 container = container[part]
-            return container  # type: ignore[no-any-return]
-        return container[key]  # type: ignore[no-any-return]
+            return container
+        return container[key]
 
     def write(self, value: mx.array) -> None:
         """Replace the array without counting a version."""

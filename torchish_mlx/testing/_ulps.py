@@ -87,8 +87,7 @@ def unit(values: np.ndarray, dtype: str) -> np.ndarray:
     if precision is None:
         return np.ones_like(values)
     exponent = np.where((values > 0) & np.isfinite(values), np.frexp(values)[1] - 1, precision.smallest)
-    out: np.ndarray = np.ldexp(1.0, np.maximum(exponent, precision.smallest) - precision.digits + 1)
-    return out
+    return np.ldexp(1.0, np.maximum(exponent, precision.smallest) - precision.digits + 1)
 
 
 def distances(a: np.ndarray, b: np.ndarray, units: np.ndarray, equal_nan: bool = False) -> np.ndarray:

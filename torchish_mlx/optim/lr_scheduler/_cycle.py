@@ -151,13 +151,11 @@ class CyclicLR(LRScheduler):
 
     @staticmethod
     def _triangular2_scale_fn(x: float) -> float:
-        factor: float = 1 / (2.0 ** (x - 1))
-        return factor
+        return 1 / (2.0 ** (x - 1))
 
     @staticmethod
     def _exp_range_scale_fn(gamma: float, x: float) -> float:
-        factor: float = gamma**x
-        return factor
+        return gamma**x
 
     def get_lr(self) -> list[Any]:
         """The rates of ``last_epoch``; sets the momentum of every group."""

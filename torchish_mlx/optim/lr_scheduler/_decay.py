@@ -275,9 +275,7 @@ class PolynomialLR(_Factors):
         if self._is_initial or self.last_epoch > self.total_iters:
             return None
         left, before = (1.0 - n / self.total_iters for n in (self.last_epoch, self.last_epoch - 1))
-        out: float | None = (left / before) ** self.power
-        return out
+        return (left / before) ** self.power
 
     def _total(self) -> float:
-        factor: float = (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power
-        return factor
+        return (1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power

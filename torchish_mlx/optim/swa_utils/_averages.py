@@ -111,8 +111,7 @@ def get_swa_avg_fn() -> AvgFn:
 
     @no_grad()
     def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
-        out: Tensor = averaged_param + (current_param - averaged_param) / (num_averaged + 1)
-        return out
+        return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
 
     return swa_update
 

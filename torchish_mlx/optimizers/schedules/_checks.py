@@ -63,8 +63,7 @@ def length_of_cycle(total_steps: Any, epochs: Any, steps_per_epoch: Any, pct_sta
     if pct_start < 0 or pct_start > 1 or not isinstance(pct_start, float):
         raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
     check_strategy(anneal_strategy)
-    out: int = total_steps
-    return out
+    return total_steps
 
 
 def check_milestones(name: str, schedules: Sequence[Any], milestones: Sequence[int]) -> None:

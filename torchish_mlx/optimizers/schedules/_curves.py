@@ -98,7 +98,7 @@ def power_of_ratio(total: int, exponent: float, scale: float = 1.0) -> Callable[
 
     def power(k: mx.array) -> mx.array:
         ratio = single(k) * unit
-        out: mx.array = factor * mx.power(ratio, high)
+        out = factor * mx.power(ratio, high)
         if exponent != high:
             out = out * (1 + (exponent - high) * mx.log(mx.maximum(ratio, unit)))
         return out
