@@ -22,7 +22,7 @@ STEP = re.compile(r"(?:^|\(|; )step ([^#;)\n]+?) *(?=[#;)]|$)", re.MULTILINE)
 BY_HAND = {
     r'pip install "\.\[compat\]"': "`make test` installs it",
     r"pip install 'torchish-mlx\[parity\]'": "`make test` installs it",
-    r"python -m torchish_mlx parity": "some minutes; .ci/run has it with --quick",
+    r"python -m torchish_mlx parity( --quick)?": "the tests run it for one optimizer",
     r"python examples/\w+\.py": "the tests run each example, shorter",
 }
 

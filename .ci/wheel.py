@@ -25,7 +25,7 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 # The examples in docstrings, seen from the unpacked sdist. parity/ is the part that needs torch.
 PACKAGE = ["--pyargs", "torchish_mlx", "--ignore-glob=../../env/lib/*/site-packages/torchish_mlx/parity"]
 WHOLE = ["tests", *PACKAGE]
-NEAREST = ("rules", "mlx_side", "from_mlx", "schedules", "clip")
+NEAREST = ("rules", "mlx_side", "from_mlx", "schedules")
 LOWEST = [*(f"tests/test_{name}.py" for name in NEAREST), *PACKAGE]
 SHORT = ["tests/test_documented.py", "-k", "README or torchish_mlx", *PACKAGE]
 INSTALLED = """
