@@ -26,13 +26,13 @@ from torchish_mlx.parity.optimizer_cases import (
     Case,
     Scenario,
     failures,
-    number,
     ours,
     relative,
     rounding,
     theirs,
     worst,
 )
+from torchish_mlx.testing import as_numpy
 
 DOORS = [("step",), ("update",), ("apply_gradients",), ("step", "update", "apply_gradients")]
 
@@ -162,7 +162,7 @@ def test_adafactor_empty() -> None:
 def flat(value: Any) -> np.ndarray:
     """A state entry of L-BFGS as one vector."""
     values = value if isinstance(value, list) else [value]
-    return np.concatenate([np.ravel(number(v)) for v in values if v is not None] or [np.zeros(0)])
+    return np.concatenate([np.ravel(as_numpy(v)) for v in values if v is not None] or [np.zeros(0)])
 
 
 @pytest.mark.parametrize("case", LBFGS, ids=repr)
@@ -220,7 +220,7 @@ def rosenbrock(library: Any, dtype: Any, steps: int) -> tuple[np.ndarray, float]
 
     for _ in range(steps):
         loss = optimizer.step(closure)
-    return number(x), float(loss)
+    return as_numpy(x), float(loss)
 
 
 def test_lbfgs_ill_conditioned() -> None:
@@ -255,8 +255,8 @@ def test_float32_gradients_of_half_parameters(name: str, half: Any) -> None:
     for p in (narrow, wide):
         getattr(optim, name)([p], **options).step()
     assert narrow.dtype == half
-    largest = np.maximum(np.abs(number(wide)), np.abs(np.array(start.astype(mx.float32))))
-    assert (np.abs(number(narrow) - number(wide)) <= ulp(largest, 8 if half == mx.bfloat16 else 11)).all()
+    largest = np.maximum(np.abs(as_numpy(wide)), np.abs(np.array(start.astype(mx.float32))))
+    assert (np.abs(as_numpy(narrow) - as_numpy(wide)) <= ulp(largest, 8 if half == mx.bfloat16 else 11)).all()
 
 
 @pytest.mark.parametrize("case", RULES, ids=repr)

@@ -15,8 +15,8 @@ import torch
 
 import torchish_mlx
 from torchish_mlx import optim
+from torchish_mlx.testing import as_numpy
 
-from .optimizer_cases import number
 from .sides import Differs
 
 
@@ -70,6 +70,6 @@ def half_errors(name: str, kwargs: dict[str, Any], half: Half, steps: int = 20) 
                 raise Differs(f"{what} became {value.dtype}")
         expected = p.detach().float().numpy()
         largest = np.max(np.abs([before, expected, before - expected]), axis=0)
-        yield np.abs(number(q) - expected) / ulp(largest, half.digits)
+        yield np.abs(as_numpy(q) - expected) / ulp(largest, half.digits)
         ours.load_state_dict(theirs.state_dict())
         q.array = mx.array(expected).astype(half.ours)

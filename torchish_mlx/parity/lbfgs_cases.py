@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 import torchish_mlx
+from torchish_mlx.testing import as_numpy
 
-from .optimizer_cases import CASES, LIMIT, ROOM, SHAPES, Case, number
+from .optimizer_cases import CASES, LIMIT, ROOM, SHAPES, Case
 
 LBFGS = [case for case in CASES if case.name == "LBFGS"]
 STEPS = (1, 2, 20)
@@ -38,7 +39,7 @@ def lbfgs(case: Case, library: Any, dtype: Any, steps: int, power: int) -> tuple
 
     for _ in range(steps):
         optimizer.step(closure)
-    return [number(p) for p in params], dict(optimizer.state[params[0]])
+    return [as_numpy(p) for p in params], dict(optimizer.state[params[0]])
 
 
 def allowed_lbfgs_error(torchs_own: float) -> float:

@@ -20,6 +20,7 @@ from torch.testing._internal.common_optimizers import optim_db
 import torchish_mlx
 from torchish_mlx import optim
 from torchish_mlx.optimizers import RowSparse
+from torchish_mlx.testing import as_numpy
 
 from .sides import Differs
 
@@ -146,17 +147,11 @@ Result = dict[str, list[np.ndarray]]  # "param" and the names of state entries -
 Trajectory = dict[int, Result]  # after how many steps -> what there was
 
 
-def number(value: Any) -> np.ndarray:
-    if isinstance(value, torch.Tensor):
-        return value.detach().double().numpy().copy()  # a double's memory would go on changing
-    return np.array(value.array.astype(mx.float32) if isinstance(value, torchish_mlx.Tensor) else value).astype("f8")
-
-
 def collected(params: list[Any], state: Any) -> Result:
-    out: Result = {"param": [number(p) for p in params]}
+    out: Result = {"param": [as_numpy(p) for p in params]}
     for p in params:
         for name, value in dict(state.get(p, {})).items():
-            out.setdefault(name, []).append(number(value))
+            out.setdefault(name, []).append(as_numpy(value))
     return out
 
 
