@@ -9,7 +9,7 @@ from mlx.nn import Module
 from mlx.optimizers import Optimizer as NativeOptimizer
 
 from ..optim import Optimizer
-from ..optim._state import OptimizerState
+from ..optim._state_dict import tree_of
 from ..optimizers._state import listed
 from ..serialization._where import entry
 from ..tensor import Tensor, load_state_dict, state_dict
@@ -88,9 +88,10 @@ def description(part: Any) -> dict[str, Any]:
 
 def _names(part: Any) -> list[list[str]] | None:
     """The names of an optimizer's parameters, by group."""
-    if not isinstance(part, Optimizer) or not isinstance(part.state, OptimizerState):
+    tree = tree_of(part.state) if isinstance(part, Optimizer) else None
+    if tree is None:
         return None
-    return [[part.state.paths.get(p, "") for p in group["params"]] for group in part.param_groups]
+    return [[tree.paths.get(p, "") for p in group["params"]] for group in part.param_groups]
 
 
 def check(kind: str, part: Any, state: Any, saved: Mapping[str, Any]) -> None:

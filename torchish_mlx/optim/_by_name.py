@@ -52,7 +52,7 @@ def by_name(
 
     Raises ValueError for names on one side only, and with ``strict`` for everything that does not fit, at once.
     """
-    state: OptimizerState = optimizer.state
+    state: OptimizerState = optimizer.state_tree()
     groups: Sequence[Group] = optimizer.param_groups
     saved_groups, entries_of = checked(state_dict)
     names = _own_names(state, groups)
@@ -77,7 +77,7 @@ def by_name(
         new_groups.append(values)
         h = None if rule is None else rule.hypers(values, rule.carried(values))
         for p, name in zip(group["params"], members, strict=True):
-            held = state.entries(p).apart()
+            held = state.entries(state.add(p, None, None)).apart()
             if name not in saved:
                 loaded[p] = held
                 continue
@@ -175,7 +175,7 @@ def _options(
             continue
         name, source = first
         value = source.get(key, later.get(key, _absent))
-        unlike = next((n for n, s in others if not _equal(s.get(key, later.get(key, _absent)), value)), None)
+        unlike = next((n for n, s in others if not same_option(s.get(key, later.get(key, _absent)), value)), None)
         if unlike is not None:
             other = distinct[id(sources[unlike])][1].get(key, later.get(key, _absent))
             report.mismatched_keys[f'param_groups[{i}]["{key}"]'] = (
@@ -198,12 +198,12 @@ def _shown(value: Any) -> str:
     return "absent" if value is _absent else shown(value)
 
 
-def _equal(a: Any, b: Any) -> bool:
+def same_option(a: Any, b: Any) -> bool:
     """Whether two options are the same, tensors and tuples included."""
     if a is b:
         return True
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_equal, a, b))
+        return len(a) == len(b) and all(map(same_option, a, b))
     a, b = (value.tolist() if hasattr(value, "tolist") else value for value in (a, b))
     return bool(a == b)
 

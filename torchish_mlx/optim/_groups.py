@@ -165,6 +165,30 @@ class Group(dict[str, Any]):
         return dict, (dict(self),)
 
 
+class GroupArrays(list[dict[str, Any]]):
+    """The arrays of each group, as MLX's tree holds them: the first value of ``optimizer.state``.
+
+    Code that expects torch's mapping meets it first, and gets a sentence that says what to write.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("items", "keys", "values", "get", "setdefault", "update"):
+            raise AttributeError(_TREE)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            raise TypeError(_TREE)
+        return super().__getitem__(key)
+
+
+_TREE = (
+    "optimizer.state over an mlx.nn model is MLX's tree of arrays, whose keys are names. For the entries of each "
+    "parameter, as torch has them: for p in torchish_mlx.parameters(model): entries = optimizer.state[p]"
+    + see("the-state-of-an-optimizer-over-an-mlx-model")
+)
+
+
 def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any, Any]]:
     """(tensor, container, key) of every tensor in ``value`` and of the array that stands for it.
 

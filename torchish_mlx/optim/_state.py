@@ -1,41 +1,53 @@
-"""``optimizer.state``: MLX's nested dict of arrays, and torch's ``state[p]`` over the very same arrays."""
+"""The state of an optimizer: MLX's nested dict of arrays, with Parameters as keys to the very same arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import mlx.core as mx
 
-from .._docs import see
-from ..optimizers import RowSparse, Rule
+from ..optimizers import Rule
 from ..optimizers._core import check_slots
-from ..optimizers._hyper import STRUCTURE, traced
-from ..optimizers._state import State, leaves, listed
+from ..optimizers._state import GROUPS, State, leaves, listed
 from ..tensor import Tensor
-from ..tensor._storage import Storage, slot
-from ._groups import Group
+from ._entries import Count, Entries, keep_count, tensor_over
+from ._groups import Group, GroupArrays
+
+LOOSE = "_loose"  # the place of entries that belong to no parameter; MLX keeps such names out of parameters()
 
 
 class OptimizerState(State):
     """A ``State`` that also takes Parameters as keys.
 
     ``state["layers"][0]["weight"]["exp_avg"]`` is an array; ``state[p]["exp_avg"]`` is a Tensor whose storage is that
-    place. As a dict it iterates and counts as MLX's does, over names.
+    place. As a dict it iterates and counts as MLX's does, over names. A key that is neither a Parameter nor a name of
+    the tree (``state["k"] = 3``) is an entry that belongs to no parameter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_place: bool = False) -> None:
         super().__init__()
+        dict.__setitem__(self, GROUPS, GroupArrays())
+        self.in_place = in_place  # whether a step changes the Tensors in place, as one that a user wrote does
         self.paths: dict[Tensor, str] = {}
         self.parameters: dict[str, Tensor] = {}
+        self.of_modules = False  # whether a parameter belongs to an mlx.nn module
         self._above: set[str] = set()  # paths of the dicts that hold slots of parameters
         self.group_of: dict[str, Group] = {}
-        self.beside: dict[str, dict[str, Any]] = {}  # path -> entries that are no arrays
-        self.loose: dict[Any, Any] = {}  # entries of a loaded state dict that belong to no parameter
-        self.tensors: dict[tuple[str, str], Tensor] = {}
+        self.begun: dict[str, None] = {}  # paths of what has a dict of entries, in torch's order
+        self.beside: dict[str, dict[Any, Any]] = {}  # path -> entries that are no arrays
+        self.tensors: dict[tuple[str, Any], Tensor] = {}
+        self.aliases: set[tuple[str, str]] = set()  # pairs of parameters whose entries are the same Tensors in torch
+        self._entries: WeakValueDictionary[str, Entries] = WeakValueDictionary()
+
+    # Parameters and groups ------------------------------------------------------------------------------------------
 
     def add(self, p: Tensor, name: str | None, group: Group | None) -> str:
-        """Give ``p`` a path of its own: ``name``, its path in its module, or its number."""
+        """Give ``p`` a path of its own (``name``, its path in its module, or its number), and ``group`` as its group.
+
+        A parameter that moves to another group keeps its count.
+        """
         path = self.paths.get(p)
         if path is None:
             wanted = name or getattr(p, "path", None) or str(len(self.paths))
@@ -45,22 +57,193 @@ class OptimizerState(State):
                 path = f"{wanted}#{count}"
             self.paths[p], self.parameters[path] = path, p
             self._above.update(_above(path))
-        if group is not None:
-            self.group_of[path] = group
+            self.of_modules = self.of_modules or getattr(p, "owner", None) is not None
+        if group is not None and self.group_of.get(path) is not group:
+            self._move(path, group)
         return path
+
+    def _move(self, path: str, group: Group) -> None:
+        slots, names = self.slots.get(path), self.clock_names(path)
+        if slots and names:
+            keep_count(slots, self.group_of[path].arrays, names)
+        self.group_of[path] = group
+        beside = self.beside.get(path, {})
+        for name in self.clock_names(path):
+            held = self.tensors.get((path, name))
+            if held is not None and isinstance(held._storage, Count):
+                held._storage.arrays = group.arrays
+            if name in beside:  # it was set before it was known to be the count
+                self.entries(path)[name] = beside.pop(name)
+
+    def settle(self, groups: Sequence[Group]) -> None:
+        """Hold the arrays of ``groups``, which may have been edited as a list, in their order."""
+        held = self.groups
+        if len(held) != len(groups) or any(a is not group.arrays for a, group in zip(held, groups, strict=True)):
+            held[:] = {id(group): group.arrays for group in groups}.values()  # torch lets a group be there twice
+
+    def clock_names(self, path: str) -> Sequence[str]:
+        """The names of the entries that depend on the step count alone."""
+        group = self.group_of.get(path)
+        return group.rule.clock if group is not None and group.rule is not None and group.rule.counted else ()
+
+    def counts_in_integers(self, path: str) -> bool:
+        """Whether "step" is an int in torch."""
+        group = self.group_of.get(path)
+        return group is not None and group.rule is not None and group.rule.integer_step
+
+    def rule_of(self, group: Group) -> type[Rule] | None:
+        """The rule that the entries here go by; None for the group of another optimizer, which a wrapper shares."""
+        return group.rule if any(arrays is group.arrays for arrays in self.groups) else None
 
     def distinct_groups(self) -> list[Group]:
         """The groups of the parameters, each once."""
         return list({id(group): group for group in self.group_of.values()}.values())
 
+    # The entries at a path ------------------------------------------------------------------------------------------
+
+    def entries(self, path: str) -> Entries:
+        """The entries of the parameter at ``path``: the same object as long as somebody holds it."""
+        found = self._entries.get(path)
+        if found is None:
+            found = self._entries[path] = Entries(self, path)
+        return found
+
+    @property
+    def loose(self) -> Entries:
+        """The entries that belong to no parameter."""
+        return self.entries(LOOSE)
+
+    def of(self, p: Tensor) -> Entries:
+        """The entries of ``p``. From now on the state has them, as torch's ``defaultdict`` does."""
+        path = self.add(p, None, None)
+        self.begun.setdefault(path)
+        return self.entries(path)
+
+    def has(self, p: Tensor) -> bool:
+        """Whether there is a dict of entries of ``p``."""
+        return self.paths.get(p) in self.begun
+
+    def holders(self) -> list[Tensor]:
+        """The parameters that have a dict of entries, in the order in which they got it."""
+        return [self.parameters[path] for path in self.begun if path != LOOSE]
+
+    def create(self, name: str) -> dict[str, Any]:
+        self.begun.setdefault(name)
+        return super().create(name)
+
+    def slots_at(self, path: str) -> dict[str, Any]:
+        """The dict of arrays at ``path``, which is made where there is none."""
+        slots = self.slots.get(path)
+        return self.create(path) if slots is None else slots
+
+    def tensor(self, path: str, name: Any) -> Tensor:
+        """The Tensor over an array: always the same one."""
+        found = self.tensors.get((path, name))
+        if found is None:
+            group, clock = self.group_of.get(path), self.clock_names(path)
+            arrays = None if group is None else group.arrays
+            found = self.tensors[path, name] = tensor_over(self.slots_at(path), arrays, clock, name)
+        return found
+
+    def put(self, path: str, name: Any, value: Tensor | mx.array) -> None:
+        """Make ``value`` an entry; a Tensor lives in the tree from now on."""
+        held = self.tensors.get((path, name))
+        if held is value:
+            return
+        slots = self.slots_at(path)
+        self.begun.setdefault(path)
+        if held is not None:
+            self._let_go(path, name)
+        if isinstance(value, Tensor) and not self.in_place:
+            here = next((at for (at, _), tensor in self.tensors.items() if tensor._storage is value._storage), None)
+            if here is not None:  # a step replaces arrays, so a Tensor can't be in two places
+                value = Tensor(value.array)
+                self.aliases.add((here, path))
+        if isinstance(value, Tensor):
+            slots[name] = value.array
+            value._add_place(slots, name)
+            self.tensors[path, name] = value
+        else:
+            slots[name] = value
+
+    def drop(self, path: str, name: Any) -> bool:
+        """Remove an array, and say whether there was one; a Tensor over it keeps its value."""
+        if (path, name) in self.tensors:
+            self._let_go(path, name)
+        return self.slots.get(path, {}).pop(name, None) is not None
+
+    def _let_go(self, path: str, name: Any) -> None:
+        self.tensors.pop((path, name))._leave(self.slots.get(path), name)
+
+    def assign(self, path: str, entries: Mapping[Any, Any]) -> None:
+        """``state[p] = entries``. Entries that were taken out of a state live here from now on; others are copied."""
+        if isinstance(entries, Entries) and entries.is_at(self, path):
+            return
+        new = dict(entries)
+        self.remove(path)
+        self.begun.setdefault(path)
+        if isinstance(entries, Entries) and entries.is_at(None):
+            entries.move(self, path)
+            self._entries[path] = entries
+        target = self.entries(path)
+        for name, value in new.items():
+            target[name] = value
+
+    def remove(self, path: str) -> Entries:
+        """``state.pop(p)``: the entries go on as a dict of their own."""
+        entries = self.entries(path)
+        entries.take_out(self.emptied(path))
+        self._entries.pop(path, None)
+        self.begun.pop(path, None)
+        return entries
+
+    def emptied(self, path: str) -> dict[Any, Any]:
+        """Remove all entries at ``path``; they are given back, in Tensors that no step changes."""
+        taken = dict(self.entries(path))
+        for at, name in [key for key in self.tensors if key[0] == path] if taken else ():
+            self._let_go(at, name)
+        self.beside.pop(path, None)
+        self.aliases = {pair for pair in self.aliases if path not in pair}
+        if (slots := self.slots.pop(path, None)) is not None:
+            slots.clear()
+            self.renew()
+        return taken
+
+    def check_aliases(self, paths: Collection[str]) -> None:
+        """Refuse a step of two parameters whose entries are the same Tensors: torch would update these twice."""
+        for a, b in self.aliases:
+            if a in paths and b in paths:
+                raise RuntimeError(
+                    f"the entries of {b!r} in optimizer.state were assigned from those of {a!r}, which are in use: in "
+                    "torch both parameters would update the same tensors, which is not supported. Take them out first "
+                    "(state[q] = state.pop(p)), or give a copy (state[q] = copy.deepcopy(state[p]))"
+                )
+
+    # All entries ----------------------------------------------------------------------------------------------------
+
     def release(self) -> None:
-        """Let go of the Tensors over the slots; who holds one keeps its present value."""
+        """Let go of the Tensors over the slots; whoever holds one keeps its present value."""
         for path, name in list(self.tensors):
-            self.tensors.pop((path, name))._leave(self.slots.get(path), name)
+            self._let_go(path, name)
+
+    def forget(self) -> None:
+        """Drop all entries of all parameters, and restart every count."""
+        for holder in list(self._entries.values()):
+            holder.take_out(dict(holder))
+        self._entries.clear()
+        self.release()
+        for slots in self.slots.values():
+            slots.clear()
+        for held in (self.slots, self.beside, self.begun, self.aliases):
+            held.clear()
+        for group in self.distinct_groups():
+            group.restart()
 
     def examine(self, tree: dict[Any, Any]) -> None:
         """Refuse slots of parameters that are not here, or that do not fit them."""
         for path, slots in leaves(tree, ""):
+            if path == LOOSE:
+                continue
             if path not in self.parameters:
                 raise ValueError(
                     f"the loaded state is of a parameter {path!r}, which this optimizer does not hold; it holds "
@@ -72,261 +255,92 @@ class OptimizerState(State):
                 check_slots(group.rule, h, {path: slots}, [(path, None, self.parameters[path].array)])
         self.release()
 
-    def forget(self) -> None:
-        """Drop all entries of all parameters, and restart every count."""
-        self.release()
-        for slots in self.slots.values():
-            slots.clear()
-        self.beside.clear()
-        self.loose.clear()
-        for group in self.distinct_groups():
-            group.restart()
+    def load(self, tree: Any) -> None:
+        super().load(tree)
+        self.begun = {p: None for p in (*self.begun, *self.slots) if self.slots.get(p) or self.beside.get(p)}
 
     def snapshot(self) -> Any:
         """What :meth:`restore` needs to undo what happens to the entries from now on."""
         slots = {path: dict(entries) for path, entries in self.slots.items()}
         beside = {path: dict(entries) for path, entries in self.beside.items()}
-        return slots, beside, dict(self.loose)
+        return slots, beside, dict(self.begun)
 
     def restore(self, snapshot: Any) -> None:
-        slots, beside, loose = snapshot
+        slots, beside, begun = snapshot
         self.release()
-        for path, entries in self.slots.items():
-            entries.clear()
-            entries.update(slots.get(path, {}))
-        self.beside, self.loose = beside, loose
+        for path in [path for path in self.slots if path not in slots]:
+            self.slots.pop(path).clear()
+        for path, entries in slots.items():
+            here = self.slots_at(path)
+            here.clear()
+            here.update(entries)
+        self.beside, self.begun = beside, begun
 
-    def rule_of(self, group: Group) -> type[Rule] | None:
-        """The rule that the entries here go by; None for the group of another optimizer, which a wrapper shares."""
-        return group.rule if any(arrays is group.arrays for arrays in self.groups) else None
+    # Parameters and loose keys, next to the names of the tree -------------------------------------------------------
 
-    def entries(self, p: Tensor) -> Entries:
-        return Entries(self, self.add(p, None, None))
-
-    # Parameters as keys. A name goes to the dict.
+    def _is_name(self, key: Any) -> bool:
+        """Whether a key is one of MLX's tree."""
+        return isinstance(key, str) and (key in (GROUPS, LOOSE) or key in self._above or key in self.parameters)
 
     def __getitem__(self, key: Any) -> Any:
-        return self.entries(key) if isinstance(key, Tensor) else super().__getitem__(key)
+        if isinstance(key, Tensor):
+            return self.of(key)
+        return super().__getitem__(key) if dict.__contains__(self, key) else self.loose[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, Tensor):
-            self.entries(key).replace(value)
-        else:
+            self.assign(self.add(key, None, None), value)
+        elif self._is_name(key) or dict.__contains__(self, key):
             super().__setitem__(key, value)
+        else:
+            self.loose[key] = value
 
     def __delitem__(self, key: Any) -> None:
         if isinstance(key, Tensor):
-            if key not in self:
+            if not self.has(key):
                 raise KeyError(key)
-            self.entries(key).clear()
-        else:
+            self.remove(self.paths[key])
+        elif dict.__contains__(self, key):
             super().__delitem__(key)
+        else:
+            del self.loose[key]
 
     def __contains__(self, key: object) -> bool:
         if isinstance(key, Tensor):
-            return key in self.paths and len(self.entries(key)) > 0
-        return super().__contains__(key)
+            return self.has(key)
+        return super().__contains__(key) or key in self.loose
 
     def get(self, key: Any, default: Any = None) -> Any:
-        if isinstance(key, Tensor):
-            return self.entries(key) if key in self else default
-        return super().get(key, default)
+        return self[key] if key in self else default  # noqa: SIM401 - this is get
 
     def pop(self, key: Any, *default: Any) -> Any:
-        if not isinstance(key, Tensor):
-            return super().pop(key, *default)
-        if key not in self:
-            if default:
-                return default[0]
-            raise KeyError(key)
-        entries = dict(self.entries(key))
-        self.entries(key).clear()
-        return entries
+        if isinstance(key, Tensor):
+            if self.has(key):
+                return self.remove(self.paths[key])
+        elif dict.__contains__(self, key):
+            return super().pop(key)
+        elif key in self.loose:
+            return self.loose.pop(key)
+        if default:
+            return default[0]
+        raise KeyError(key)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        if isinstance(key, Tensor):
-            if key not in self and default:
-                self[key] = default
-            return self.entries(key)
-        return super().setdefault(key, default)
+        if key not in self:
+            self[key] = {} if default is None and isinstance(key, Tensor) else default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def clear(self) -> None:
+        """Forget all entries, as torch's ``state.clear()``; the groups and their numbers stay."""
+        self.forget()
+        self.renew()
 
 
 def _above(path: str, itself: bool = False) -> Iterator[str]:
     """``a`` and ``a.b`` for ``a.b.c``."""
     parts = path.split(".")
     return (".".join(parts[:n]) for n in range(1, len(parts) + itself))
-
-
-class SharedCount(Storage):
-    """The count of a parameter that has none of its own: reads the group's; a write gives it one of its own."""
-
-    __slots__ = ("entries", "name")
-
-    def __init__(self, entries: Entries, name: str) -> None:
-        super().__init__()
-        self.entries: Entries | None = entries
-        self.name = name
-
-    def read(self) -> mx.array:
-        return self._array if self.entries is None else self.entries.clock()[self.name]
-
-    def write(self, value: mx.array) -> None:
-        if self.entries is None:
-            self._array = value
-            return
-        self.entries.part()
-        self.entries.slots[self.name] = value
-
-    def leave(self, container: Any, key: Any) -> None:  # noqa: ARG002 - it stands in no container
-        self._array, self.entries = self.read(), None
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
-        return Storage(self.read())
-
-    def __reduce__(self) -> Any:
-        return Storage, (self.read(),)
-
-
-class Entries(MutableMapping[str, Any]):
-    """``state[p]``: the entries of one parameter, under torch's names.
-
-    An array reads as a Tensor over its place; an int, None or a list is kept as it is, beside the arrays.
-    """
-
-    def __init__(self, state: OptimizerState, path: str) -> None:
-        self._state, self._path = state, path
-
-    @property
-    def slots(self) -> dict[str, Any]:
-        slots = self._state.slots.get(self._path)
-        return self._state.create(self._path) if slots is None else slots
-
-    def _slots(self) -> dict[str, Any]:
-        return self._state.slots.get(self._path) or {}
-
-    def _rule(self) -> type[Rule] | None:
-        group = self._state.group_of.get(self._path)
-        return None if group is None else group.rule
-
-    def _clock_names(self) -> tuple[str, ...]:
-        """Names of the entries that depend on the count alone."""
-        rule = self._rule()
-        return rule.clock if rule is not None and rule.counted else ()
-
-    def _shared(self) -> tuple[str, ...]:
-        """Those names, where the count is the group's."""
-        slots = self._slots()
-        return self._clock_names() if slots and "step" not in slots else ()
-
-    def clock(self) -> Mapping[str, mx.array]:
-        """The count of this parameter and what depends on it alone."""
-        slots = self._slots()
-        return slots if "step" in slots else self._state.group_of[self._path].arrays
-
-    def part(self) -> None:
-        """Leave the group's count with a count of its own."""
-        for name in self._shared():
-            self.slots[name] = self._state.group_of[self._path].arrays[name]
-
-    def __getitem__(self, name: str) -> Any:
-        beside = self._state.beside.get(self._path, {})
-        if name in beside:
-            return beside[name]
-        shared = name in self._shared()
-        if not shared and name not in self._slots():
-            raise KeyError(name)
-        rule = self._rule()
-        if name == "step" and rule is not None and rule.integer_step:
-            return int(self.clock()[name].item())  # type: ignore[arg-type]
-        key = (self._path, name)
-        if key not in self._state.tensors:
-            storage = SharedCount(self, name) if name in self._clock_names() else slot(self.slots, name)
-            self._state.tensors[key] = Tensor(storage)
-        return self._state.tensors[key]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        is_array = isinstance(value, (Tensor, mx.array)) and not isinstance(value, RowSparse)
-        group = self._state.group_of.get(self._path)
-        if name in self._clock_names():
-            self.part()
-            number = value.array if isinstance(value, Tensor) else value
-            self.slots[name] = number if isinstance(number, mx.array) else mx.array(number, mx.float32)
-            return
-        if not is_array:
-            if group is not None and traced(group.arrays[STRUCTURE]):
-                raise RuntimeError(
-                    f"state[p][{name!r}] is set to {type(value).__name__} inside a traced step, where it would "
-                    "become a constant; keep it as a tensor" + see("written-inside-a-compiled-step")
-                )
-            self._drop(name)
-            self._state.beside.setdefault(self._path, {})[name] = value
-            return
-        self._state.beside.get(self._path, {}).pop(name, None)
-        held = self._state.tensors.get((self._path, name))
-        if held is value:
-            return
-        if held is not None:
-            self._state.tensors.pop((self._path, name))._leave(self.slots, name)
-        if isinstance(value, Tensor):
-            self.slots[name] = value.array
-            value._add_place(self.slots, name)
-            self._state.tensors[self._path, name] = value
-        else:
-            self.slots[name] = value
-
-    def _drop(self, name: str) -> bool:
-        held = self._state.tensors.pop((self._path, name), None)
-        if held is not None:
-            held._leave(self._slots(), name)
-        return self._slots().pop(name, None) is not None
-
-    def __delitem__(self, name: str) -> None:
-        if name in self._shared():
-            raise KeyError(f"{name!r} can't be deleted alone: it counts the steps of the whole group")
-        if self._drop(name):
-            self._state.renew()
-        else:
-            del self._state.beside.get(self._path, {})[name]
-
-    def __iter__(self) -> Iterator[str]:
-        slots = list(self._slots())
-        first = self._shared() or [name for name in self._clock_names() if name in slots]
-        yield from first  # as in torch, also where the count is the parameter's own
-        yield from [name for name in slots if name not in first]
-        yield from list(self._state.beside.get(self._path, {}))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def clear(self) -> None:
-        begun = bool(self._slots())
-        for name in list(self._slots()):
-            self._drop(name)
-        self._state.beside.pop(self._path, None)
-        if begun:
-            self._state.renew()
-        group = self._state.group_of.get(self._path)
-        if (
-            begun
-            and group is not None
-            and not any(self._state.slots.get(self._state.paths[p]) for p in group["params"])
-        ):
-            group.restart()  # nobody is left who has counted
-
-    def replace(self, entries: Mapping[str, Any]) -> None:
-        new = dict(entries)
-        self.clear()
-        for name, value in new.items():
-            self[name] = value
-
-    def apart(self) -> dict[str, Any]:
-        """The entries, in Tensors apart from their places."""
-        return {name: Tensor(value.array) if isinstance(value, Tensor) else value for name, value in self.items()}
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or dict(self) == other
-
-    __hash__ = None  # type: ignore[assignment]

@@ -13,6 +13,7 @@ from .._docs import see
 from ..tensor import Tensor
 from ..tensor.creation import array_of
 from ._groups import Group
+from ._mapping import ParameterState
 from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
 from ._state import OptimizerState
 
@@ -38,11 +39,34 @@ def packed(groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> dic
         start += len(group["params"])
         entry = {key: value for key, value in group.items() if key != "params"}
         packed_groups.append({**entry, "params": [numbers[p] for p in group["params"]]})
-    if isinstance(state, OptimizerState):
-        entries = {i: dict(state[p]) for p, i in numbers.items() if p in state} | state.loose
-    else:  # a wrapper that keeps a dict of its own
+    tree = tree_of(state)
+    if tree is None:  # a wrapper that keeps a dict of its own
         entries = {numbers.get(k, k) if isinstance(k, Tensor) else k: v for k, v in state.items()}
+    else:
+        entries = _numbered(tree, numbers)
     return {"state": entries, "param_groups": packed_groups}
+
+
+def tree_of(state: Any) -> OptimizerState | None:
+    """The tree behind ``optimizer.state``; None for another mapping."""
+    if isinstance(state, ParameterState):
+        return state.tree
+    return state if isinstance(state, OptimizerState) else None
+
+
+def _numbered(tree: OptimizerState, numbers: Mapping[Tensor, int]) -> dict[Any, Any]:
+    """number -> entries of every parameter that has a dict of them, and what belongs to no parameter."""
+    numbered: dict[Any, Any] = {}
+    for p in tree.holders():
+        entries = dict(tree.of(p))
+        if p in numbers:
+            numbered[numbers[p]] = entries
+        elif entries:
+            raise KeyError(
+                f"optimizer.state has entries of {tree.paths[p]!r}, a parameter of shape {tuple(p.shape)} in no group, "
+                "and a state dict has no number for it: put it into a group, or del optimizer.state[p]"
+            )
+    return numbered | dict(tree.loose)
 
 
 def checked(state_dict: Any) -> tuple[list[dict[str, Any]], Mapping[Any, Any]]:
@@ -208,45 +232,52 @@ def cast(p: Tensor, value: Any, clock: Collection[str], keep_dtype: bool = False
     return value
 
 
-def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, Any]) -> None:
-    """Make ``state`` hold exactly the entries of ``loaded`` ({p: entries}), in place.
+def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, Any]) -> None:
+    """Make ``tree`` hold exactly the entries of ``loaded`` ({p: entries}), in place.
 
-    A count that the first parameter of a group has becomes the group's; who has another one keeps it as its own.
+    A count that the first parameter of a group has becomes the group's; a parameter with another one keeps it.
     """
-    held = [slots for slots in state.slots.values() if slots]
-    state.forget()
+    held = [slots for slots in tree.slots.values() if slots]
+    loaded = {key: dict(value) if isinstance(key, Tensor) else value for key, value in loaded.items()}
+    tree.forget()
     for group in groups:
-        rule, shared = state.rule_of(group), None
+        rule, shared = tree.rule_of(group), None
         for p in group["params"]:
-            entries = dict(loaded.get(p) or {})
-            if rule is not None:
-                entries = {k: v for k, v in entries.items() if v is not None}
-            if entries and rule is not None and rule.counted:
+            entries = loaded.get(p)
+            if not entries or rule is None:
+                continue
+            entries = loaded[p] = {k: v for k, v in entries.items() if v is not None}
+            if entries and rule.counted:
                 clock = {name: as_float(entries.pop(name)) for name in rule.clock}
                 if shared is None:
                     shared = clock
                     group.arrays.update({name: mx.array(value, mx.float32) for name, value in clock.items()})
                 elif clock != shared:
-                    entries |= {name: Tensor(mx.array(value, mx.float32)) for name, value in clock.items()}
-            target = state.entries(p)
-            for name, value in entries.items():
-                if isinstance(value, Tensor):
-                    target.slots[name] = value.array
-                else:
-                    target[name] = value
-    state.loose = {key: value for key, value in loaded.items() if not isinstance(key, Tensor)}
+                    entries |= {name: mx.array(value, mx.float32) for name, value in clock.items()}
+    for key, value in loaded.items():
+        if not isinstance(key, Tensor):
+            array = None if isinstance(value, (Tensor, mx.array)) else array_of(value)
+            tree.loose[key] = value if array is None else Tensor(array)
+            continue
+        target = tree.of(key)
+        for name, entry in value.items():
+            if isinstance(entry, (Tensor, mx.array)):
+                target.slots[name] = entry.array if isinstance(entry, Tensor) else entry
+            else:
+                target[name] = entry
     if not all(held):
-        state.renew()
+        tree.renew()
 
 
 @contextmanager
 def undone_on_error(optimizer: Any) -> Iterator[None]:
     """Put the state and the groups of ``optimizer`` back as they were when something raises. Arrays are not copied."""
-    entries, groups = optimizer.state.snapshot(), [group.snapshot() for group in optimizer.param_groups]
+    tree = optimizer.state_tree()
+    entries, groups = tree.snapshot(), [group.snapshot() for group in optimizer.param_groups]
     try:
         yield
     except BaseException:
         for group, before in zip(optimizer.param_groups, groups, strict=True):
             group.restore(before)
-        optimizer.state.restore(entries)
+        tree.restore(entries)
         raise

@@ -41,6 +41,8 @@ def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[G
 def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
     """path -> new array. Everything is checked before anything is changed."""
     new: dict[str, mx.array] = {}
+    if state.aliases:
+        state.check_aliases({path for _, items in work for path, _, _ in items})
     turns = [(group, _turns(items)) for group, items in work]
     for turn in range(max((len(each) for _, each in turns), default=0)):
         tasks, counts = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from inspect import Parameter as Argument
 from types import SimpleNamespace
@@ -269,14 +269,17 @@ class MultiOptimizer(Optimizer):
             _rule_for(kind).validate(group)  # type: ignore[arg-type]
         super().__init__(groups, {})
 
-    def _next_rule(self) -> type[Rule] | None:
-        if len(self.param_groups) == len(self._kinds):
+    def _rule_of_group(self, i: int) -> type[Rule] | None:
+        if i >= len(self._kinds):
             raise ValueError(
                 "the groups of a MultiOptimizer come from its filters; give all parameters to the constructor, or "
-                "make an "
-                "optimizer of its own for the new ones"
+                "make an optimizer of its own for the new ones"
             )
-        return _rule_for(self._kinds[len(self.param_groups)])  # type: ignore[arg-type]
+        return _rule_for(self._kinds[i])  # type: ignore[arg-type]
+
+    @classmethod
+    def _options(cls) -> Collection[str]:
+        return ()  # each group is an optimizer of its own kind
 
     rule = Rule
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -103,6 +103,10 @@ class LBFGS(Optimizer):
 
     _in_order = True
 
+    @classmethod
+    def _options(cls) -> Collection[str]:
+        return _OPTIONS
+
     def _misfits(self, entries: Mapping[str, Any], where: str) -> list[str]:
         size, wrong = sum(p.numel() for p in self._params), []
         for name in ("d", "prev_flat_grad", "old_dirs", "old_stps"):
@@ -127,7 +131,7 @@ class LBFGS(Optimizer):
         return wrong
 
     def _check_tree(self, tree: Mapping[Any, Any]) -> None:
-        if tree is not self.state and len(tree) > 1:
+        if tree is not self._tree and len(tree) > 1:
             raise ValueError(
                 "LBFGS keeps counts and lists of directions, and a tree of arrays (tree_flatten(optimizer.state)) does "
                 "not hold them: it would begin anew, without a word. Save optimizer.state_dict() with "

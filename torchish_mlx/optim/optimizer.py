@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import mlx.core as mx
@@ -20,11 +20,12 @@ from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor._evaluate import schedule
 from ..tensor.parameter import is_buffer
-from ._by_name import LoadReport, by_name
+from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from ._mapping import ParameterState
 from ._state import OptimizerState
-from ._state_dict import LATER_KEYS, packed, restore, undone_on_error, unpacked
+from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -50,9 +51,11 @@ class Optimizer(Hooked):
         defaults: options of every group that does not give its own.
 
     Attributes:
-        param_groups: a list of dicts.
-        state: ``state[p]`` is torch's dict of a parameter; the whole is the dict of arrays that MLX's ``mx.eval``,
-            ``mx.compile`` and ``tree_flatten`` take. It is mutated and never replaced.
+        param_groups: a list of dicts, which may be edited: a parameter keeps its entries in another group.
+        state: ``state[p]`` is torch's dict of a parameter. The face of the whole follows the parameters. Where none of
+            them belongs to an ``mlx.nn`` module it is torch's mapping of Parameters, and :meth:`state_tree` is the dict
+            of arrays that MLX's ``tree_flatten`` takes. Over an ``mlx.nn`` model it is that dict of arrays itself.
+            ``mx.eval`` and ``mx.compile`` take either. It is mutated and never replaced.
 
     Raises:
         TypeError, ValueError: in torch's words.
@@ -163,65 +166,164 @@ class Optimizer(Hooked):
                 )
         if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
-        rule = self._next_rule()
+        rule = self._rule_of_group(len(self.param_groups))
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
         self._append(Group(rule, items))
 
-    def _next_rule(self) -> type[Rule] | None:
-        """The rule of the next group."""
+    def _rule_of_group(self, i: int) -> type[Rule] | None:  # noqa: ARG002 - a MultiOptimizer has several
+        """The rule of the group at place ``i``."""
         return self.rule
 
     def _append(self, group: Group) -> None:
-        state = self.state
-        state.groups.append(group.arrays)
+        tree = self._settled()
+        tree.groups.append(group.arrays)
         names = group.get("param_names") or [None] * len(group["params"])
         for p, name in zip(group["params"], names, strict=True):
-            state.add(p, name, group)
+            tree.add(p, name, group)
         self.param_groups.append(group)
+
+    def _settled(self) -> OptimizerState:
+        """The tree of arrays, in line with ``param_groups``, which torch's users edit as a list of dicts."""
+        tree, groups = self._tree, self.param_groups
+        for i, group in enumerate(groups):
+            if type(group) is not Group:
+                groups[i] = Group(self._rule_of_group(i), group)
+        if not self.__dict__.get("_borrowed"):
+            tree.settle(groups)
+        return tree
 
     def _make_slots(self) -> None:
         for group in self.param_groups:
             h = group.rule.hypers(group, group.arrays)
             for p in group["params"]:
-                self.state.entries(p).slots.update(group.rule.slots(h, p.array))
+                self._tree.slots_at(self._tree.paths[p]).update(group.rule.slots(h, p.array))
+
+    # Options as attributes, as mlx.optimizers has them --------------------------------------------------------------
+
+    @classmethod
+    def _options(cls) -> Collection[str]:
+        """The options that are attributes too: those of the rule. A user's own optimizer has its own attributes."""
+        return () if cls.rule is None else cls.rule.fields()
+
+    def __getattr__(self, name: str) -> Any:
+        groups = self.__dict__.get("param_groups")
+        if groups and name in self._options() and name in groups[0]:
+            return groups[0][name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._options() and self.__dict__.get("param_groups"):
+            self._set_option(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _set_option(self, name: str, value: Any) -> None:
+        """Set an option in every group; refuse it where the groups differ, for one value would take that away."""
+        groups = self.param_groups
+        if any(not same_option(group.get(name), groups[0].get(name)) for group in groups):
+            if same_option(value, self.defaults.get(name)):  # a subclass that remembers its arguments
+                super().__setattr__(name, value)
+                return
+            raise ValueError(
+                f"the parameter groups have different values of {name!r}, and optimizer.{name} = {value!r} would give "
+                f'them one: set it in the groups that you mean (optimizer.param_groups[0]["{name}"] = {value!r})'
+            )
+        for group in groups:
+            if group.rule is not None and as_array(value) is None:
+                group.rule.validate({**group, name: value})
+        self.__dict__.pop(name, None)
+        for group in groups:
+            group[name] = value
 
     # State ----------------------------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> OptimizerState:
-        """torch's ``state[p]`` and MLX's dict of arrays; assigning loads into the same dicts.
+    def _tree(self) -> OptimizerState:
+        """The tree of arrays, its own or that of the optimizer whose ``state`` it was given."""
+        tree: OptimizerState | None = self.__dict__.get("_state")
+        if tree is None:
+            tree = self.__dict__["_state"] = OptimizerState(in_place=self.rule is None)
+        return tree
 
-        A state of ``mlx.optimizers`` is taken over, with a warning that names the options that MLX does not save.
+    @property
+    def state(self) -> Any:
+        """torch's ``state[p]`` and MLX's dict of arrays, as the class describes; assigning loads into the same dicts.
+
+        Assigned may be a tree of arrays, a mapping of Parameters to their entries, or a state of ``mlx.optimizers``,
+        which is taken over with a warning that names the options that MLX does not save. An optimizer that a user
+        wrote, such as a wrapper, shares the state of another one that is assigned to it.
 
         Raises ValueError for a tree that is not the state of an optimizer with these groups.
         """
-        if "_state" not in self.__dict__:
-            self.__dict__["_state"] = OptimizerState()
-        return self.__dict__["_state"]
+        tree = self._tree
+        if tree.of_modules:
+            return tree
+        face = self.__dict__.get("_face")
+        if face is None or face.tree is not tree:
+            face = self.__dict__["_face"] = ParameterState(tree)
+        return face
 
     @state.setter
     def state(self, value: Mapping[Any, Any]) -> None:
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
+        groups = self.__dict__.setdefault("param_groups", [])
+        given = tree_of(value)
+        if given is not None and self.rule is None and given is not self._tree:
+            self.__dict__.update(_state=given, _borrowed=True)
+            return
+        if given is not None and isinstance(value, ParameterState):
+            if given is not self._tree:
+                restore(self._settled(), groups, value)
+            return
+        tree = self._settled()
         if is_mlx_state(value):
             value, unsaved = taken(value, self._mlx_parts())
             if unsaved:
                 warnings.warn(unsaved, stacklevel=2)
         if GROUPS in value:
             self._check_tree(value)
-            self.state.load(value)
-            for group in self.state.distinct_groups():
+            tree.load(value)
+            for group in tree.distinct_groups():
                 group.adopt()
-        elif all(isinstance(key, Tensor) for key in value):
-            restore(self.state, getattr(self, "param_groups", []), value)
+        elif any(isinstance(key, Tensor) for key in value) or not value:
+            restore(tree, groups, value)
         else:
-            self.state.load(value)  # says what is wrong with it
+            tree.load(value)  # says what is wrong with it
+
+    def state_tree(self) -> OptimizerState:
+        """The state as MLX's nested dict of arrays, for ``tree_flatten``, ``mx.save_safetensors`` and the like.
+
+        ``{"_groups": [{"lr": array, ...}], <path of a parameter>: {"exp_avg": array, ...}, ...}``; a Parameter that is
+        in no module is named by its number, or as ``named_parameters`` names it. These are the optimizer's own dicts,
+        which are mutated and never replaced. Assigning such a tree to ``optimizer.state`` loads it.
+
+        Raises TypeError where a subclass keeps a mapping of its own as ``state``.
+
+        Example:
+            >>> import mlx.core as mx
+            >>> from mlx.utils import tree_flatten
+            >>> from torchish_mlx import Parameter, optim
+            >>> p = Parameter(mx.array([1.0]))
+            >>> optimizer = optim.SGD([p], lr=0.5, momentum=0.9)
+            >>> (p * p).sum().backward()
+            >>> optimizer.step()
+            >>> [name for name, _ in tree_flatten(optimizer.state_tree()) if not name.startswith("_groups")]
+            ['0.momentum_buffer']
+        """
+        tree = tree_of(self.state)
+        if tree is None:
+            raise TypeError(
+                f"the state of this {type(self).__name__} is a {type(self.state).__name__} of its own, and no tree of "
+                "arrays: use state_dict() and load_state_dict()"
+            )
+        return tree
 
     def _check_tree(self, tree: Mapping[Any, Any]) -> None:
         """Say what a tree of arrays from elsewhere does not hold of an optimizer that is written in Python."""
-        from_elsewhere = tree is not self.state and len(tree) > 1 and not any(self.state.slots.values())
+        from_elsewhere = tree is not self._tree and len(tree) > 1 and not any(self._tree.slots.values())
         if self.rule is None and from_elsewhere:
             options = "; ".join(
                 ", ".join(f"{k}={v!r}" for k, v in group.items() if k not in ("params", "param_names"))
@@ -238,13 +340,18 @@ class Optimizer(Hooked):
 
     def _mlx_parts(self) -> list[Part]:
         """The groups as ``optimizers._mlx_state`` takes them."""
-        parts = []
+        parts, tree = [], self._settled()
         for group in self.param_groups:
-            held = {path: p for p in group["params"] if (path := self.state.paths.get(p)) is not None}
+            held = {tree.add(p, None, group): p for p in group["params"]}
             frozen = {path for path, p in held.items() if not p.requires_grad}
             arrays = {path: p.array for path, p in held.items()}
-            parts.append(Part(self.state.rule_of(group), group, group.arrays, arrays, frozen))
+            parts.append(Part(tree.rule_of(group), group, group.arrays, arrays, frozen))
         return parts
+
+    @property
+    def _slots(self) -> Mapping[str, dict[str, mx.array]]:
+        """path -> the arrays of that parameter."""
+        return self._tree.slots
 
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout: parameters are numbers, in the order of the groups.
@@ -253,6 +360,7 @@ class Optimizer(Hooked):
         """
         for hook in self._hooks("state_dict_pre").values():
             hook(self)
+        self._settled()
         state_dict = packed(self.param_groups, self.state)
         for hook in self._hooks("state_dict_post").values():
             result = hook(self, state_dict)
@@ -290,12 +398,13 @@ class Optimizer(Hooked):
         for hook in self._hooks("load_pre").values():
             result = hook(self, state_dict)
             state_dict = state_dict if result is None else result
+        tree = self._settled()
         later = {**LATER_KEYS, **self.later_keys}
         later = {key: value for key, value in later.items() if key in self.defaults}
         report = None
         try:
             if strict is None:
-                new = unpacked(self.state, self.param_groups, state_dict, later, keep_state_dtype)
+                new = unpacked(tree, self.param_groups, state_dict, later, keep_state_dtype)
             else:
                 new, report = by_name(self, state_dict, later, strict, keep_state_dtype)
         except RecursionError:
@@ -316,10 +425,10 @@ class Optimizer(Hooked):
         return []
 
     def __getstate__(self) -> dict[str, Any]:
-        held = [p for group in self.param_groups for p in group["params"] if p in self.state]
+        tree = self._settled()
         return {
             "defaults": self.defaults,
-            "state": {**{p: self.state.entries(p).apart() for p in held}, **self.state.loose},
+            "state": {**{p: tree.of(p).apart() for p in tree.holders()}, **tree.loose.apart()},
             "param_groups": [dict(group) for group in self.param_groups],
         }
 
@@ -330,12 +439,12 @@ class Optimizer(Hooked):
             self.__dict__.setdefault("defaults", {}).setdefault("differentiable", False)
         if "param_groups" not in self.__dict__:
             self.param_groups = []
-            for items in state["param_groups"]:
-                self._append(Group(self._next_rule(), items))
+            for i, items in enumerate(state["param_groups"]):
+                self._append(Group(self._rule_of_group(i), items))
         else:
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
-        restore(self.state, self.param_groups, state["state"])
+        restore(self._settled(), self.param_groups, state["state"])
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -363,12 +472,12 @@ class Optimizer(Hooked):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        state = self.state
+        tree = self._settled()
         # No name here may hold an old array, whose memory MLX would not use again.
-        new = advance_all(state, gradients_of(state, self.param_groups))
+        new = advance_all(tree, gradients_of(tree, self.param_groups))
         for path, array in new.items():
-            state.parameters[path].array = array
-        schedule(new, state)
+            tree.parameters[path].array = array
+        schedule(new, tree)
         return loss
 
     step = hooked(step)
@@ -376,7 +485,7 @@ class Optimizer(Hooked):
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
-            schedule([p.array for group in self.param_groups for p in group["params"]], self.state)
+            schedule([p.array for group in self.param_groups for p in group["params"]], self._tree)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -407,12 +516,13 @@ class Optimizer(Hooked):
 
         Raises ValueError for one that this optimizer does not hold.
         """
-        for group, items in resolve(self.state, _arrays(parameters), parameters)[0]:
+        tree = self._settled()
+        for group, items in resolve(tree, _arrays(parameters), parameters)[0]:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
-                    if not self.state.slots.get(path) and (made := group.rule.slots(h, p)):
-                        self.state.create(path).update(made)
+                    if not tree.slots.get(path) and (made := group.rule.slots(h, p)):
+                        tree.create(path).update(made)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree like ``gradients``; ``parameters`` (a module or a tree) may hold more.
@@ -422,9 +532,10 @@ class Optimizer(Hooked):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        work, order = resolve(self.state, gradients, parameters)
+        tree = self._settled()
+        work, order = resolve(tree, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(self.state, work)
+        new = self._by_step(work) if self.rule is None else advance_all(tree, work)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 
@@ -434,7 +545,7 @@ class Optimizer(Hooked):
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""
-        state = self.state
+        state = self._tree
         leaves = [item for _, items in work for item in items]
         held = [p for group in self.param_groups for p in group["params"]]
         before = [(p, p.grad, p.array) for p in held]

@@ -140,6 +140,7 @@ class Task:
             check_items(rule, items)
             plan = None
         self._plan = plan
+        self._fresh = False  # whether a parameter gets its slots in this step
 
     def begin(self, count: int, members: Callable[[], Iterable[str]]) -> Inputs:
         """The arguments of :func:`formulas`. The group has ``count`` parameters, with or without a gradient in this
@@ -159,24 +160,43 @@ class Task:
         )
 
     def _count(self, members: Iterable[str]) -> None:
-        """Part who misses this step from the group's count, and make the slots of who is new."""
-        rule, arrays, slots = self.rule, self.arrays, self.state.slots
-        begun = False
+        """Say which parameters share the group's count in this step, and make the slots of the new ones.
+
+        A parameter that has no gradient in this step leaves the group's count, and keeps its own from then on. One that
+        is new while others have counted begins a count of its own. Where no parameter shares the group's count, it
+        becomes that of the first step, or the one that all of them have.
+        """
+        rule, arrays, slots, members = self.rule, self.arrays, self.state.slots, [*members]
+        given = {path: own for path in members if (own := slots.get(path))}
         if rule.counted:
-            before = {name: arrays[name] for name in rule.clock}
-            updated = {path for path, _, _ in self.items}
-            for path in members:
-                if own := slots.get(path):
-                    begun = True
-                    if path not in updated and "step" not in own:
-                        own.update(before)
+            updated = {*self.paths}
+            sharing = [path for path, own in given.items() if "step" not in own]
+            for path in sharing:
+                if path not in updated:
+                    given[path].update((name, arrays[name]) for name in rule.clock)
+            if not sharing and given:
+                self._share(given, updated)
         fresh: Any = None
         for i, (_, _, p) in enumerate(self.items):
             if not self.given[i]:
                 fresh = fresh or rule.hypers(self.values, arrays)
                 self.given[i] = rule.slots(fresh, p)
-                if begun:  # it comes late: the others have counted already
+                if given and rule.counted:  # it comes late: the others have counted already
                     self.given[i] |= rule.start(fresh)
+        self._fresh = fresh is not None
+        if self._fresh and members and not given and rule.counted and any(self.given):
+            arrays.update(rule.start(fresh))
+
+    def _share(self, given: Mapping[str, dict[str, Any]], updated: set[str]) -> None:
+        """Make the count of parameters that came from elsewhere the group's, where it is the same for all of them."""
+        first, *others = given.values()
+        clock = self.rule.clock
+        same = all(own[name] is first[name] for own in others for name in clock)
+        if same and updated.issuperset(given) and all(name in first for name in clock):
+            self.arrays.update((name, first[name]) for name in clock)
+            for own in given.values():
+                for name in clock:
+                    del own[name]
 
     @property
     def plan(self) -> Plan:
@@ -191,6 +211,10 @@ class Task:
         plan, state = self.plan, self.state
         paths, find, create = self.paths, state.slots.get, state.create
         ordered: list[Any] = [None] * len(paths)
+        if self._fresh and any(written):  # in the order of the parameters, which torch's state has
+            for path in paths:
+                if path not in state.slots:
+                    create(path)
         for bucket, p, s in zip(plan.buckets, new, written, strict=False):
             for i, view in zip(bucket.members, bucket.cut(p), strict=True):
                 ordered[i] = view

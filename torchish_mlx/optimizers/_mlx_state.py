@@ -135,7 +135,7 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
             return tree_map(lambda array: array, optimizer.state)
         raise TypeError(f"mlx_state takes an optimizer of torchish_mlx or of MLX, but got {type(optimizer).__name__}")
     parts = optimizer._mlx_parts()
-    slots = optimizer.state.slots
+    slots = optimizer._slots
     if optimizer._mlx_several:
         return {"states": [_given([part], slots) for part in parts]}
     return _given(parts, slots)

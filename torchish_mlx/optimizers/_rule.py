@@ -224,6 +224,11 @@ class Rule(Optimizer):
             self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
         self.values = self.adopted(self.values, self.arrays)
 
+    @property
+    def _slots(self) -> Mapping[str, dict[str, mx.array]]:
+        """path -> the arrays of that parameter."""
+        return self._state.slots
+
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each part
 
     def _mlx_parts(self) -> list[Part]:
