@@ -16,7 +16,7 @@ HAS_TORCH = $(PY) -c 'import importlib.util, sys; sys.exit(importlib.util.find_s
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo examples pictures schedules test bench lint format docs links dist wheel-test clean
+.PHONY: help demo examples pictures schedules test test-all bench lint format docs links dist wheel-test clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,10 @@ pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ anew, tor
 schedules: $(VENV)/.examples ## draw every learning-rate scheduler, writes out/schedules.png
 	@$(RUN) examples/schedules.py
 
-test: $(VENV)/.test ## run all tests, against torch 2.13.0 (PYTEST_ARGS="-k adam" picks some)
+test: $(VENV)/.test ## run the tests, but for the long ones (PYTEST_ARGS="tests/optim -k adam" picks some)
+	$(RUN) -m pytest -m "not long" $(PYTEST_ARGS)
+
+test-all: $(VENV)/.test ## run all tests, the long ones too
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.test ## time and memory of a step beside its peers, writes out/bench/ (an hour or two; BENCH_ARGS=--quick)

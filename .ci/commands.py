@@ -22,6 +22,7 @@ STEP = re.compile(r"(?:^|\(|; )step ([^#;)\n]+?) *(?=[#;)]|$)", re.MULTILINE)
 BY_HAND = {
     r'pip install "\.\[compat\]"': "`make test` installs it",
     r"pip install 'torchish-mlx\[parity\]'": "`make test` installs it",
+    r"make test": "`make test-all` runs these tests and more",
     r"python -m torchish_mlx parity( --quick)?": "the tests run it for one optimizer",
     r"python examples/\w+\.py": "the tests run each example, shorter",
 }

@@ -25,9 +25,9 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 # The examples in docstrings, seen from the unpacked sdist. parity/ is the part that needs torch.
 PACKAGE = ["--pyargs", "torchish_mlx", "--ignore-glob=../../env/lib/*/site-packages/torchish_mlx/parity"]
 WHOLE = ["tests", *PACKAGE]
-NEAREST = ("rules", "mlx_side", "from_mlx", "schedules")
-LOWEST = [*(f"tests/test_{name}.py" for name in NEAREST), *PACKAGE]
-SHORT = ["tests/test_documented.py", "-k", "README or torchish_mlx", *PACKAGE]
+NEAREST = ("optimizers/test_rules", "optim/test_mlx_side", "optim/test_from_mlx", "optimizers/schedules/test_schedules")
+LOWEST = [*(f"tests/{name}.py" for name in NEAREST), *PACKAGE]
+SHORT = ["tests/project/test_documented.py", "-k", "README or torchish_mlx", *PACKAGE]
 INSTALLED = """
 import importlib.util, sys
 from importlib import metadata, resources

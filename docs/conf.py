@@ -100,7 +100,7 @@ def with_plain_defaults(*arguments: Any) -> tuple[str | None, str | None]:
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
-    app.add_lexer("py-part", PythonLexer)  # a part of a program, which tests/test_documented.py does not run
+    app.add_lexer("py-part", PythonLexer)  # a part of a program, which tests/project/test_documented.py does not run
     app.connect("source-read", with_own_pages)
     app.connect("doctree-read", without_builtins)
     app.connect("autodoc-process-signature", with_plain_defaults)

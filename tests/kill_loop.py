@@ -1,4 +1,4 @@
-"""A script: processes that save in a loop and are killed at random moments. ``tests/test_faults.py`` runs it.
+"""A script that ``serialization/test_faults.py`` runs: processes save in a loop and are killed at random moments.
 
     python kill_loop.py KIND PATH KILLS SEED
 

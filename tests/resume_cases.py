@@ -1,4 +1,4 @@
-"""What there is to resume: optimizers, schedulers, and the cases that ``tests/test_exact_resume.py`` makes of them."""
+"""What there is to resume: optimizers, schedulers, and the cases that ``test_exact_resume.py`` makes of them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python -m tests.table_stub
 
 What there is, the names of parameters, their kinds and defaults come from the functions themselves; the types of
-parameters are here, by name. ``tests/test_typing.py`` holds the file equal to what this writes.
+parameters are here, by name. ``tests/project/test_typing.py`` holds the file equal to what this writes.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ derivative is computed, as torch's does: these are kept for backward, and an in-
 between is torch's error. Where ``derivative`` is given, it is torch's at a tie or a kink where MLX's differs, or
 computed from the result; otherwise it is ``mx.vjp`` of the function.
 
-To add an op, add a row here and one to the table of compat_tests/test_ops.py, which fails until it is there, and run
-``python -m tests.table_stub``, which tells editors and type checkers of it.
+To add an op, add a row here and one to the table of compat_tests/tensor/test_ops.py, which fails until it is there, and
+run ``python -m tests.table_stub``, which tells editors and type checkers of it.
 """
 
 from __future__ import annotations

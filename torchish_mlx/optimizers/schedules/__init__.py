@@ -5,8 +5,8 @@
 Each has the arguments and the errors of the class that it is named after, the learning rate first, and gives a function
 ``step -> value``: of an int, or of an array of integers (elementwise), to float32. It may be traced by ``mx.compile``.
 The value is that of torch's scheduler after ``step`` calls of its ``step()``, to 1e-6 relative
-(``compat_tests/test_schedules.py``). What torch refuses only at a later step, with a division by zero, is refused at
-once, with a ValueError.
+(``compat_tests/optimizers/schedules/test_schedules.py``). What torch refuses only at a later step, with a division by
+zero, is refused at once, with a ValueError.
 
 There is none for ``MultiplicativeLR`` and ``ReduceLROnPlateau``: their values depend on all steps before.
 """
