@@ -10,6 +10,9 @@ from ._entries import Entries
 from ._state import LOOSE, OptimizerState
 
 
+CONTENT = "_tree"  # the one key of the dict itself
+
+
 class ParameterState(dict[Any, Any]):
     """torch's ``defaultdict`` of Parameters over a state, for an optimizer none of whose Parameters is in a module.
 
@@ -23,7 +26,7 @@ class ParameterState(dict[Any, Any]):
     def __init__(self, tree: OptimizerState) -> None:
         super().__init__()
         self.tree = tree
-        dict.__setitem__(self, "tree", tree)
+        dict.__setitem__(self, CONTENT, tree)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Tensor):

@@ -23,7 +23,7 @@ from ..tensor.parameter import is_buffer
 from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from ._mapping import ParameterState
+from ._mapping import CONTENT, ParameterState
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
@@ -270,6 +270,8 @@ class Optimizer(Hooked):
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
         groups = self.__dict__.setdefault("param_groups", [])
+        if value.keys() == {CONTENT}:  # torch's mapping, after it went through a compiled function
+            value = value[CONTENT]
         given = tree_of(value)
         if given is not None and self.rule is None and given is not self._tree:
             self.__dict__.update(_state=given, _borrowed=True)
@@ -282,7 +284,7 @@ class Optimizer(Hooked):
         if is_mlx_state(value):
             value, unsaved = taken(value, self._mlx_parts())
             if unsaved:
-                warnings.warn(unsaved, stacklevel=2)
+                warnings.warn(unsaved, stacklevel=3)  # past __setattr__
         if GROUPS in value:
             self._check_tree(value)
             tree.load(value)
@@ -333,7 +335,7 @@ class Optimizer(Hooked):
                 f"{type(self).__name__} is written in Python, and a tree of arrays (tree_flatten(optimizer.state)) "
                 f"holds neither its options, which stay {options}, nor entries of its state that are no arrays (counts "
                 "as ints, lists). state_dict() holds all of it: save that by torchish_mlx.save().",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each group
