@@ -9,7 +9,6 @@ from ..tensor import Tensor
 from ._entries import Entries
 from ._state import LOOSE, OptimizerState
 
-
 CONTENT = "_tree"  # the one key of the dict itself
 
 
@@ -64,11 +63,15 @@ class ParameterState(dict[Any, Any]):
     values: Any = MutableMapping.values
     items: Any = MutableMapping.items
     update: Any = MutableMapping.update
-    setdefault: Any = MutableMapping.setdefault
     popitem: Any = MutableMapping.popitem
 
     def get(self, key: Any, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 - this is get
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def pop(self, key: Any, *default: Any) -> Any:
         if key not in self and default:
