@@ -24,6 +24,7 @@ from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._mapping import ParameterState
+from ._scaling import scaling_of
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
@@ -455,6 +456,21 @@ class Optimizer(Hooked):
 
     # torch's step ---------------------------------------------------------------------------------------------------
 
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether ``step`` reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` then sets: with ``fused=True``.
+
+        A subclass whose own ``step`` reads them sets this to True.
+        """
+        said: bool | None = self.__dict__.get("_supports_amp_scaling")
+        if said is not None:
+            return said
+        return self.rule is not None and all(group.get("fused") for group in self.param_groups)
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, value: bool) -> None:
+        self.__dict__["_supports_amp_scaling"] = value
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; one without is left as it is, its count included.
 
@@ -474,9 +490,12 @@ class Optimizer(Hooked):
                 loss = closure()
         tree = self._settled()
         # No name here may hold an old array, whose memory MLX would not use again.
-        new = advance_all(tree, gradients_of(tree, self.param_groups))
+        scaling = scaling_of(self)
+        new = advance_all(tree, gradients_of(tree, self.param_groups), scaling)
         for path, array in new.items():
             tree.parameters[path].array = array
+        if scaling is not None:
+            scaling.write_back(self.param_groups)
         schedule(new, tree)
         return loss
 
@@ -535,7 +554,7 @@ class Optimizer(Hooked):
         tree = self._settled()
         work, order = resolve(tree, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work)
+        new = self._by_step(work) if self.rule is None else advance_all(tree, work, scaling_of(self))
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 
