@@ -114,7 +114,9 @@ def scaling_of(optimizer: Any) -> Scaling | None:
         TypeError, ValueError: a value that is no number of one element.
         RuntimeError: inside a compiled step, a number that is not computed there.
     """
-    given = {name: v for name in _NAMES if (v := getattr(optimizer, name, None)) is not None}
+    held, kind = vars(optimizer), type(optimizer)
+    set_here = [name for name in _NAMES if name in held or hasattr(kind, name)]
+    given = {name: v for name in set_here if (v := getattr(optimizer, name)) is not None}
     if not given or optimizer.rule is None:
         return None
     if optimizer.rule is Adafactor:
