@@ -94,7 +94,7 @@ def difference(ours: Any, theirs: Any, where: str = "") -> float:
         assert len(ours) == len(theirs), where
         pairs = zip(ours, theirs, strict=True)
         return max((difference(a, b, f"{where}[{i}]") for i, (a, b) in enumerate(pairs)), default=0.0)
-    if isinstance(theirs, float) and isinstance(ours, (float, torchish_mlx.Tensor)):
+    if isinstance(theirs, float) and isinstance(ours, (float, torch.Tensor, torchish_mlx.Tensor)):
         return abs(float(ours) - theirs) / max(abs(theirs), np.finfo("f4").tiny)
     assert ours == theirs, (where, ours, theirs)
     assert type(ours) is type(theirs), (where, ours, theirs)

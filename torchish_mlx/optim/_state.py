@@ -154,11 +154,10 @@ class OptimizerState(State):
         self.begun.setdefault(path)
         if held is not None:
             self._let_go(path, name)
-        if isinstance(value, Tensor) and not self.in_place:
-            here = next((at for (at, _), tensor in self.tensors.items() if tensor._storage is value._storage), None)
-            if here is not None:  # a step replaces arrays, so a Tensor can't be in two places
-                value = Tensor(value.array)
-                self.aliases.add((here, path))
+        if isinstance(value, Tensor) and not self.in_place and value._storage.places:
+            # a step replaces the arrays of each place by themselves, so a Tensor can't be in two of them
+            self.aliases.update((at, path) for (at, _), held in self.tensors.items() if held is value)
+            value = Tensor(value.array)
         if isinstance(value, Tensor):
             slots[name] = value.array
             value._add_place(slots, name)
