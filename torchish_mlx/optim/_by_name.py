@@ -79,10 +79,12 @@ def by_name(
         for p, name in zip(group["params"], members, strict=True):
             held = state.entries(state.add(p, None, None)).apart()
             if name not in saved:
-                loaded[p] = held
+                if state.has(p):
+                    loaded[p] = held
                 continue
-            where = f"state[{saved[name].number}]"
-            given = cast(p, entries_of.get(saved[name].number, {}), clock_of(group), keep_dtype)
+            number = saved[name].number
+            where = f"state[{number}]"
+            given = cast(p, entries_of.get(number, {}), clock_of(group), keep_dtype)
             faults = optimizer._misfits(given, where)
             if rule is not None:
                 faults += _strangers(rule, h, p, given, held, where) or entry_faults(rule, h, p, given, where)
@@ -93,7 +95,8 @@ def by_name(
                 )
             if faults:
                 report.mismatched_keys[name] = " ".join(faults)
-            loaded[p] = held if faults else given
+            if state.has(p) if faults else number in entries_of:
+                loaded[p] = held if faults else given
     if strict and any(report):
         raise ValueError(_refusal(type(optimizer).__name__, report, names, saved))
     return {"state": loaded, "param_groups": new_groups}, report
@@ -238,12 +241,18 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
         )
     if missing or report.unexpected_keys:
         found = renaming(names, saved)
-        cure = "Make the optimizer of the parameters that were saved, or load what fits with strict=False."
+        fits = any(name in saved and name not in report.mismatched_keys for name in names)
+        cure = "Make the optimizer of the parameters that were saved" + ", or load what fits with strict=False." * fits
         if found is not None:
-            what, expression = found
-            renamed = f"[{expression or 'its name here'} for name in group['param_names']]"
-            cure = f'{what[0].upper()}{what[1:]}: give each saved group "param_names": {renamed}.'
-        sentences.append(cure)
+            renamed = f"[{found.expression or 'its name here'} for name in group['param_names']]"
+            cure = f'{found.what[0].upper()}{found.what[1:]}: give each saved group "param_names": {renamed}.'
+            if found.rest:
+                cure += f" The state dict then still has {_quoted(found.rest)}, which this optimizer has not."
+            if found.missing:
+                cure += f" This optimizer then still has {_quoted(found.missing)}, which the state dict has not."
+            if found.rest or found.missing:
+                cure += " So pass strict=False, too."
+        sentences.append(cure if cure.endswith(".") else f"{cure}.")
     if options:
         sentences.append(
             f"Missing: {', '.join(options)}, options that the saved groups have not. Load them into an optimizer of "

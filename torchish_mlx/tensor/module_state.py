@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -11,7 +12,8 @@ import mlx.nn as nn
 
 from .._docs import see
 from ._arraylike import Size
-from ._renaming import renaming
+from ._nested import below, flattened
+from ._renaming import Renaming, advice, renaming
 from .creation import array_of
 from .parameter import Parameter, _checked, named
 from .tensor import Tensor
@@ -58,6 +60,9 @@ def state_dict(model: nn.Module) -> OrderedDict[str, Tensor]:
 def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], strict: bool = True) -> _IncompatibleKeys:
     """Take the values of ``state_dict`` (Tensors, or arrays of MLX, NumPy or torch), in the dtypes that ``model`` has.
 
+    A tree of dicts and lists, as ``model.trainable_parameters()`` gives it, has the names that MLX's ``tree_flatten``
+    gives it.
+
     A convolution of torch has the channels first, and is refused until its weights are transposed. Where they have one
     shape either way, torch's state dict is known by its ``_metadata``, and a plain dict is taken as it is.
 
@@ -66,14 +71,15 @@ def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], strict: boo
 
     Args:
         model (mlx.nn.Module): what to load into.
-        state_dict (Mapping): what :func:`state_dict` gives, or the same with torch's tensors.
+        state_dict (Mapping): what :func:`state_dict` gives, the same with torch's tensors, or a tree of arrays.
         strict (bool): refuse names that are missing or too many; otherwise they are passed over, and returned.
 
     Returns:
         ``missing_keys`` and ``unexpected_keys``, two lists of names.
 
     Raises:
-        RuntimeError: names or shapes do not fit, all of them in one message; nothing is changed.
+        RuntimeError: names or shapes do not fit, all of them in one message; or the names are in a container further
+            down. Nothing is changed.
         TypeError: ``model`` is not an ``mlx.nn.Module``, or ``state_dict`` is no mapping.
 
     Example:
@@ -90,16 +96,18 @@ def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], strict: boo
     own = dict(named(_checked(model, "load_state_dict"), remove_duplicate=False))
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-    given = {name: value for name, value in state_dict.items() if not _is_count(name, own)}
+    flat = flattened(state_dict, own)
+    given = {name: value for name, value in flat.values.items() if not _is_count(name, own)}
     keys = _IncompatibleKeys([k for k in own if k not in given], [k for k in given if k not in own])
     errors, cures, either = [], [], []
+    if flat.twice:
+        errors.append(f"Key(s) that are in state_dict twice, once in a container: {_listed(flat.twice)}. ")
+        cures.append("Leave out one of the two.")
+    by_name: list[str] = []
     if strict:
         for what, names in (("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys)):
             if names:
-                listed = ", ".join(f'"{name}"' for name in names)
-                errors.append(f"{what} key(s) in state_dict: {listed}. ")
-        if errors:
-            cures.append(_renamed(own, given) or "To load what fits and leave the rest, pass strict=False.")
+                by_name.append(f"{what} key(s) in state_dict: {_listed(names)}. ")
     arrays: list[tuple[Tensor, mx.array]] = []
     for path, place in own.items():
         if path not in given:
@@ -124,6 +132,13 @@ def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], strict: boo
         else:
             arrays.append((place, array))
             either += _in_either_layout(path, place)
+    if not strict and (further_down := _further_down(own, given, state_dict)):
+        errors.append("No name in state_dict is one of the model's, so that nothing would be loaded. ")
+        cures.append(further_down)
+    if by_name:
+        loads = bool(arrays) and not errors
+        cures = [cure for cure in (_renamed(own, given, state_dict, loads), *cures) if cure]
+        errors = [*by_name, *errors]
     if either and not errors and hasattr(state_dict, "_metadata"):  # which modules of torch write
         errors.append("The state dict is of a module of torch, whose convolutions have the channels first.")
         cures += [*either, "Then pass dict(state_dict)."]
@@ -162,22 +177,46 @@ def _tied(arrays: list[tuple[Tensor, mx.array]]) -> list[tuple[Tensor, mx.array]
 # -- what would make it load -----------------------------------------------------------------------------------------
 
 
-def _renamed(own: Collection[str], given: Mapping[str, Any]) -> str | None:
-    """What makes the names fit, in words; None where there is no rule."""
-    for name, value in given.items():
-        if isinstance(value, Mapping) and set(value) & set(own):
-            return f"The names of the model stand one level below: load state_dict[{name!r}]."
-    if {"state", "param_groups"} <= given.keys():
+def _renamed(
+    own: Mapping[str, Tensor], given: Mapping[Any, Any], state_dict: Mapping[Any, Any], loads: bool
+) -> str | None:
+    """What makes the names fit, in words. ``loads``: whether some entries are there, and would load as they are."""
+    if {"state", "param_groups"} <= state_dict.keys():
         return "This is the state dict of an optimizer: load it with optimizer.load_state_dict(state_dict)."
-    names = [name for name in given if isinstance(name, str)]
-    found = renaming(own, [name for name in names if name.rpartition(".")[2] != _COUNT])
-    if found is None:
-        return None
-    what, expression = found
-    cure = "rename the saved ones"
-    if expression is not None:
-        cure = f"load {{{expression}: value for name, value in state_dict.items()}}"
-    return f"{what[0].upper()}{what[1:]}: {cure}."
+    if path := _further_down(own, given, state_dict):
+        return path
+    if found := _renaming_of(own, given):
+        flat = all(given.get(name) is value for name, value in state_dict.items())
+        return advice(found, "state_dict.items()" if flat else "mlx.utils.tree_flatten(state_dict)")
+    for key, value in state_dict.items():
+        if isinstance(value, Mapping) and (found := _renaming_of(own, value)):
+            return f"The weights are in state_dict[{key!r}]. {advice(found, f'state_dict[{key!r}].items()')}"
+    if loads:
+        return "To load what fits and leave the rest, pass strict=False."
+    if not given:
+        return "The state dict is empty."
+    if not any(name in own for name in given):
+        return f"No saved name is one of the model, as {_listed([*own][:2])}: build the model that was saved."
+    return None
+
+
+def _further_down(own: Collection[str], given: Collection[Any], state_dict: Mapping[Any, Any]) -> str | None:
+    """Where the model's names are, in words, if they are all in a container that is in ``state_dict``."""
+    path = None if any(name in own for name in given) else below(state_dict, own)
+    where = "".join(f"[{key!r}]" for key in path or ())
+    return f"The names of the model are further down: load state_dict{where}." if where else None
+
+
+def _renaming_of(own: Mapping[str, Tensor], given: Mapping[Any, Any]) -> Renaming | None:
+    def fits(path: str, name: str) -> bool:
+        shape = getattr(given[name], "shape", None)  # torch has the same numbers in another order
+        return shape is None or math.prod(shape) == own[path].numel()
+
+    return renaming(own, [name for name in given if isinstance(name, str) and name.rpartition(".")[2] != _COUNT], fits)
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 _TORCHS_LAYOUT = "has torch's layout of"
