@@ -11,7 +11,7 @@ from ..tensor._renaming import renaming
 from ._groups import Group
 from ._misfits import as_lines, entry_faults, option_faults, shown
 from ._state import OptimizerState
-from ._state_dict import cast, check_keys, checked, clock_of, own
+from ._state_dict import Arrange, cast, check_keys, checked, clock_of, own
 
 _absent = object()
 
@@ -46,7 +46,12 @@ class _Saved(NamedTuple):
 
 
 def by_name(
-    optimizer: Any, state_dict: Mapping[str, Any], later: Mapping[str, Any], strict: bool, keep_dtype: bool
+    optimizer: Any,
+    state_dict: Mapping[str, Any],
+    later: Mapping[str, Any],
+    strict: bool,
+    keep_dtype: bool,
+    arrange: Arrange,
 ) -> tuple[dict[str, Any], LoadReport]:
     """What ``state_dict`` means for ``optimizer``, as ``unpacked`` gives it, and what does not fit.
 
@@ -58,6 +63,7 @@ def by_name(
     names = _own_names(state, groups)
     saved = _saved_names(saved_groups)
     check_keys(entries_of, {place.number for place in saved.values()})
+    entries_of, in_torchs_layout = arrange(entries_of, {saved[n].number: p for n, p in names.items() if n in saved})
     report = LoadReport([name for name in names if name not in saved], [n for n in saved if n not in names], {})
     name_of = {p: name for name, p in names.items()}
     new_groups = []
@@ -85,7 +91,7 @@ def by_name(
             number = saved[name].number
             where = f"state[{number}]"
             given = cast(p, entries_of.get(number, {}), clock_of(group), keep_dtype)
-            faults = optimizer._misfits(given, where)
+            faults = in_torchs_layout.get(number, []) + optimizer._misfits(given, where)
             if rule is not None:
                 faults += _strangers(rule, h, p, given, held, where) or entry_faults(rule, h, p, given, where)
             if fixed and given:
