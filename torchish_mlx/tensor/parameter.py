@@ -12,7 +12,7 @@ import mlx.nn as nn
 from ._promote import INEXACT
 from ._storage import slot
 from .creation import to_array
-from .tensor import Tensor
+from .tensor import Tensor, origin_of
 
 _REGISTRY = "_torchish_parameters"
 Path = tuple[Any, ...]
@@ -48,6 +48,7 @@ class Parameter(Tensor):
             super().__init__(data.detach() if isinstance(data, Tensor) else data)
         else:
             super().__init__(to_array(data))
+            self._keep_origin(origin_of(data))
         self.requires_grad = requires_grad
 
     @property
