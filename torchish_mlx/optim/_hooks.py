@@ -66,6 +66,16 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_step()
+        outer = self._stepping
+        self._stepping = True
+        try:
+            if not outer:
+                self._look()
+            return inside(self, *args, **kwargs)
+        finally:
+            self._stepping = outer
+
+    def inside(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = (self, *args)
         for hook in (*_global_pre_hooks.values(), *self._hooks("step_pre").values()):
             result = hook(self, given, kwargs)
@@ -115,6 +125,11 @@ class Hooked:
     def _note_step(self) -> None:
         if "_opt_called" in self.__dict__:
             self._opt_called = True
+
+    _stepping = False  # whether a step is being made
+
+    def _look(self) -> None:
+        """What comes before every step, and its hooks."""
 
     def _stepped(self) -> None:
         """What follows every step, before the hooks."""

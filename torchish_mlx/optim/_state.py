@@ -154,7 +154,7 @@ class OptimizerState(State):
         self.begun.setdefault(path)
         if held is not None:
             self._let_go(path, name)
-        if isinstance(value, Tensor) and not self.in_place and value._storage.places:
+        if isinstance(value, Tensor) and not self.in_place and value._storage.placed:
             # a step replaces the arrays of each place by themselves, so a Tensor can't be in two of them
             self.aliases.update((at, path) for (at, _), held in self.tensors.items() if held is value)
             value = Tensor(value.array)

@@ -21,7 +21,8 @@ from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor._evaluate import schedule
 from ..tensor._layouts import check_layout, in_mlx
-from ..tensor.parameter import is_buffer
+from ..tensor._ties import retie, retie_by_memory, united
+from ..tensor._walk import is_buffer
 from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -148,6 +149,7 @@ class Optimizer(Hooked):
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
             if not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
+        tensors = united(tensors, (p for group in self.param_groups for p in group["params"]))
         items = {**param_group, "params": tensors}
         if names:
             items["param_names"] = names
@@ -175,6 +177,7 @@ class Optimizer(Hooked):
             for p in tensors:
                 rule.check_parameter(p.array)
         self._append(Group(rule, items))
+        self.__dict__.setdefault("_before", []).extend((p, p.array) for p in tensors if p._storage.owned)
 
     def _rule_of_group(self, i: int) -> type[Rule] | None:  # noqa: ARG002 - a MultiOptimizer has several
         """The rule of the group at place ``i``."""
@@ -263,6 +266,8 @@ class Optimizer(Hooked):
         """
         tree = self._tree
         if tree.of_modules:
+            if not self._stepping:
+                self._retie(tree)
             return tree
         face = self.__dict__.get("_face")
         if face is None or face.tree is not tree:
@@ -514,6 +519,17 @@ class Optimizer(Hooked):
 
     step = hooked(step)
 
+    def _retie(self, tree: OptimizerState) -> None:
+        """See which Parameters were tied, or are no longer; a compiled step has to be traced again then."""
+        if retie(tree.paths):
+            tree.renew()
+
+    def _look(self) -> None:
+        """See what was tied, before a step that a user wrote; that of a rule sees it by the arrays that it reads."""
+        self.__dict__.pop("_before", None)
+        if self.rule is None:
+            self._retie(self._tree)
+
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
@@ -549,7 +565,7 @@ class Optimizer(Hooked):
         Raises ValueError for one that this optimizer does not hold.
         """
         tree = self._settled()
-        for group, items in resolve(tree, _arrays(parameters), parameters)[0]:
+        for group, items in resolve(tree, _arrays(parameters), parameters).work:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
@@ -564,16 +580,33 @@ class Optimizer(Hooked):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        tree = self._settled()
-        work, order = resolve(tree, gradients, parameters)
-        self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work, scaling_of(self))
+        order, new, _ = self._applied(gradients, parameters)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 
     def update(self, model: Module, gradients: Any) -> None:
-        """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does."""
-        model.update(self.apply_gradients(gradients, model))
+        """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does. Tied weights change at all places."""
+        if type(self).apply_gradients is not Optimizer.apply_gradients:
+            model.update(self.apply_gradients(gradients, model))
+            return
+        order, new, placed = self._applied(gradients, model)
+        if len(placed) < len(new):
+            leaves = (new[path] for path in order)
+            model.update(tree_map(lambda _: next(leaves), gradients))
+        for path in placed:
+            self._tree.parameters[path].array = new[path]
+
+    def _applied(self, gradients: Any, parameters: Any) -> tuple[list[str], dict[str, mx.array], set[str]]:
+        """The path of each leaf of ``gradients``, path -> new array, and which paths are placed in a module."""
+        tree = self._settled()
+        before = self.__dict__.pop("_before", None)
+        if before and retie_by_memory(before):
+            tree.renew()
+        before = None
+        work, order, placed = resolve(tree, gradients, parameters)
+        self._note_step()
+        new = self._by_step(work) if self.rule is None else advance_all(tree, work, scaling_of(self))
+        return order, new, placed
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""

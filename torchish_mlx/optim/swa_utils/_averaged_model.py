@@ -15,7 +15,8 @@ from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
 from ...tensor._promote import INEXACT
 from ...tensor.module_state import _IncompatibleKeys
-from ...tensor.parameter import copied, named
+from ...tensor._copies import copied
+from ...tensor.parameter import named
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
 
 
