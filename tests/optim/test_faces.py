@@ -234,3 +234,27 @@ def test_a_users_optimizer_has_attributes_of_its_own():
     assert (optimizer.lr, optimizer.betas, optimizer.param_groups[0]["lr"]) == (1.0, (1, 2), 0.1)
     with pytest.raises(AttributeError, match="no attribute 'eps'"):
         _ = optimizer.eps
+
+
+# The user's dicts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_dict_that_was_given_as_a_group_stays_connected():
+    """In torch it is the group itself, and programs set its rate."""
+    (p, q), _ = free()
+    first, second = {"params": [p]}, {"params": [q], "lr": 0.5}
+    optimizer = optim.SGD([first], lr=0.1)
+    optimizer.param_groups.append(second | {"momentum": 0.0, "dampening": 0, "nesterov": False, "weight_decay": 0})
+    second = optimizer.param_groups[1]
+    first["lr"], second["lr"] = 0.25, 0.125
+    before = [p.tolist(), q.tolist()]
+    for x in (p, q):
+        x.grad = mx.ones(x.shape)
+    optimizer.step()
+    assert [a - b for a, b in zip(before[0], p.tolist(), strict=True)] == [0.25, 0.25]
+    assert before[1][0][0] - q.tolist()[0][0] == 0.125
+    optimizer.param_groups[0]["lr"] = 1.0  # what the group says last counts
+    optimizer.step()
+    assert optimizer.param_groups[0]["lr"] == 1.0
+    first["lr"] = 0.5
+    assert optimizer.state_dict()["param_groups"][0]["lr"] == 0.5

@@ -119,6 +119,7 @@ class Hooked:
 
         Without a rule every number is such a choice, and a scheduler's makes the step trace anew.
         """
+        self._settled()  # type: ignore[attr-defined]
         groups = self.param_groups  # type: ignore[attr-defined]
         return [group.arrays[STRUCTURE] for group in groups if group.rule is not None]
 

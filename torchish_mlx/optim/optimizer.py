@@ -176,7 +176,7 @@ class Optimizer(Hooked):
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
-        self._append(Group(rule, items))
+        self._append(Group(rule, items, param_group))
         self.__dict__.setdefault("_before", []).extend((p, p.array) for p in tensors if p._storage.owned)
 
     def _rule_of_group(self, i: int) -> type[Rule] | None:  # noqa: ARG002 - a MultiOptimizer has several
@@ -195,8 +195,10 @@ class Optimizer(Hooked):
         """The tree of arrays, in line with ``param_groups``, which torch's users edit as a list of dicts."""
         tree, groups = self._tree, self.param_groups
         for i, group in enumerate(groups):
-            if type(group) is not Group:
-                groups[i] = Group(self._rule_of_group(i), group)
+            if type(group) is Group:
+                group.follow()
+            else:
+                groups[i] = Group(self._rule_of_group(i), group, group)
         if not self.__dict__.get("_borrowed"):
             tree.settle(groups)
         return tree
@@ -228,6 +230,7 @@ class Optimizer(Hooked):
 
     def _set_option(self, name: str, value: Any) -> None:
         """Set an option in every group; refuse it where the groups differ, for one value would take that away."""
+        self._settled()
         groups = self.param_groups
         if any(not same_option(group.get(name), groups[0].get(name)) for group in groups):
             if same_option(value, self.defaults.get(name)):  # a subclass that remembers its arguments
@@ -459,7 +462,7 @@ class Optimizer(Hooked):
         if "param_groups" not in self.__dict__:
             self.param_groups = []
             for i, items in enumerate(state["param_groups"]):
-                self._append(Group(self._rule_of_group(i), items))
+                self._append(Group(self._rule_of_group(i), items, {}))
         else:
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
@@ -547,12 +550,14 @@ class Optimizer(Hooked):
     @property
     def learning_rate(self) -> mx.array:
         """The learning rate of the first group, as an array; assigning sets it in every group."""
+        self._settled()
         group = self.param_groups[0]
         known = group.rule is not None and "lr" in group.arrays
         return group.rule.fields()["lr"].read(group.arrays["lr"]) if known else mx.array(group["lr"])
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:
+        self._settled()
         for group in self.param_groups:
             if group.rule is not None and as_array(value) is None:
                 group.rule.validate({**group, "lr": value})
