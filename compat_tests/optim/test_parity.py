@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 import torchish_mlx
 from compat_tests.traces import ALIKE, DISTINCT, built
 from tests.joining import kept_apart
+from tests.marks import mostly_long
 from torchish_mlx import optim
 from torchish_mlx.optim import _paths
 from torchish_mlx.optimizers import _join
@@ -42,6 +43,11 @@ from torchish_mlx.parity.optimizer_cases import (
 )
 from torchish_mlx.testing import as_numpy
 
+
+def label(value: Any) -> str:
+    return "+".join(value) if isinstance(value, tuple) else repr(value)
+
+
 DOORS = [("step",), ("update",), ("apply_gradients",), ("step", "update", "apply_gradients")]
 
 
@@ -50,8 +56,12 @@ def test_the_table_is_whole() -> None:
     assert len(CASES) == 91
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
-@pytest.mark.parametrize("doors", DOORS, ids="+".join)
+EAGER = itertools.product(RULES, DOORS)
+
+
+@pytest.mark.parametrize(
+    ("case", "doors"), mostly_long(EAGER, lambda case, doors: case in DISTINCT or doors == DOORS[-1]), ids=label
+)
 def test_eager(case: Case, doors: tuple[str, ...]) -> None:
     for scenario in (Scenario(), Scenario(moving=True), Scenario(moving=True, groups=True), Scenario(missing=True)):
         assert not list(failures(ours(case, scenario, doors)[0], case, scenario)), scenario
@@ -150,6 +160,7 @@ def test_the_paths_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert taken() == (True, elementwise)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "NAdam", "RAdam"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_a_thousand_steps(name: str, compiled: bool) -> None:
@@ -194,18 +205,18 @@ def flat(value: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("case", LBFGS, ids=repr)
 @pytest.mark.parametrize("power", POWERS)
-def test_lbfgs(case: Case, power: int) -> None:
+@pytest.mark.parametrize("steps", mostly_long(STEPS, lambda steps: steps < 20))
+def test_lbfgs(case: Case, power: int, steps: int) -> None:
     """Parameters within 4 times torch's rounding (measured: 9e-7), and the same decisions: evaluations, iterations.
 
     After 20 steps the gradient is rounding noise, so the direction is too: its entries are compared in the next test.
     """
-    for steps in STEPS:
-        (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
-        c, _ = lbfgs(case, torch, torch.float64, steps, power)
-        torchs_own = max(map(relative, b, c))
-        assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
-        assert ours_.keys() == theirs_.keys()
-        assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
+    (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
+    c, _ = lbfgs(case, torch, torch.float64, steps, power)
+    torchs_own = max(map(relative, b, c))
+    assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
+    assert ours_.keys() == theirs_.keys()
+    assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 3])

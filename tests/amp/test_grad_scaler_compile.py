@@ -122,6 +122,7 @@ def test_only_step_waits_and_once(evaluations):
         assert evaluations == ["eval", "async_eval"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", [False, True])
 def test_memory_is_flat(bad):
     model, x = Net(), inputs()

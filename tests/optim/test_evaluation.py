@@ -16,6 +16,7 @@ from mlx.utils import tree_flatten
 
 import torchish_mlx as torch
 from tests.cases import Net, gradients, inputs, squared_error
+from tests.marks import mostly_long
 from torchish_mlx import optim
 
 STEPS = 2000
@@ -102,7 +103,12 @@ def test_the_measure_sees_a_loop_that_grows():
     assert growth(step, FEWER) > 4 * SLACK
 
 
-@pytest.mark.parametrize(("name", "steps"), [("Adam", STEPS), ("AdamW", FEWER), ("NAdam", FEWER), ("Lion", FEWER)])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    mostly_long(
+        [("Adam", STEPS), ("AdamW", FEWER), ("NAdam", FEWER), ("Lion", FEWER)], lambda name, _: name == "AdamW"
+    ),
+)
 def test_memory_is_flat(name, steps):
     model = Net()
     assert abs(growth(step_of(model, adapter(name, model)), steps)) <= SLACK
@@ -113,16 +119,19 @@ def test_memory_is_flat_with_a_step_that_a_user_wrote():
     assert abs(growth(step_of(model, Written(model, lr=0.01)), FEWER)) <= SLACK
 
 
+@pytest.mark.long
 def test_memory_is_flat_with_batch_norm_and_dropout():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4), nn.Dropout(0.5), nn.Linear(4, 3))
     assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3)), FEWER)) <= SLACK
 
 
+@pytest.mark.long
 def test_memory_is_flat_with_accumulated_gradients():
     model = Net()
     assert abs(growth(step_of(model, optim.Adam(model, lr=1e-3), backwards=2), FEWER)) <= SLACK
 
 
+@pytest.mark.long
 def test_memory_is_flat_with_frozen_and_missed_parameters():
     model = Net()
     model.layers[0].freeze()
@@ -149,6 +158,7 @@ def test_memory_is_flat_on_the_tape():
     assert abs(growth(step, FEWER)) <= SLACK
 
 
+@pytest.mark.long
 def test_memory_is_flat_with_a_changing_rate():
     model = Net()
     optimizer = optim.SGD(model, lr=0.01)
@@ -161,6 +171,7 @@ def test_memory_is_flat_with_a_changing_rate():
     assert abs(growth(scheduled, FEWER)) <= SLACK
 
 
+@pytest.mark.long
 def test_memory_is_flat_with_a_tensor_for_a_rate():
     model = Net()
     rate = torch.tensor(0.01)
@@ -174,6 +185,7 @@ def test_memory_is_flat_with_a_tensor_for_a_rate():
     assert abs(growth(scheduled, FEWER)) <= SLACK
 
 
+@pytest.mark.long
 def test_kept_losses_keep_their_numbers_only():
     """A list of losses that are not read holds a number each, and not the work behind it."""
     model = Net()

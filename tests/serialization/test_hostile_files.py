@@ -35,6 +35,7 @@ def corpus() -> dict[str, dict[str, Any]]:
     return {found["case"]: found for found in run()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", PLAN)
 def test_mutations(line):
     """Of what a checksum protects, whatever loads is bit for bit what was saved."""

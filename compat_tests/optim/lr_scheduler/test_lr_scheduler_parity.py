@@ -85,6 +85,7 @@ def test_other_optimizers(case):
             pair.run(30, full=15)
 
 
+@pytest.mark.long
 @every_case
 @pytest.mark.parametrize("order", ["before", "after", "last"])
 def test_saved_and_loaded_at_any_step(case, order):
