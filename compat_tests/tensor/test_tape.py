@@ -337,7 +337,7 @@ def test_a_training_loop_learns_as_torch_does() -> None:
             seen.append(loss.item())
         losses.append(seen)
     assert losses[1][-1] < 1e-6
-    # The residuals are sums of terms of the first one's size, so that their error is relative to that size. Measured over
-    # 20 seeds, with and without OpenBLAS: 1.4e-7.
+    # A residual is a sum of terms of the size of the first one, so that its error is relative to that. Measured over 20
+    # seeds, with and without OpenBLAS: 1.4e-7.
     theirs, ours = np.sqrt(losses)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * theirs[0])

@@ -162,7 +162,7 @@ def test_parameters_that_can_not_be_trained(case):
         with pytest.raises(error, match=rf"{type(rule).__name__} .*w"):
             rule.apply_gradients(for_rule(rule, {"w": mx.ones((2, 3))}), {"w": w})
         assert rule.step.item() == 0
-        assert list(rule.state) == ["_groups"]
+        assert list(rule.state) == ["step", "learning_rate", "_groups"]
 
 
 def test_muon_takes_matrices_only():
@@ -177,7 +177,7 @@ def test_muon_takes_matrices_only():
         with pytest.raises(ValueError, match=message):
             refused_call()
         assert_same(before, model)
-        assert list(rule.state) == ["_groups"]
+        assert list(rule.state) == ["step", "learning_rate", "_groups"]
         assert rule.step.item() == 0
 
 

@@ -16,7 +16,7 @@ from .._docs import see
 from ..optim import Optimizer
 from ..optim._misfits import shown
 from ..tensor import Device, Tensor
-from ..tensor._evaluate import schedule
+from ..tensor._evaluate import schedule, value
 from ..tensor._promote import compute
 from ..tensor._storage import slot
 from ._gradients import gradients_of, moved, nonfinite, unscale
@@ -54,6 +54,10 @@ class GradScaler:
 
     ``step`` waits for the check of the gradients, once; ``scale``, ``unscale_`` and ``update`` wait for nothing.
     Inside ``mx.compile`` a scale is a constant, unless ``scaler.state`` is among the captured ``inputs``.
+
+    SGD, Adam, AdamW and Adagrad with ``fused=True`` divide the gradients and leave out the step by themselves, as in
+    torch. ``step`` then waits for nothing, ``optimizer.step`` and its hooks are always called, and ``scale``,
+    ``backward``, ``step`` and ``update`` may all be in one function under ``mx.compile``.
 
     Example:
         >>> import mlx.core as mx, mlx.nn as nn
@@ -171,10 +175,12 @@ class GradScaler:
     def _check_given(self) -> None:
         """Refuse gradients of a loss that had an earlier scale: a compiled function that has it as a constant."""
         assert self._scale is not None
-        now = self._scale.array
-        if self._given is not None and self._given is not now and self._given.item() != now.item():
+        if self._given is None or self._given is self._scale.array:
+            return
+        now = value(self._scale.array)
+        if now is not None and self._given.item() != now:
             raise RuntimeError(
-                f"scale() was last called when the scale was {self._given.item()}, and it is {now.item()} now: the "
+                f"scale() was last called when the scale was {self._given.item()}, and it is {now} now: the "
                 "gradients would be unscaled by another factor than the loss was scaled by. Call scale() in every "
                 "iteration; in a function under mx.compile, where the scale is a constant otherwise, capture it: "
                 "mx.compile(..., inputs=[model.state, scaler.state])." + see("a-scale-that-became-a-constant")
@@ -219,22 +225,34 @@ class GradScaler:
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
         gradients = gradients_of(optimizer, allow_fp16=False)
-        state["found_inf_per_device"] = self._inf_checks(gradients)
+        state["found_inf_per_device"] = self._inf_checks(optimizer, gradients)
         unscale(gradients, mx.reciprocal(scale.array))
         state["stage"] = OptState.UNSCALED
 
-    def _inf_checks(self, gradients: list[Any]) -> dict[Device, Tensor]:
-        """Whether the gradients hold anything infinite, as torch keeps it; empty without gradients."""
+    def _inf_checks(self, optimizer: Any, gradients: list[Any]) -> dict[Device, Tensor]:
+        """Whether the gradients hold anything infinite, as torch keeps it; empty without gradients.
+
+        Inside a compiled function it is not known yet, and only an optimizer that leaves out a step by itself goes on.
+        """
         self._check_given()
         if not gradients:
             return {}
         found = nonfinite(gradients)
         if not schedule(found):
-            raise RuntimeError(
-                "GradScaler decides in Python whether to step, by the values of the gradients, which are not known "
-                "inside a function under mx.compile. Compile the function that gives the loss and the gradients, and "
-                "call unscale_(), step() and update() outside it." + see("a-scalers-step-in-a-compiled-step")
-            )
+            if not getattr(optimizer, "_step_supports_amp_scaling", False):
+                raise RuntimeError(
+                    "GradScaler decides in Python whether to step, by the values of the gradients, which are not known "
+                    "inside a function under mx.compile. Compile the function that gives the loss and the gradients, "
+                    "and call unscale_(), step() and update() outside it; or construct the optimizer with fused=True, "
+                    "and call them inside." + see("a-scalers-step-in-a-compiled-step")
+                )
+            if self._scale is not None and schedule(self._scale.array):
+                raise RuntimeError(
+                    "the scale is a constant inside a function under mx.compile: capture it, by mx.compile(..., "
+                    "inputs=[model.state, optimizer.state, scaler.state], outputs=[the same])."
+                    + see("a-scale-that-became-a-constant")
+                )
+            self._state_of(optimizer)["traced"] = True
         check = Tensor(found)
         return {check.device: check}
 
@@ -252,7 +270,7 @@ class GradScaler:
             AssertionError: scale() was never called, or no parameter has a gradient.
             RuntimeError: a closure, called twice before update(), and what :meth:`unscale_` raises.
 
-        Waits for the gradients, once.
+        Waits for the gradients, once; with a ``fused`` optimizer for nothing.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)
@@ -312,7 +330,7 @@ class GradScaler:
     def _check_inf_per_device(self, optimizer: Optimizer) -> dict[Device, Tensor]:
         """Look for infinite gradients without unscaling; for optimizers that do that themselves."""
         self._check_scale_growth_tracker("_check_inf_per_device")
-        checks = self._inf_checks(gradients_of(optimizer, allow_fp16=True))
+        checks = self._inf_checks(optimizer, gradients_of(optimizer, allow_fp16=True))
         self._state_of(optimizer)["found_inf_per_device"] = checks
         return checks
 
@@ -338,6 +356,11 @@ class GradScaler:
             checks = [check.array for state in states for check in state["found_inf_per_device"].values()]
             if not checks:
                 raise AssertionError("No inf checks were recorded prior to update.")
+            if any("traced" in state for state in states) and schedule(scale.array):
+                raise RuntimeError(
+                    "step() was inside a function under mx.compile, and update() is outside of it: what step() found "
+                    "is not known here. Call update() in that function, too." + see("a-scalers-step-in-a-compiled-step")
+                )
             scale.array, tracker.array = moved(
                 scale.array,
                 tracker.array,

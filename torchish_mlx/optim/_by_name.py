@@ -11,7 +11,7 @@ from ..tensor._renaming import renaming
 from ._groups import Group
 from ._misfits import as_lines, entry_faults, option_faults, shown
 from ._state import OptimizerState
-from ._state_dict import cast, check_keys, checked, clock_of, own
+from ._state_dict import Arrange, cast, check_keys, checked, clock_of, own
 
 _absent = object()
 
@@ -46,7 +46,12 @@ class _Saved(NamedTuple):
 
 
 def by_name(
-    optimizer: Any, state_dict: Mapping[str, Any], later: Mapping[str, Any], strict: bool, keep_dtype: bool
+    optimizer: Any,
+    state_dict: Mapping[str, Any],
+    later: Mapping[str, Any],
+    strict: bool,
+    keep_dtype: bool,
+    arrange: Arrange,
 ) -> tuple[dict[str, Any], LoadReport]:
     """What ``state_dict`` means for ``optimizer``, as ``unpacked`` gives it, and what does not fit.
 
@@ -58,6 +63,7 @@ def by_name(
     names = _own_names(state, groups)
     saved = _saved_names(saved_groups)
     check_keys(entries_of, {place.number for place in saved.values()})
+    entries_of, in_torchs_layout = arrange(entries_of, {saved[n].number: p for n, p in names.items() if n in saved})
     report = LoadReport([name for name in names if name not in saved], [n for n in saved if n not in names], {})
     name_of = {p: name for name, p in names.items()}
     new_groups = []
@@ -79,11 +85,13 @@ def by_name(
         for p, name in zip(group["params"], members, strict=True):
             held = state.entries(state.add(p, None, None)).apart()
             if name not in saved:
-                loaded[p] = held
+                if state.has(p):
+                    loaded[p] = held
                 continue
-            where = f"state[{saved[name].number}]"
-            given = cast(p, entries_of.get(saved[name].number, {}), clock_of(group), keep_dtype)
-            faults = optimizer._misfits(given, where)
+            number = saved[name].number
+            where = f"state[{number}]"
+            given = cast(p, entries_of.get(number, {}), clock_of(group), keep_dtype)
+            faults = in_torchs_layout.get(number, []) + optimizer._misfits(given, where)
             if rule is not None:
                 faults += _strangers(rule, h, p, given, held, where) or entry_faults(rule, h, p, given, where)
             if fixed and given:
@@ -93,7 +101,8 @@ def by_name(
                 )
             if faults:
                 report.mismatched_keys[name] = " ".join(faults)
-            loaded[p] = held if faults else given
+            if state.has(p) if faults else number in entries_of:
+                loaded[p] = held if faults else given
     if strict and any(report):
         raise ValueError(_refusal(type(optimizer).__name__, report, names, saved))
     return {"state": loaded, "param_groups": new_groups}, report
@@ -238,12 +247,18 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
         )
     if missing or report.unexpected_keys:
         found = renaming(names, saved)
-        cure = "Make the optimizer of the parameters that were saved, or load what fits with strict=False."
+        fits = any(name in saved and name not in report.mismatched_keys for name in names)
+        cure = "Make the optimizer of the parameters that were saved" + ", or load what fits with strict=False." * fits
         if found is not None:
-            what, expression = found
-            renamed = f"[{expression or 'its name here'} for name in group['param_names']]"
-            cure = f'{what[0].upper()}{what[1:]}: give each saved group "param_names": {renamed}.'
-        sentences.append(cure)
+            renamed = f"[{found.expression or 'its name here'} for name in group['param_names']]"
+            cure = f'{found.what[0].upper()}{found.what[1:]}: give each saved group "param_names": {renamed}.'
+            if found.rest:
+                cure += f" The state dict then still has {_quoted(found.rest)}, which this optimizer has not."
+            if found.missing:
+                cure += f" This optimizer then still has {_quoted(found.missing)}, which the state dict has not."
+            if found.rest or found.missing:
+                cure += " So pass strict=False, too."
+        sentences.append(cure if cure.endswith(".") else f"{cure}.")
     if options:
         sentences.append(
             f"Missing: {', '.join(options)}, options that the saved groups have not. Load them into an optimizer of "

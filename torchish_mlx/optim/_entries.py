@@ -10,6 +10,7 @@ import mlx.core as mx
 from .._docs import see
 from ..optimizers._hyper import STRUCTURE, traced
 from ..tensor import Tensor
+from ..tensor._layouts import in_mlx
 from ..tensor._storage import Storage, slot
 
 
@@ -177,7 +178,9 @@ class Entries(MutableMapping[Any, Any]):
 
     def apart(self) -> dict[Any, Any]:
         """A dict of the values as they are now, in Tensors of their own, which the next step does not change."""
-        return {name: Tensor(value.array) if isinstance(value, Tensor) else value for name, value in self.items()}
+        return {
+            name: in_mlx(Tensor(value.array)) if isinstance(value, Tensor) else value for name, value in self.items()
+        }
 
     def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
         return {**self, **other}

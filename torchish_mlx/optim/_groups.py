@@ -65,6 +65,7 @@ class Group(dict[str, Any]):
 
     def replace(self, items: Mapping[str, Any]) -> None:
         """Hold ``items`` and nothing else."""
+        items = dict(items)
         for key in self:
             self._unlink(key)
         super().clear()

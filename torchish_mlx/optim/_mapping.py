@@ -9,6 +9,8 @@ from ..tensor import Tensor
 from ._entries import Entries
 from ._state import LOOSE, OptimizerState
 
+CONTENT = "_tree"  # the one key of the dict itself
+
 
 class ParameterState(dict[Any, Any]):
     """torch's ``defaultdict`` of Parameters over a state, for an optimizer none of whose Parameters is in a module.
@@ -23,7 +25,7 @@ class ParameterState(dict[Any, Any]):
     def __init__(self, tree: OptimizerState) -> None:
         super().__init__()
         self.tree = tree
-        dict.__setitem__(self, "tree", tree)
+        dict.__setitem__(self, CONTENT, tree)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Tensor):
@@ -61,11 +63,15 @@ class ParameterState(dict[Any, Any]):
     values: Any = MutableMapping.values
     items: Any = MutableMapping.items
     update: Any = MutableMapping.update
-    setdefault: Any = MutableMapping.setdefault
     popitem: Any = MutableMapping.popitem
 
     def get(self, key: Any, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 - this is get
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def pop(self, key: Any, *default: Any) -> Any:
         if key not in self and default:

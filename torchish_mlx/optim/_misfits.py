@@ -11,8 +11,8 @@ from ..optimizers import Rule
 from ..optimizers._core import kept_shapes
 from ..optimizers._hyper import Hyper, Static
 from ..tensor import Tensor
+from ..tensor._layouts import torchs_layout
 from ..tensor.creation import array_of
-from ..tensor.module_state import torchs_layout
 
 
 def option_faults(rule: type[Rule], values: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import mlx.core as mx
 
@@ -16,6 +16,9 @@ from ._groups import Group
 from ._mapping import ParameterState
 from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
 from ._state import OptimizerState
+from ._torchs_layout import Arranged
+
+Arrange: TypeAlias = Callable[[Mapping[Any, Any], Mapping[int, Tensor]], Arranged]
 
 # What older versions of torch did not save, and the value that stands for it.
 LATER_KEYS: dict[str, Any] = {
@@ -131,11 +134,12 @@ def unpacked(
     groups: Sequence[Group],
     state_dict: Mapping[str, Any],
     later: Mapping[str, Any],
-    keep_dtype: bool = False,
+    keep_dtype: bool,
+    arrange: Arrange,
 ) -> dict[str, Any]:
     """What ``state_dict`` means for these groups: {"state": {p: entries}, "param_groups": [...]}, cast and checked.
 
-    ``later`` are the values of keys that older versions did not save.
+    ``later`` are the values of keys that older versions did not save; ``arrange`` puts entries into MLX's layout.
 
     Raises ValueError where it does not fit, before anything is changed.
     """
@@ -165,6 +169,7 @@ def unpacked(
                 )
             group_of[number] = group
     check_keys(entries_of, numbered)
+    entries_of, in_torchs_layout = arrange(entries_of, numbered)
     new_groups = [_group(group, other, later) for group, other in zip(groups, saved, strict=True)]
     loaded: dict[Any, Any] = {}
     for key, entries in entries_of.items():
@@ -173,7 +178,7 @@ def unpacked(
             entries if p is None else cast(p, entries, clock_of(group_of[key]), keep_dtype)
         )
     numbers = {p: number for number, p in numbered.items()}
-    wrong: list[str] = []
+    wrong = [fault for faults in in_torchs_layout.values() for fault in faults]
     for i, (group, values) in enumerate(zip(groups, new_groups, strict=True)):
         rule = state.rule_of(group)
         if rule is None:

@@ -21,6 +21,7 @@ from ..tensor._held import Held
 from ..tensor._ties import retie
 from ._groups import Group
 from ._paths import run
+from ._scaling import Scaling, before_step
 from ._state import OptimizerState
 
 
@@ -53,9 +54,18 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tupl
     return work
 
 
-def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
-    """path -> new array. Everything is checked before anything is changed."""
+def advance_all(
+    state: OptimizerState, work: Sequence[tuple[Group, list[Item]]], scaling: Scaling | None = None
+) -> dict[str, mx.array]:
+    """path -> new array. Everything is checked before anything is changed.
+
+    With ``scaling`` the gradients are divided first, and nothing changes where one of them is infinite.
+    """
     new: dict[str, mx.array] = {}
+    if scaling is not None:
+        if scaling.leaves_out(state, work):
+            return {path: p for _, items in work for path, _, p in items}
+        work = scaling.unscaled(work)
     if state.aliases:
         state.check_aliases({path for _, items in work for path, _, _ in items})
     turns = [(group, _turns(items)) for group, items in work]
@@ -68,7 +78,12 @@ def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]])
                 tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
                 counts.append((len(group["params"]), partial(_members, state, group)))
         inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
-        for task, results in zip(tasks, run(tasks, inputs), strict=True):
+        if scaling is None:
+            found = run(tasks, inputs)
+        else:
+            before = [before_step(each) for each in inputs]
+            found = [scaling.kept(*each) for each in zip(before, run(tasks, inputs), strict=True)]
+        for task, results in zip(tasks, found, strict=True):
             new.update(zip(task.plan.paths, task.commit(results), strict=True))
     return new
 

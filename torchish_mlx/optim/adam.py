@@ -24,6 +24,7 @@ class Adam(Optimizer):
         capturable (bool): kept in the group; the numbers are the same either way.
         differentiable (bool): True raises NotImplementedError.
         fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
+            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -91,6 +92,7 @@ class AdamW(Adam):
         capturable (bool): kept in the group; the numbers are the same either way.
         differentiable (bool): True raises NotImplementedError.
         fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
+            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

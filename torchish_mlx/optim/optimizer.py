@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, TypeAlias
 
 import mlx.core as mx
@@ -19,15 +20,18 @@ from ..optimizers._mlx_taken import taken
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor._evaluate import schedule
+from ..tensor._layouts import check_layout, in_mlx
 from ..tensor._ties import retie, retie_by_memory, united
 from ..tensor._walk import is_buffer
 from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from ._mapping import ParameterState
+from ._mapping import CONTENT, ParameterState
+from ._scaling import scaling_of
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
+from ._torchs_layout import arranged
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -275,6 +279,8 @@ class Optimizer(Hooked):
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
         groups = self.__dict__.setdefault("param_groups", [])
+        if value.keys() == {CONTENT}:  # torch's mapping, after it went through a compiled function
+            value = value[CONTENT]
         given = tree_of(value)
         if given is not None and self.rule is None and given is not self._tree:
             self.__dict__.update(_state=given, _borrowed=True)
@@ -287,7 +293,7 @@ class Optimizer(Hooked):
         if is_mlx_state(value):
             value, unsaved = taken(value, self._mlx_parts())
             if unsaved:
-                warnings.warn(unsaved, stacklevel=2)
+                warnings.warn(unsaved, stacklevel=3)  # past __setattr__
         if GROUPS in value:
             self._check_tree(value)
             tree.load(value)
@@ -338,7 +344,7 @@ class Optimizer(Hooked):
                 f"{type(self).__name__} is written in Python, and a tree of arrays (tree_flatten(optimizer.state)) "
                 f"holds neither its options, which stay {options}, nor entries of its state that are no arrays (counts "
                 "as ints, lists). state_dict() holds all of it: save that by torchish_mlx.save().",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each group
@@ -366,14 +372,18 @@ class Optimizer(Hooked):
         for hook in self._hooks("state_dict_pre").values():
             hook(self)
         self._settled()
-        state_dict = packed(self.param_groups, self.state)
+        state_dict = in_mlx(packed(self.param_groups, self.state))
         for hook in self._hooks("state_dict_post").values():
             result = hook(self, state_dict)
             state_dict = state_dict if result is None else result
         return state_dict
 
     def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool | None = None, keep_state_dtype: bool = False
+        self,
+        state_dict: Mapping[str, Any],
+        strict: bool | None = None,
+        keep_state_dtype: bool = False,
+        layout: str | None = None,
     ) -> LoadReport | None:
         """Go on from ``state_dict``; its arrays may be Tensors, mx.arrays or another library's tensors.
 
@@ -387,18 +397,22 @@ class Optimizer(Hooked):
                 mismatched is refused, or with False left as it is.
             keep_state_dtype: state keeps the floating dtype that it was saved in, and goes on in it, as the float32
                 moments of a bfloat16 model. Otherwise it takes the dtype of its parameter, except ``step``.
+            layout: how the state of the weights of convolutions is there: "mlx", or "torch", by which it is transposed.
+                By default shapes and origins tell, as :func:`torchish_mlx.load_state_dict` says.
 
         Returns:
             None by order; by name a report with ``missing_keys``, ``unexpected_keys`` and ``mismatched_keys``.
 
         Raises:
             TypeError: no dict.
-            ValueError: it does not fit (groups, their sizes, entries, shapes, names).
+            ValueError: it does not fit (groups, their sizes, entries, shapes, names), or nothing tells the layout of a
+                convolution whose shape is the same in both.
 
         Nothing is changed where it raises, or where a hook does.
         """
         if strict is not None and not isinstance(strict, bool):
             raise TypeError(f"strict is None (by order), True or False (by name), not {strict!r}")
+        check_layout(layout)
         state_dict = dict(state_dict) if isinstance(state_dict, Mapping) else state_dict
         for hook in self._hooks("load_pre").values():
             result = hook(self, state_dict)
@@ -406,12 +420,12 @@ class Optimizer(Hooked):
         tree = self._settled()
         later = {**LATER_KEYS, **self.later_keys}
         later = {key: value for key, value in later.items() if key in self.defaults}
-        report = None
+        report, arrange = None, partial(arranged, self, layout)
         try:
             if strict is None:
-                new = unpacked(tree, self.param_groups, state_dict, later, keep_state_dtype)
+                new = unpacked(tree, self.param_groups, state_dict, later, keep_state_dtype, arrange)
             else:
-                new, report = by_name(self, state_dict, later, strict, keep_state_dtype)
+                new, report = by_name(self, state_dict, later, strict, keep_state_dtype, arrange)
         except RecursionError:
             raise ValueError(
                 "the containers of the state dict lie hundreds deep in each other, or contain themselves, which no "
@@ -460,6 +474,21 @@ class Optimizer(Hooked):
 
     # torch's step ---------------------------------------------------------------------------------------------------
 
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether ``step`` reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` then sets: with ``fused=True``.
+
+        A subclass whose own ``step`` reads them sets this to True.
+        """
+        said: bool | None = self.__dict__.get("_supports_amp_scaling")
+        if said is not None:
+            return said
+        return self.rule is not None and all(group.get("fused") for group in self.param_groups)
+
+    @_step_supports_amp_scaling.setter
+    def _step_supports_amp_scaling(self, value: bool) -> None:
+        self.__dict__["_supports_amp_scaling"] = value
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; one without is left as it is, its count included.
 
@@ -479,9 +508,12 @@ class Optimizer(Hooked):
                 loss = closure()
         tree = self._settled()
         # No name here may hold an old array, whose memory MLX would not use again.
-        new = advance_all(tree, gradients_of(tree, self.param_groups))
+        scaling = scaling_of(self)
+        new = advance_all(tree, gradients_of(tree, self.param_groups), scaling)
         for path, array in new.items():
             tree.parameters[path].array = array
+        if scaling is not None:
+            scaling.write_back(self.param_groups)
         schedule(new, tree)
         return loss
 
@@ -573,7 +605,7 @@ class Optimizer(Hooked):
         before = None
         work, order, placed = resolve(tree, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work)
+        new = self._by_step(work) if self.rule is None else advance_all(tree, work, scaling_of(self))
         return order, new, placed
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:

@@ -23,6 +23,7 @@ class Adagrad(Optimizer):
         maximize (bool): ascend instead of descend.
         differentiable (bool): True raises NotImplementedError.
         fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
+            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

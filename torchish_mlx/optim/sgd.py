@@ -23,6 +23,7 @@ class SGD(Optimizer):
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         differentiable (bool): True raises NotImplementedError.
         fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
+            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

@@ -18,7 +18,7 @@ from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
 from ._sparse import RowSparse
-from ._state import State
+from ._state import RuleState
 
 HALF = (mx.float16, mx.bfloat16)
 
@@ -190,27 +190,44 @@ class Rule(Optimizer):
             self._schedulers["lr"] = rate
         given = {"lr": rate(mx.array(0, mx.uint64)) if callable(rate) else rate, **given}
         self.validate(given)
-        self.values: dict[str, Any] = given
-        self._state: State = State()
-        self._state.groups.append(self.carried(given))
+        self._values: dict[str, Any] = given
+        self._state: RuleState = RuleState(self.carried(given))
+        self._rate = self._state["learning_rate"]  # the array that stands for values["lr"]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The hyper-parameters as Python values."""
+        rate = self._state["learning_rate"]
+        if rate is not self._rate and not traced(self._state.groups[0][STRUCTURE]):
+            self._values["lr"] = self.fields()["lr"].restore(self.arrays["lr"], self._values["lr"])
+            self._rate = rate
+        return self._values
+
+    @values.setter
+    def values(self, new: dict[str, Any]) -> None:
+        self._values, self._rate = new, self._state["learning_rate"]
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """The numbers as they stand in the state, as arrays by name."""
-        return self._state.groups[0]
+        """The numbers of the state, as arrays by name."""
+        return self._state.numbers()[0]
 
     def write(self, name: str, value: Any) -> None:
         """Set a hyper-parameter; a compiled step that captured ``state`` sees it."""
         if as_array(value) is None:  # an array may be a tracer, and has no value yet
             self.fields()[name].check(value)
-        carried = {STRUCTURE: self.arrays[STRUCTURE]}
-        self.carry(carried, {**self.values, name: value}, name)
-        self.values[name] = value
-        self.arrays.update(carried)
+        arrays = self.arrays
+        carried = {**arrays}
+        self.carry(carried, {**self._values, name: value}, name)
+        self._state.write(carried)
+        self.values = {**self._values, name: value}
 
     @property
-    def state(self) -> State:
-        """The nested dict of arrays; assigning a tree, ours or that of MLX's class, loads it into the same dicts."""
+    def state(self) -> RuleState:
+        """The nested dict of arrays, with ``step``, ``learning_rate`` and the parameters' names as in MLX.
+
+        Assigning a tree, ours or that of MLX's class, loads it into the same dicts.
+        """
         return self._state
 
     @state.setter
@@ -220,9 +237,11 @@ class Rule(Optimizer):
             if unsaved:
                 warnings.warn(unsaved, stacklevel=2)
         self._state.load(tree)
+        arrays = self.arrays
         if not tree:
-            self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
-        self.values = self.adopted(self.values, self.arrays)
+            arrays.update(self.start(self.hypers(self._values, arrays)))
+        self.values = self.adopted(self._values, arrays)
+        self._state.write(arrays)
 
     @property
     def _slots(self) -> Mapping[str, dict[str, mx.array]]:
@@ -237,12 +256,12 @@ class Rule(Optimizer):
     @property
     def step(self) -> mx.array:
         """How many updates were made, as an unsigned integer array."""
-        return self.arrays["step"].astype(mx.uint64)
+        return self._state["step"]
 
     @property
     def learning_rate(self) -> mx.array:
         """The learning rate, as an array; assigning a number sets it for compiled steps too."""
-        return self.arrays["lr"]
+        return self._state["learning_rate"]
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:
@@ -250,7 +269,7 @@ class Rule(Optimizer):
 
     def init(self, parameters: Any) -> None:
         """Make the slots of every array of ``parameters`` that has none."""
-        h = self.hypers(self.values, self.arrays)
+        h = self.hypers(self._values, self.arrays)
         items = paired(parameters, parameters)
         for _, p, _ in items:
             self.check_parameter(p)
@@ -266,20 +285,24 @@ class Rule(Optimizer):
         items = paired(gradients, parameters)
         check_items(type(self), items)
         if self._state.unchecked:
-            check_slots(type(self), self.hypers(self.values, self.arrays), self._state.slots, items)
+            check_slots(type(self), self.hypers(self._values, self.arrays), self._state.slots, items)
             self._state.unchecked = False
+        arrays = self.arrays
         for name, schedule in self._schedulers.items():
-            self.arrays[name] = mx.array(schedule(self.step), mx.float32)
-        new = iter(advance(type(self), self.values, self.arrays, self._state, self._state.slots.keys(), items))
+            arrays[name] = mx.array(schedule(self.step), mx.float32)
+        new = iter(advance(type(self), self._values, arrays, self._state, self._state.slots.keys(), items))
+        self._state.write(arrays)
+        arrays.clear()  # while MLX traces a function, these are arrays of the trace
         return tree_map(lambda _: next(new), gradients)
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:
         """Write the initial slots of one array into ``state``."""
-        state.update(self.slots(self.hypers(self.values, self.arrays), parameter))
+        state.update(self.slots(self.hypers(self._values, self.arrays), parameter))
 
     def apply_single(self, gradient: Any, parameter: mx.array, state: dict[str, mx.array]) -> mx.array:
         """The new value of one array, at the next count of this optimizer (which stays as it is)."""
-        h, clock = self.hypers(self.values, self.arrays), {name: self.arrays[name] for name in self.clock}
+        arrays = self.arrays
+        h, clock = self.hypers(self._values, arrays), {name: arrays[name] for name in self.clock}
         return self.apply(h, gradient, parameter, state, self.tick(h, clock))
 
 

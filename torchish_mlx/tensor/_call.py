@@ -150,6 +150,10 @@ def call(op: Op, args: Sequence[Any], kwargs: dict[str, Any], inplace: bool = Fa
     else:
         outs = [wrap(o) for o in out]
         result = type(out)(*outs) if hasattr(out, "_fields") else type(out)(outs)
+    if tensors[0]._origin is not None:
+        for made in outs:
+            if made._storage.read().shape == arrays[0].shape:
+                made._origin = tensors[0]._origin
     if mode.enabled:
         wants = tuple([i for i, t in enumerate(tensors) if t.requires_grad])
         if wants:

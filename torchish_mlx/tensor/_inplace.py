@@ -10,8 +10,8 @@ from ._op import Op
 from ._promote import NAMES, category
 from ._storage import View
 from ._tape import mode
-from ._views import Step, apply, joined, write
-from .tensor import Tensor
+from ._views import Permute, Step, apply, joined, write
+from .tensor import Tensor, origin_of
 
 _CAST = Op("to", lambda input, dtype: input.astype(dtype), {})
 _VIEW = Op("view", lambda input, steps: apply(input, steps), {})
@@ -22,6 +22,8 @@ def view(tensor: Tensor, step: Step) -> Tensor:
     """The view of ``tensor`` after ``step``, sharing its storage; recorded where a gradient is wanted."""
     out = Tensor.__new__(Tensor)
     out._storage = View(tensor._storage, (step,))
+    if isinstance(step, Permute) and (origin := origin_of(tensor)) is not None:
+        out._origin = origin.permuted(step.axes)
     if mode.enabled:
         if tensor._base is None:
             out._base, out._path = tensor, (step,)

@@ -14,7 +14,7 @@ from ._device import check_placement
 from ._promote import Operand
 from ._shapes import clone
 from .ops import FUNCTIONS, OPS, TABLE, attach
-from .tensor import Tensor
+from .tensor import Tensor, origin_of
 
 
 def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
@@ -41,7 +41,9 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
             check_placement(value)
     check_placement(device, kwargs.get("memory_format"))
     if dtype is not None and dtype != self.dtype:
-        return call(OPS["to"], (self, dtype), {})
+        out: Tensor = call(OPS["to"], (self, dtype), {})
+        out._keep_origin(origin_of(self))
+        return out
     return clone(self) if copy else self
 
 

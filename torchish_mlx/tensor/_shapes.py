@@ -17,7 +17,7 @@ from ._promote import INEXACT, cast
 from ._reduce import axes, axis
 from ._storage import Alias, View
 from ._views import Expand, Index, Permute, Reshape, reshaped_strides
-from .tensor import Tensor
+from .tensor import Tensor, origin_of
 
 CLONE = Op("clone", lambda input: mx.array(input), {})
 COPY = Op("copy_", lambda input, other: mx.broadcast_to(cast(other, input.dtype), _at_least(input, other)), {})
@@ -287,7 +287,9 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy with a storage of its own; recorded where a gradient is wanted."""
     check_placement(memory_format=memory_format)
-    return call(CLONE, (input,), {})
+    out: Tensor = call(CLONE, (input,), {})
+    out._keep_origin(origin_of(input))
+    return out
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from ..optimizers import RowSparse
 from ._device import check_placement
 from ._promote import DEFAULTS, cast, number_category
-from .tensor import Tensor, wrap
+from .tensor import Tensor, origin_of, wrap
 
 
 def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
@@ -83,7 +83,9 @@ def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requ
     tensor([[1., 2.]])
     """
     check_placement(device)
-    return Tensor(to_array(data, dtype), requires_grad)
+    out = Tensor(to_array(data, dtype), requires_grad)
+    out._keep_origin(origin_of(data))
+    return out
 
 
 def as_tensor(data: Any, dtype: mx.Dtype | None = None, device: Any = None) -> Tensor:
@@ -91,7 +93,9 @@ def as_tensor(data: Any, dtype: mx.Dtype | None = None, device: Any = None) -> T
     check_placement(device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    return wrap(to_array(data, dtype))
+    out = wrap(to_array(data, dtype))
+    out._keep_origin(origin_of(data))
+    return out
 
 
 def is_tensor(obj: Any) -> bool:

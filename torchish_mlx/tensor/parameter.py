@@ -15,7 +15,7 @@ from ._ties import tie
 from ._walk import Path, arrays_of, find, is_buffer, places
 from ._walk import checked as _checked
 from .creation import to_array
-from .tensor import Tensor
+from .tensor import Tensor, origin_of
 
 
 class Parameter(Tensor):
@@ -54,6 +54,7 @@ class Parameter(Tensor):
             super().__init__(data.detach() if isinstance(data, Tensor) else data)
         else:
             super().__init__(to_array(data))
+            self._keep_origin(origin_of(data))
         self.requires_grad = requires_grad
 
     @property

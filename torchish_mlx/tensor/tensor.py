@@ -14,6 +14,7 @@ import numpy as np
 from .._docs import see
 from ..optimizers import RowSparse
 from ._arraylike import ArrayLike
+from ._origin import MLX, Origin, of_another_library
 from ._promote import INEXACT
 from ._storage import Alias, Storage, View
 from ._tape import is_grad_enabled, run_backward
@@ -51,18 +52,28 @@ class Tensor(ArrayLike):
     _path: tuple[Step, ...] = ()
     _seen: int = 0
     _follow: Callable[..., None] | None = None
+    #: Whose layout its axes are in, where that is known (see ``_origin``).
+    _origin: Origin | None = None
 
     __array_priority__ = 1000
     is_sparse = False
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
+            self._keep_origin(origin_of(data))
             data = data._storage
         elif not isinstance(data, Storage):
-            data = Storage(data if isinstance(data, mx.array) else mx.array(data))
+            if not isinstance(data, mx.array):
+                self._keep_origin(origin_of(data))
+                data = mx.array(data)
+            data = Storage(data)
         self._storage: Storage = data
         if requires_grad:
             self.requires_grad = True
+
+    def _keep_origin(self, origin: Origin | None) -> None:
+        if origin is not None:
+            self._origin = origin
 
     # -- the array ---------------------------------------------------------------------------------------
 
@@ -75,6 +86,7 @@ class Tensor(ArrayLike):
         """
         out = Tensor.__new__(Tensor)
         out._storage = Alias(_unaliased(self._storage))
+        out._keep_origin(origin_of(self))
         return out
 
     @data.setter
@@ -104,6 +116,7 @@ class Tensor(ArrayLike):
         """A Tensor on the same storage that requires no gradient."""
         out = Tensor.__new__(Tensor)
         out._storage = self._storage
+        out._keep_origin(origin_of(self))
         return out
 
     def detach_(self) -> Tensor:
@@ -308,6 +321,13 @@ def wrap(array: mx.array) -> Tensor:
     out = Tensor.__new__(Tensor)
     out._storage = Storage(array)
     return out
+
+
+def origin_of(value: Any) -> Origin | None:
+    """Where a Tensor or an array is from, if that is known. What is in use here, in a module or a state, is MLX's."""
+    if isinstance(value, Tensor):
+        return Origin(MLX) if getattr(_unaliased(value._storage), "places", None) else value._origin
+    return None if isinstance(value, mx.array) else of_another_library(value)
 
 
 def _unaliased(storage: Storage) -> Storage:

@@ -126,7 +126,6 @@ def test_load_state_dict_refuses_and_changes_nothing():
             "in current model is torch.Size([2, 2]).\n"
             '\tWhile copying the parameter named "module.bias", expected torch.Tensor or Tensor-like object from '
             "checkpoint but received <class 'list'>\n"
-            "\tTo load what fits and leave the rest, pass strict=False.\n"
             '\t"module.weight" is of a model of another size: build the model as it was built for saving, or leave it '
             "out.\n"
             '\tGive "module.bias" as a tensor: torchish_mlx.tensor(value). '

@@ -167,18 +167,22 @@ class AveragedModel(nn.Module):
         """``n_averaged`` and the averaged model's arrays by name, as Tensors that follow the model, as torch's do."""
         return state_dict(self)
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> _IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, layout: str | None = None
+    ) -> _IncompatibleKeys:
         """Take the values of ``state_dict`` (Tensors, or arrays of MLX, NumPy or torch), in the dtypes that are here.
 
         Args:
             state_dict (Mapping): what :meth:`state_dict` gives.
             strict (bool): refuse names that are missing or too many; otherwise they are passed over, and returned.
+            layout (str): how it has the weights of convolutions, "mlx" or "torch", where that can't be told.
 
         Raises:
             RuntimeError: names or shapes do not fit; nothing is changed.
             TypeError: ``state_dict`` is no mapping.
+            ValueError: ``layout`` is none of these.
         """
-        return load_state_dict(self, state_dict, strict)
+        return load_state_dict(self, state_dict, strict, layout)
 
 
 def _paired(averaged: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]]:
