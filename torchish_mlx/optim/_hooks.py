@@ -73,7 +73,8 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
                 self._look()
             return inside(self, *args, **kwargs)
         finally:
-            self._stepping = outer
+            if not outer:
+                del self._stepping
 
     def inside(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = (self, *args)

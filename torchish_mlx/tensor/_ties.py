@@ -27,7 +27,8 @@ def retie(tensors: Iterable[Tensor]) -> bool:
         if not owned:
             continue
         if len(owned) == 1:
-            array = found(*owned[0])
+            registry, key = owned[0]
+            array = dict.get(registry.owner() or {}, key) if type(key) is str else found(registry, key)
         else:
             array = tensor._storage.read()
             changed = changed or len(tensor._storage.owned) != len(owned)

@@ -46,20 +46,24 @@ def arrays_of(module: nn.Module) -> Iterator[tuple[Path, mx.array]]:
             stack.extend(reversed([((*path, key), child) for key, child in children(value)]))
 
 
-def places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path, mx.array]]:
+Place = tuple[str, nn.Module, Path, mx.array]
+
+
+def places(module: nn.Module) -> list[Place]:
     """(path from ``module``, owner, path inside the owner, array) of every array, in MLX's order."""
-    stack: list[tuple[str, nn.Module, Path, Any]] = [("", module, (), module)]
-    while stack:
-        path, owner, inner, value = stack.pop()
+    found: list[Place] = []
+    _collect(module, "", module, (), found)
+    return found
+
+
+def _collect(container: Any, lead: str, owner: nn.Module, inner: Path, found: list[Place]) -> None:
+    for key, value in children(container):
         if isinstance(value, mx.array):
-            yield path, owner, inner, value
-            continue
-        if isinstance(value, nn.Module):
-            owner, inner = value, ()
-        elif not isinstance(value, (dict, list)):
-            continue
-        lead = path + "." if path else ""
-        stack.extend(reversed([(f"{lead}{key}", owner, (*inner, key), child) for key, child in children(value)]))
+            found.append((f"{lead}{key}", owner, (*inner, key), value))
+        elif isinstance(value, nn.Module):
+            _collect(value, f"{lead}{key}.", value, (), found)
+        elif isinstance(value, (dict, list)):
+            _collect(value, f"{lead}{key}.", owner, (*inner, key), found)
 
 
 def find(module: nn.Module, path: str) -> tuple[nn.Module, Path, mx.array]:
