@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from ..optimizers import Rule
 from ..optimizers._core import check_slots
-from ..optimizers._state import GROUPS, State, leaves, listed
+from ..optimizers._state import GROUPS, State, copied, leaves, listed
 from ..tensor import Tensor
 from ._entries import Count, Entries, keep_count, tensor_over
 from ._groups import Group, GroupArrays
@@ -289,8 +289,13 @@ class OptimizerState(State):
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, Tensor):
             self.assign(self.add(key, None, None), value)
-        elif self._is_name(key) or dict.__contains__(self, key):
-            super().__setitem__(key, value)
+        elif self._is_name(key) and key != GROUPS and isinstance(value, (dict, list)):
+            self.assign_below(key, value)
+        elif self._is_name(key):
+            raise TypeError(
+                f"optimizer.state[{key!r}] is a part of the tree of arrays, a dict or a list, but got "
+                f"{type(value).__name__}; the numbers of the groups are set in optimizer.param_groups"
+            )
         else:
             self.loose[key] = value
 
@@ -300,7 +305,7 @@ class OptimizerState(State):
                 raise KeyError(key)
             self.remove(self.paths[key])
         elif dict.__contains__(self, key):
-            super().__delitem__(key)
+            self.pop(key)
         else:
             del self.loose[key]
 
@@ -316,8 +321,12 @@ class OptimizerState(State):
         if isinstance(key, Tensor):
             if self.has(key):
                 return self.remove(self.paths[key])
+        elif key == GROUPS:
+            raise KeyError(f"{GROUPS!r} can't be removed from optimizer.state; state.clear() forgets all entries")
         elif dict.__contains__(self, key):
-            return super().pop(key)
+            held = copied(dict.__getitem__(self, key))
+            self.assign_below(key, None)
+            return held
         elif key in self.loose:
             return self.loose.pop(key)
         if default:

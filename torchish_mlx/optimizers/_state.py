@@ -90,6 +90,11 @@ class State(dict[Any, Any]):
         if not held <= self.slots.keys():
             self.renew()
 
+    def assign_below(self, name: str, tree: Any) -> None:
+        """Load what a user assigned to one name at the top of the tree, or with None forget what is there."""
+        rest = {key: value for key, value in self.items() if key != name}
+        self.load(rest if tree is None else {**rest, name: tree})
+
     def numbers(self) -> list[dict[str, Any]]:
         """The arrays of each group: hyper-parameters, and the count."""
         return self.groups
@@ -148,7 +153,11 @@ def _child(node: Any, key: str, kind: type) -> Any:
     else:
         index, present = key, node.get(key)
     if not isinstance(present, (dict, list)) or (not present and not isinstance(present, kind)):
-        node[index] = present = kind()
+        present = kind()
+        if isinstance(node, dict):
+            dict.__setitem__(node, index, present)  # a State loads what is assigned to it
+        else:
+            node[index] = present
     return present
 
 
@@ -227,7 +236,7 @@ class RuleState(State):
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         super().__init__()
-        self.clear()
+        dict.clear(self)
         self._gathered: dict[str, Any] = {}  # the same dict at each step: it is known by its id
         self.write(arrays)
 
@@ -268,7 +277,28 @@ class RuleState(State):
     def __setitem__(self, key: Any, value: Any) -> None:
         if key in TOP:
             value = _number(value).astype(mx.uint64 if key == "step" else mx.float32)
+        elif isinstance(value, (dict, list)):
+            self.assign_below(key, value)
+            return
         super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.pop(key)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        if key in TOP or key == GROUPS:
+            raise KeyError(
+                f"{key!r} can't be removed from the state of an optimizer; optimizer.state = {{}} starts over"
+            )
+        held = self.get(key)
+        if not isinstance(held, (dict, list)):
+            return super().pop(key, *default)
+        held = copied(held)
+        self.assign_below(key, None)
+        return held
+
+    def clear(self) -> None:
+        raise RuntimeError("the state of an optimizer can't be cleared in place: optimizer.state = {} starts over")
 
 
 TOP = {"step": "step", "learning_rate": "lr"}  # what MLX has at the top of its tree -> what it is called in a group
