@@ -15,6 +15,7 @@ import numpy as np
 from .._docs import see
 from ..optim import Optimizer
 from ..optim._misfits import shown
+from ..optimizers._evaluate import arrays_in
 from ..tensor import Device, Tensor
 from ..tensor._evaluate import schedule
 from ..tensor._promote import compute
@@ -221,6 +222,7 @@ class GradScaler:
         gradients = gradients_of(optimizer, allow_fp16=False)
         state["found_inf_per_device"] = self._inf_checks(gradients)
         unscale(gradients, mx.reciprocal(scale.array))
+        schedule(arrays_in(gradients))
         state["stage"] = OptState.UNSCALED
 
     def _inf_checks(self, gradients: list[Any]) -> dict[Device, Tensor]:
@@ -346,6 +348,7 @@ class GradScaler:
                 self._backoff_factor,
                 self._growth_interval,
             )
+        schedule(scale.array, tracker.array)
         self._per_optimizer_states = {}
 
     # Reading and writing the numbers --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from mlx.nn import Module
 from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
+from ..optimizers._evaluate import schedule_given
 from ..optimizers._state import listed
 from ..tensor import locate
 from ._groups import Group
@@ -23,8 +24,12 @@ from ._state import OptimizerState
 
 
 def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached."""
+    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached.
+
+    Raises RuntimeError for gradients that another thread has left unevaluated.
+    """
     work, paths, group_of = [], state.paths, state.group_of
+    gradients: list[mx.array] = []
     for group in groups:
         items = []
         for p in group["params"]:
@@ -32,9 +37,14 @@ def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[G
                 path = paths.get(p)
                 if path is None or group_of.get(path) is not group:
                     path = state.add(p, None, group)
-                items.append((path, g if isinstance(g, RowSparse) else g.array, p.array))
+                if isinstance(g, RowSparse):
+                    gradients += (g.indices, g.values)
+                else:
+                    gradients.append(g := g.array)
+                items.append((path, g, p.array))
         if items:
             work.append((group, items))
+    schedule_given("gradients", gradients)
     return work
 
 

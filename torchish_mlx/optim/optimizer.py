@@ -12,7 +12,9 @@ from mlx.utils import tree_map
 
 from .._docs import see
 from ..optimizers import Rule
+from ..optimizers._alone import Alone, alone, has_moved
 from ..optimizers._core import Item
+from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._hyper import as_array
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
@@ -104,6 +106,7 @@ class Optimizer(Hooked):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
             if self.rule.eager_slots:
                 self._make_slots()
+                schedule(self.state)
 
     @staticmethod
     def _check_implementation(defaults: Mapping[str, Any]) -> None:
@@ -168,6 +171,7 @@ class Optimizer(Hooked):
             for p in tensors:
                 rule.check_parameter(p.array)
         self._append(Group(rule, items))
+        schedule([p.array for p in tensors], arrays_in([items[name] for name in self.defaults]))
 
     def _next_rule(self) -> type[Rule] | None:
         """The rule of the next group."""
@@ -202,13 +206,14 @@ class Optimizer(Hooked):
         return self.__dict__["_state"]
 
     @state.setter
+    @alone("an assignment to optimizer.state")
     def state(self, value: Mapping[Any, Any]) -> None:
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
         if is_mlx_state(value):
             value, unsaved = taken(value, self._mlx_parts())
             if unsaved:
-                warnings.warn(unsaved, stacklevel=2)
+                warnings.warn(unsaved, stacklevel=3)
         if GROUPS in value:
             self._check_tree(value)
             self.state.load(value)
@@ -218,6 +223,7 @@ class Optimizer(Hooked):
             restore(self.state, getattr(self, "param_groups", []), value)
         else:
             self.state.load(value)  # says what is wrong with it
+        self._schedule_state()
 
     def _check_tree(self, tree: Mapping[Any, Any]) -> None:
         """Say what a tree of arrays from elsewhere does not hold of an optimizer that is written in Python."""
@@ -246,6 +252,7 @@ class Optimizer(Hooked):
             parts.append(Part(self.state.rule_of(group), group, group.arrays, arrays, frozen))
         return parts
 
+    @alone("state_dict()")
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout: parameters are numbers, in the order of the groups.
 
@@ -259,6 +266,7 @@ class Optimizer(Hooked):
             state_dict = state_dict if result is None else result
         return state_dict
 
+    @alone("load_state_dict()")
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool | None = None, keep_state_dtype: bool = False
     ) -> LoadReport | None:
@@ -336,6 +344,7 @@ class Optimizer(Hooked):
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
         restore(self.state, self.param_groups, state["state"])
+        self._schedule_state()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -376,7 +385,25 @@ class Optimizer(Hooked):
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
-            schedule([p.array for group in self.param_groups for p in group["params"]], self.state)
+            self._schedule_state([p.array for p in self._held()])
+
+    def _held(self) -> list[Any]:
+        """The parameters of all groups."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _schedule_state(self, *more: Any) -> None:
+        """Have all of the state evaluated, so that any thread can go on with it."""
+        state = self.state
+        if isinstance(state, OptimizerState):
+            schedule(state, arrays_in(state.beside, state.loose), *more)
+        else:  # a wrapper that keeps a dict of its own
+            schedule(arrays_in(state), *more)
+
+    def _check_moved(self, *given: Any) -> None:
+        """Where several threads work here by turns: refuse what another one has left unevaluated."""
+        if has_moved(self):
+            what = "arrays among the parameters, the gradients or optimizer.state"
+            schedule_given(what, self.state, arrays_in(self._held(), *given))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -384,6 +411,8 @@ class Optimizer(Hooked):
             for p in group["params"]:
                 if p.grad is not None:
                     p.grad = None if set_to_none or p.grad.is_sparse else mx.zeros_like(p.grad.array)
+        if not set_to_none:
+            schedule(arrays_in([p.grad for p in self._held()]))
 
     # MLX's tree API -------------------------------------------------------------------------------------------------
 
@@ -402,6 +431,7 @@ class Optimizer(Hooked):
         for group in self.param_groups:
             group["lr"] = value
 
+    @alone("init()")
     def init(self, parameters: Any) -> None:
         """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
 
@@ -413,6 +443,7 @@ class Optimizer(Hooked):
                 for path, _, p in items:
                     if not self.state.slots.get(path) and (made := group.rule.slots(h, p)):
                         self.state.create(path).update(made)
+        schedule(self.state)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree like ``gradients``; ``parameters`` (a module or a tree) may hold more.
@@ -422,15 +453,18 @@ class Optimizer(Hooked):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        work, order = resolve(self.state, gradients, parameters)
-        self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(self.state, work)
+        with Alone("apply_gradients()", self.state, self._held):
+            self._check_moved(gradients)
+            work, order = resolve(self.state, gradients, parameters)
+            self._note_step()
+            new = self._by_step(work) if self.rule is None else advance_all(self.state, work)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 
     def update(self, model: Module, gradients: Any) -> None:
         """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does."""
-        model.update(self.apply_gradients(gradients, model))
+        with Alone("update()", self.state, self._held):
+            model.update(self.apply_gradients(gradients, model))
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""

@@ -12,7 +12,9 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
+from ._alone import alone, has_moved
 from ._core import advance, check_items, check_slots, paired
+from ._evaluate import arrays_in, schedule, schedule_given
 from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
@@ -223,6 +225,7 @@ class Rule(Optimizer):
         if not tree:
             self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
         self.values = self.adopted(self.values, self.arrays)
+        schedule(self._state)
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each part
 
@@ -243,6 +246,7 @@ class Rule(Optimizer):
     def learning_rate(self, value: float | mx.array) -> None:
         self.write("lr", value)
 
+    @alone("init()")
     def init(self, parameters: Any) -> None:
         """Make the slots of every array of ``parameters`` that has none."""
         h = self.hypers(self.values, self.arrays)
@@ -252,7 +256,9 @@ class Rule(Optimizer):
         for name, p, _ in items:
             if name not in self._state.slots and (made := self.slots(h, p)):
                 self._state.create(name).update(made)
+        schedule(self._state)
 
+    @alone("apply_gradients()")
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree of the structure of ``gradients``; ``parameters`` may hold more.
 
@@ -260,11 +266,13 @@ class Rule(Optimizer):
         """
         items = paired(gradients, parameters)
         check_items(type(self), items)
+        if has_moved(self):
+            schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), self._state)
         if self._state.unchecked:
             check_slots(type(self), self.hypers(self.values, self.arrays), self._state.slots, items)
             self._state.unchecked = False
-        for name, schedule in self._schedulers.items():
-            self.arrays[name] = mx.array(schedule(self.step), mx.float32)
+        for name, rate in self._schedulers.items():
+            self.arrays[name] = mx.array(rate(self.step), mx.float32)
         new = iter(advance(type(self), self.values, self.arrays, self._state, self._state.slots.keys(), items))
         return tree_map(lambda _: next(new), gradients)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..optimizers import RowSparse
 from ._device import check_placement
+from ._evaluate import schedule
 from ._promote import DEFAULTS, cast, number_category
 from .tensor import Tensor, wrap
 
@@ -83,7 +84,9 @@ def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requ
     tensor([[1., 2.]])
     """
     check_placement(device)
-    return Tensor(to_array(data, dtype), requires_grad)
+    array = to_array(data, dtype)
+    schedule(array)
+    return Tensor(array, requires_grad)
 
 
 def as_tensor(data: Any, dtype: mx.Dtype | None = None, device: Any = None) -> Tensor:
@@ -217,4 +220,6 @@ def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSp
             f"indices must be of shape (1, n), the numbers of rows, but got {list(where.shape)}: a sparse gradient "
             "here has whole rows. Give single elements as a dense gradient."
         )
-    return RowSparse(where[0], rows, size)
+    row = where[0]
+    schedule(row, rows)
+    return RowSparse(row, rows, size)

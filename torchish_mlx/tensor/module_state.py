@@ -11,6 +11,7 @@ import mlx.nn as nn
 
 from .._docs import see
 from ._arraylike import Size
+from ._evaluate import schedule
 from ._renaming import renaming
 from .creation import array_of
 from .parameter import Parameter, _checked, named
@@ -134,7 +135,9 @@ def load_state_dict(model: nn.Module, state_dict: Mapping[str, Any], strict: boo
         lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(cures)]
         where = see("a-convolution-from-torch") if torchs or either else see("a-state-dict-that-does-not-fit")
         raise RuntimeError("\n\t".join(lines) + where)
-    for place, array in _tied(arrays):
+    arrays = _tied(arrays)
+    schedule([array for _, array in arrays])
+    for place, array in arrays:
         place.array = array
     return keys
 

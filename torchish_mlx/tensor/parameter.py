@@ -9,6 +9,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from ._evaluate import schedule
 from ._promote import INEXACT
 from ._storage import slot
 from .creation import to_array
@@ -48,6 +49,7 @@ class Parameter(Tensor):
             super().__init__(data.detach() if isinstance(data, Tensor) else data)
         else:
             super().__init__(to_array(data))
+        schedule(self.array)  # so that any thread can use it
         self.requires_grad = requires_grad
 
     @property

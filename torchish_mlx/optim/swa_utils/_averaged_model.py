@@ -83,6 +83,7 @@ class AveragedModel(nn.Module):
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers
+        schedule(self.state)
 
     @property
     def _no_grad(self) -> set[str]:
