@@ -10,6 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from ..._docs import see
+from ...optimizers._alone import Alone
 from ...tensor import Parameter, Tensor, load_state_dict, state_dict
 from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
@@ -111,6 +112,10 @@ class AveragedModel(nn.Module):
             RuntimeError: it is traced by ``mx.compile`` without ``ema.state`` among the captured inputs.
         """
         pairs = _paired(self.module, model)
+        with Alone("update_parameters()", self, lambda: [place for pair in pairs for place in pair]):
+            self._update(pairs)
+
+    def _update(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
         held = [place.array for place, _ in pairs]
         # in array objects of their own: MLX changes the model's in place in `model.weight += 1`
         given = [mx.array(other.array) for _, other in pairs]
