@@ -18,6 +18,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
+from ._evaluate import schedule
 from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"
@@ -237,14 +238,12 @@ class RuleState(State):
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         super().__init__()
         dict.clear(self)
-        self._gathered: dict[str, Any] = {}  # the same dict at each step: it is known by its id
+        self.at_work: dict[str, Any] = {}  # the numbers during a step: always the same dict, which is known by its id
         self.write(arrays)
+        schedule(self)
 
     def numbers(self) -> list[dict[str, Any]]:
-        top = {TOP[name]: _number(self[name]) for name in TOP}
-        self._gathered.clear()
-        self._gathered.update({**self.groups[0], **top})
-        return [self._gathered]
+        return [{**self.groups[0], **{TOP[name]: _number(self[name]) for name in TOP}}]
 
     def write(self, arrays: Mapping[str, Any]) -> None:
         """Take over the numbers of :meth:`numbers`, after they have changed."""
@@ -277,6 +276,7 @@ class RuleState(State):
     def __setitem__(self, key: Any, value: Any) -> None:
         if key in TOP:
             value = _number(value).astype(mx.uint64 if key == "step" else mx.float32)
+            schedule(value)
         elif isinstance(value, (dict, list)):
             self.assign_below(key, value)
             return
