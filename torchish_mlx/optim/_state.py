@@ -75,6 +75,7 @@ class OptimizerState(State):
     def forget(self) -> None:
         """Drop all entries of all parameters, and restart every count."""
         self.release()
+        self.unused.clear()
         for slots in self.slots.values():
             slots.clear()
         self.beside.clear()
@@ -262,6 +263,7 @@ class Entries(MutableMapping[str, Any]):
             self._state.beside.setdefault(self._path, {})[name] = value
             return
         self._state.beside.get(self._path, {}).pop(name, None)
+        self._state.unused.discard(self._path)  # torch takes a buffer that is there for one that has begun
         held = self._state.tensors.get((self._path, name))
         if held is value:
             return
@@ -289,7 +291,11 @@ class Entries(MutableMapping[str, Any]):
             del self._state.beside.get(self._path, {})[name]
 
     def __iter__(self) -> Iterator[str]:
-        slots = list(self._slots())
+        rule = self._rule()
+        uncounted = (
+            rule is not None and not rule.counted
+        )  # its "step" says which step was the first, and is not torch's
+        slots = [name for name in self._slots() if not (uncounted and name == "step")]
         first = self._shared() or [name for name in self._clock_names() if name in slots]
         yield from first  # as in torch, also where the count is the parameter's own
         yield from [name for name in slots if name not in first]
@@ -319,9 +325,17 @@ class Entries(MutableMapping[str, Any]):
         for name, value in new.items():
             self[name] = value
 
+    def saved(self) -> dict[str, Any]:
+        """The entries without those that init() made and no step has used: torch has none before its first step."""
+        rule = self._rule()
+        late = rule.late if rule is not None and self._path in self._state.unused else ()
+        return {name: value for name, value in self.items() if name not in late}
+
     def apart(self) -> dict[str, Any]:
-        """The entries, in Tensors apart from their places."""
-        return {name: Tensor(value.array) if isinstance(value, Tensor) else value for name, value in self.items()}
+        """The entries to save, in Tensors apart from their places."""
+        return {
+            name: Tensor(value.array) if isinstance(value, Tensor) else value for name, value in self.saved().items()
+        }
 
     def __repr__(self) -> str:
         return repr(dict(self))

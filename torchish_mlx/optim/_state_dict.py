@@ -39,7 +39,7 @@ def packed(groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> dic
         entry = {key: value for key, value in group.items() if key != "params"}
         packed_groups.append({**entry, "params": [numbers[p] for p in group["params"]]})
     if isinstance(state, OptimizerState):
-        entries = {i: dict(state[p]) for p, i in numbers.items() if p in state} | state.loose
+        entries = {i: held for p, i in numbers.items() if (held := state.entries(p).saved())} | state.loose
     else:  # a wrapper that keeps a dict of its own
         entries = {numbers.get(k, k) if isinstance(k, Tensor) else k: v for k, v in state.items()}
     return {"state": entries, "param_groups": packed_groups}
@@ -228,6 +228,8 @@ def restore(state: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any,
                     group.arrays.update({name: mx.array(value, mx.float32) for name, value in clock.items()})
                 elif clock != shared:
                     entries |= {name: Tensor(mx.array(value, mx.float32)) for name, value in clock.items()}
+            elif entries and rule is not None and rule.late:
+                group.arrays["step"] = mx.array(1.0)  # so that no step is taken for the first one
             target = state.entries(p)
             for name, value in entries.items():
                 if isinstance(value, Tensor):

@@ -12,7 +12,7 @@ from mlx.utils import tree_map
 
 from .._docs import see
 from ..optimizers import Rule
-from ..optimizers._core import Item
+from ..optimizers._core import Item, loaded
 from ..optimizers._hyper import as_array
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
@@ -214,6 +214,9 @@ class Optimizer(Hooked):
             self.state.load(value)
             for group in self.state.distinct_groups():
                 group.adopt()
+                if group.rule is not None:
+                    paths = [self.state.paths[p] for p in group["params"]]
+                    loaded(group.rule, group, group.arrays, self.state, paths)
         elif all(isinstance(key, Tensor) for key in value):
             restore(self.state, getattr(self, "param_groups", []), value)
         else:
@@ -403,16 +406,25 @@ class Optimizer(Hooked):
             group["lr"] = value
 
     def init(self, parameters: Any) -> None:
-        """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
+        """Make all state of the parameters in ``parameters`` (a module or a tree) before the first step.
 
-        Raises ValueError for one that this optimizer does not hold.
+        A step that is compiled afterwards is traced once. Frozen parameters get no state. An optimizer whose ``step``
+        is written in Python (LBFGS, your own) makes its state in its first step, and nothing here.
+
+        Raises ValueError for a parameter that this optimizer does not hold.
         """
-        for group, items in resolve(self.state, _arrays(parameters), parameters)[0]:
+        state = self.state
+        for group, items in resolve(state, _arrays(parameters), parameters)[0]:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
-                    if not self.state.slots.get(path) and (made := group.rule.slots(h, p)):
-                        self.state.create(path).update(made)
+                    if state.parameters[path].requires_grad and not state.slots.get(path):
+                        if made := group.rule.early_slots(h, p):
+                            state.create(path).update(made)
+                            state.unused.add(path)
+        for parameter in state.parameters.values():
+            if not parameter.requires_grad:
+                state.entries(parameter).part()  # here, because a compiled step would be traced twice if it did so
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree like ``gradients``; ``parameters`` (a module or a tree) may hold more.

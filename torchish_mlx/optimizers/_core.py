@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._docs import see
-from ._hyper import STRUCTURE, traced
+from ._hyper import FIRST, STRUCTURE, traced
 from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
 from ._sparse import RowSparse
@@ -145,6 +145,8 @@ class Task:
         """The arguments of :func:`formulas`. The group has ``count`` parameters, with or without a gradient in this
         step, and ``members`` gives their paths.
         """
+        if self.rule.late and self.state.unused:
+            self._flag()
         if self._plan is None or count != len(self.items):
             self._count(members())
         if self._plan is None:
@@ -157,6 +159,22 @@ class Task:
             [p for _, p, _ in joined] + [ps[i] for i in alone],
             [s for _, _, s in joined] + [dict(self.given[i]) for i in alone],
         )
+
+    def _flag(self) -> None:
+        """Tell the formula whether this is the first step of parameters whose slots were made by init().
+
+        That is known by the count: of the group, or where the group has made steps without a parameter, by its own.
+        """
+        unused, arrays = self.state.unused, self.arrays
+        if not self.rule.hypers(self.values, arrays).marks:
+            return
+        for i, path in enumerate(self.paths):
+            own = self.given[i]
+            if path in unused and own:
+                if id(arrays) in self.state.plans:
+                    own.setdefault("step", mx.array(0.0))
+                self.given[i] = {**own, FIRST: own.get("step", arrays["step"]) == 0}
+                self._plan = None
 
     def _count(self, members: Iterable[str]) -> None:
         """Part who misses this step from the group's count, and make the slots of who is new."""
@@ -204,6 +222,8 @@ class Task:
             if s:
                 (find(paths[i]) or create(paths[i])).update(s)
         state.plans[id(self.arrays)] = plan
+        if self.rule.late and state.unused and self.rule.hypers(self.values, self.arrays).remembers:
+            state.unused.difference_update(paths)
         return ordered
 
 
@@ -218,6 +238,20 @@ def advance(
     """New parameters of ``items``, in their order; the state and the arrays move on."""
     task = Task(rule, values, arrays, state, items)
     return task.commit(formulas(rule, values)(*task.begin(len(members), lambda: members)))
+
+
+def loaded(rule: Any, values: Mapping[str, Any], arrays: dict[str, Any], state: State, paths: Iterable[str]) -> None:
+    """Note whether the slots of a tree that was loaded are those of init(), which no step has used: the count says so.
+
+    Inside a traced step the count can't be read, and what is known stays.
+    """
+    if not rule.late or traced(arrays[STRUCTURE]):
+        return
+    state.unused.difference_update(paths)
+    if arrays["step"].item() == 0 and rule.hypers(values, arrays).marks:
+        state.unused.update(path for path in paths if state.slots.get(path))
+        state.plans.pop(id(arrays), None)
+        state.renew()
 
 
 def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
@@ -236,7 +270,7 @@ def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
             h.traced = tracing and p.size >= WORTHWHILE
             h.apart = h.traced and apart_here
             g = after(h, new, g)
-            own = {name: s.pop(name) for name in rule.clock if name in s} if rule.counted else {}
+            own = {name: s.pop(name) for name in rule.clock if name in s} if rule.counted or rule.late else {}
             new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else shared))
             s.update(own)
         return clock, new, ss

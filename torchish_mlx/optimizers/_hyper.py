@@ -17,6 +17,7 @@ from .._docs import see
 
 Check = Callable[[str, Any], None]
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
+FIRST = "_first_step"  # whether a step is the first of a parameter: it is handed to the formula among the slots
 
 
 def as_array(value: Any) -> mx.array | None:

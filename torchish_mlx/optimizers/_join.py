@@ -15,6 +15,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from ._hyper import FIRST
+
 MOST = 2**16  # elements of all that are joined into one array, which lives as long as any view of it
 LARGEST = 2**14  # elements of a parameter that is worth joining: a larger one costs more to copy than to call for
 BLOCK = 32  # pieces of one cut: its time grows with their square
@@ -35,7 +37,9 @@ class Bucket:
     def joined(self, gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[Any]) -> tuple[Any, Any, dict[str, Any]]:
         """Gradient, parameter and slots of the members, as one parameter's."""
         own = [slots[i] for i in self.members]
-        flats = {name: flattened([s[name] for s in own]) for name in own[0]}
+        flats = {name: flattened([s[name] for s in own]) for name in own[0] if name != FIRST}
+        if FIRST in own[0]:
+            flats[FIRST] = own[0][FIRST]  # by the count of the group: who has another is not joined
         return flattened([gs[i] for i in self.members]), flattened([ps[i] for i in self.members]), flats
 
     def cut(self, flat: mx.array) -> list[mx.array]:
@@ -73,7 +77,7 @@ class Plan:
         alike: dict[Any, list[int]] = {}
         for i, (g, p, own) in enumerate(zip(gs, ps, slots, strict=True)):
             fits = joins and rule.elementwise and self.dense and 0 < p.size <= LARGEST
-            if fits and all(a.shape == p.shape for a in own.values()):
+            if fits and all(a.shape == p.shape for name, a in own.items() if name != FIRST):
                 alike.setdefault((g.dtype, p.dtype, *((name, a.dtype) for name, a in own.items())), []).append(i)
             else:
                 self.alone.append(i)

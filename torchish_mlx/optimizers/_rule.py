@@ -9,11 +9,12 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import mlx.core as mx
+from mlx.nn import Module
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
-from ._core import advance, check_items, check_slots, paired
-from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
+from ._core import advance, check_items, check_slots, loaded, paired
+from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
@@ -45,7 +46,7 @@ class Rule(Optimizer):
     elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
     traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
-    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that are made by the first step alone
+    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that the first step makes if h.remembers
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
@@ -55,6 +56,14 @@ class Rule(Optimizer):
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
         """Initial slots of the parameter ``p``: arrays in its dtype."""
         return {}
+
+    @classmethod
+    def early_slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+        """All slots of ``p`` before its first step, for :meth:`init`: also those that otherwise the first step makes.
+
+        Where ``h.marks``, the formula finds in ``h.first`` whether this is the first step of such a parameter.
+        """
+        return cls.slots(h, p)
 
     @classmethod
     def start(cls, h: Any) -> dict[str, mx.array]:
@@ -83,6 +92,7 @@ class Rule(Optimizer):
         Half precision is widened to float32, and what is kept is narrowed again.
         """
         dtype = p.dtype
+        h.first = s.pop(FIRST, None)  # a bool array; None where no slots of init() are new
         g = g if isinstance(g, RowSparse) else cut(h, g)
         wide = mx.float32 if dtype in HALF else dtype
         inner, p = _Slots(s, dtype, wide), p.astype(wide)
@@ -223,6 +233,7 @@ class Rule(Optimizer):
         if not tree:
             self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
         self.values = self.adopted(self.values, self.arrays)
+        loaded(type(self), self.values, self.arrays, self._state, self._state.slots)
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each part
 
@@ -244,14 +255,20 @@ class Rule(Optimizer):
         self.write("lr", value)
 
     def init(self, parameters: Any) -> None:
-        """Make the slots of every array of ``parameters`` that has none."""
+        """Make all slots of every array of ``parameters`` that has none; a compiled step is then traced once.
+
+        Of a module the arrays that are not frozen are taken.
+        """
+        if isinstance(parameters, Module):
+            parameters = parameters.trainable_parameters()
         h = self.hypers(self.values, self.arrays)
         items = paired(parameters, parameters)
         for _, p, _ in items:
             self.check_parameter(p)
         for name, p, _ in items:
-            if name not in self._state.slots and (made := self.slots(h, p)):
+            if name not in self._state.slots and (made := self.early_slots(h, p)):
                 self._state.create(name).update(made)
+                self._state.unused.add(name)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree of the structure of ``gradients``; ``parameters`` may hold more.
