@@ -1,4 +1,4 @@
-"""After ``optimizer.init`` the first step is torch's: SGD's buffer is set, undampened, whenever a gradient comes first."""
+"""After ``optimizer.init`` the first step is torch's: SGD's buffer is set, undampened."""
 
 from __future__ import annotations
 

@@ -116,6 +116,14 @@ def test_the_state_of_a_tiny_lora_model():
         assert sum(a.nbytes for a in arrays) - 2 * (model.lora_a.nbytes + model.lora_b.nbytes) < 200
 
 
+def test_a_module_with_frozen_parameters_that_the_optimizer_does_not_hold():
+    model = net("Adam")
+    model.layers[0].freeze()
+    optimizer = optim.Adam([p for p in torch.parameters(model) if p.requires_grad])
+    optimizer.init(model)
+    assert steps(optimizer, model, 2) == 1
+
+
 @pytest.mark.parametrize("name", ["Adagrad", "Adam"])
 def test_state_of_what_is_frozen_keeps_its_count(name):
     """What was trained, or what torch's constructor made: frozen parameters get counts of their own in init."""
@@ -136,7 +144,7 @@ def test_state_of_what_is_frozen_keeps_its_count(name):
     assert_close(model, twin, ULPS)
 
 
-# SGD: the first step of torch sets momentum_buffer, undampened ---------------------------------------------------------
+# SGD: the first step of torch sets momentum_buffer, undampened --------------------------------------------------------
 
 SGDS: dict[str, dict[str, Any]] = {
     "momentum": {"momentum": 0.9},
@@ -353,7 +361,7 @@ def test_mlx_takes_the_state_of_init():
     }
 
 
-# What init can't do ----------------------------------------------------------------------------------------------------
+# What init can't do ---------------------------------------------------------------------------------------------------
 
 
 def test_an_optimizer_that_is_written_in_python_makes_its_state_itself():

@@ -418,10 +418,10 @@ class Optimizer(Hooked):
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
-                    if state.parameters[path].requires_grad and not state.slots.get(path):
-                        if made := group.rule.early_slots(h, p):
-                            state.create(path).update(made)
-                            state.unused.add(path)
+                    new = state.parameters[path].requires_grad and not state.slots.get(path)
+                    if new and (made := group.rule.early_slots(h, p)):
+                        state.create(path).update(made)
+                        state.unused.add(path)
         for parameter in state.parameters.values():
             if not parameter.requires_grad:
                 state.entries(parameter).part()  # here, because a compiled step would be traced twice if it did so
@@ -469,7 +469,7 @@ def _typename(value: Any) -> str:
 
 
 def _arrays(tree: Any) -> Any:
-    """The tree of a module's parameters, without its buffers; a tree as it is."""
+    """The tree of a module's parameters that are trained, without its buffers; a tree as it is."""
     if not isinstance(tree, Module):
         return tree
-    return tree.filter_and_map(lambda m, k, v: Module.valid_parameter_filter(m, k, v) and not is_buffer(m, (k,)))
+    return tree.filter_and_map(lambda m, k, v: Module.trainable_parameter_filter(m, k, v) and not is_buffer(m, (k,)))
