@@ -19,6 +19,7 @@ from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..optimizers._kernels import cut
 from ..optimizers._mlx_state import InMLX
+from ..optimizers._multi import checked_parts
 from ..tensor import parameters
 from ._moving import among, moving_field, sign_of, weak
 from .optimizer import Optimizer, ParamsT
@@ -256,8 +257,7 @@ class MultiOptimizer(Optimizer):
         optimizers: Sequence[native_optimizers.Optimizer],
         filters: Sequence[Callable[[str, mx.array], bool]] = (),
     ) -> None:
-        if len(filters) != len(optimizers) - 1:
-            raise ValueError(f"Given {len(filters)} filters but {len(optimizers) - 1} needed.")
+        checked_parts(optimizers, filters)
         self._kinds = [type(optimizer) for optimizer in optimizers]
         groups: list[dict[str, Any]] = [{"params": [], **_values(optimizer)} for optimizer in optimizers]
         listed = list(parameters(params)) if isinstance(params, Module) else list(params)

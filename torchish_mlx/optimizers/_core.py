@@ -41,7 +41,7 @@ def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
                 "theirs"
             )
         return [(path, gradients, parameters)]
-    if isinstance(parameters, mx.array):
+    if children and isinstance(parameters, mx.array):
         raise ValueError(f"the gradient of {path!r} has {_named(gradients)}, but the parameter is {_named(parameters)}")
     items: list[Item] = []
     for key, child in children:
@@ -225,19 +225,6 @@ class Task:
         if self.rule.late and state.unused and self.rule.hypers(self.values, self.arrays).remembers:
             state.unused.difference_update(paths)
         return ordered
-
-
-def advance(
-    rule: Any,
-    values: Mapping[str, Any],
-    arrays: dict[str, Any],
-    state: State,
-    members: Collection[str],
-    items: Sequence[Item],
-) -> list[mx.array]:
-    """New parameters of ``items``, in their order; the state and the arrays move on."""
-    task = Task(rule, values, arrays, state, items)
-    return task.commit(formulas(rule, values)(*task.begin(len(members), lambda: members)))
 
 
 def loaded(rule: Any, values: Mapping[str, Any], arrays: dict[str, Any], state: State, paths: Iterable[str]) -> None:

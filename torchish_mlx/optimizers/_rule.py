@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from mlx.nn import Module
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
-from ._core import advance, check_items, check_slots, loaded, paired
+from ._core import Task, check_items, check_slots, formulas, loaded, paired
 from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
@@ -275,15 +275,25 @@ class Rule(Optimizer):
 
         Raises ValueError, with nothing changed, for a gradient without a parameter or of another shape than it.
         """
-        items = paired(gradients, parameters)
-        check_items(type(self), items)
-        if self._state.unchecked:
-            check_slots(type(self), self.hypers(self.values, self.arrays), self._state.slots, items)
-            self._state.unchecked = False
-        for name, schedule in self._schedulers.items():
-            self.arrays[name] = mx.array(schedule(self.step), mx.float32)
-        new = iter(advance(type(self), self.values, self.arrays, self._state, self._state.slots.keys(), items))
-        return tree_map(lambda _: next(new), gradients)
+        return self.prepared(gradients, parameters)()
+
+    def prepared(self, gradients: Any, parameters: Any) -> Callable[[], Any]:
+        """:meth:`apply_gradients` in two parts: the checks, and a function that makes the step."""
+        rule, state, items = type(self), self._state, paired(gradients, parameters)
+        if state.unchecked:
+            check_items(rule, items)
+            check_slots(rule, self.hypers(self.values, self.arrays), state.slots, items)
+            state.unchecked = False
+        task = Task(rule, self.values, self.arrays, state, items)
+
+        def finish() -> Any:
+            for name, schedule in self._schedulers.items():
+                self.arrays[name] = mx.array(schedule(self.step), mx.float32)
+            inputs = task.begin(len(state.slots), lambda: state.slots)
+            new = iter(task.commit(formulas(rule, self.values)(*inputs)))
+            return tree_map(lambda _: next(new), gradients)
+
+        return finish
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:
         """Write the initial slots of one array into ``state``."""
