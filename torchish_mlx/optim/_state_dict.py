@@ -10,10 +10,12 @@ from typing import Any
 import mlx.core as mx
 
 from .._docs import see
+from ..optimizers._rates import LR_STEP
 from ..tensor import Tensor
 from ..tensor.creation import array_of
 from ._groups import Group
 from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
+from ._scheduled import complete, settle
 from ._state import OptimizerState
 
 # What older versions of torch did not save, and the value that stands for it.
@@ -141,6 +143,7 @@ def unpacked(
                 )
             group_of[number] = group
     check_keys(entries_of, numbered)
+    complete(groups, saved, entries_of)
     new_groups = [_group(group, other, later) for group, other in zip(groups, saved, strict=True)]
     loaded: dict[Any, Any] = {}
     for key, entries in entries_of.items():
@@ -155,6 +158,8 @@ def unpacked(
         if rule is None:
             continue
         faults = option_faults(rule, values, group)
+        if fault := settle(group, values):
+            faults[LR_STEP] = fault
         wrong += [f'param_groups[{i}]["{name}"] {fault}' for name, fault in faults.items()]
         if not faults:
             h = rule.hypers(values, rule.carried(values))

@@ -19,6 +19,7 @@ from ..optimizers._state import listed
 from ..tensor import locate
 from ._groups import Group
 from ._paths import run
+from ._scheduled import advance
 from ._state import OptimizerState
 
 
@@ -38,8 +39,13 @@ def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[G
     return work
 
 
-def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
-    """path -> new array. Everything is checked before anything is changed."""
+def advance_all(
+    state: OptimizerState, work: Sequence[tuple[Group, list[Item]]], scheduled: Sequence[Group] = ()
+) -> dict[str, mx.array]:
+    """path -> new array. Everything is checked before anything is changed.
+
+    ``scheduled`` are the groups whose learning rate may be a schedule.
+    """
     new: dict[str, mx.array] = {}
     turns = [(group, _turns(items)) for group, items in work]
     for turn in range(max((len(each) for _, each in turns), default=0)):
@@ -50,6 +56,8 @@ def advance_all(state: OptimizerState, work: Sequence[tuple[Group, list[Item]]])
                 assert group.rule is not None
                 tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
                 counts.append((len(group["params"]), partial(_members, state, group)))
+        if turn == 0:
+            advance(scheduled)
         inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
         for task, results in zip(tasks, run(tasks, inputs), strict=True):
             new.update(zip(task.plan.paths, task.commit(results), strict=True))

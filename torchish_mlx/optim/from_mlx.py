@@ -22,6 +22,7 @@ from ..optimizers._mlx_state import InMLX
 from ..optimizers._multi import checked_parts
 from ..tensor import parameters
 from ._moving import among, moving_field, sign_of, weak
+from ._scheduled import with_numbers
 from .optimizer import Optimizer, ParamsT
 
 __all__ = ["Lion", "MultiOptimizer", "from_mlx"]
@@ -231,11 +232,12 @@ class MultiOptimizer(Optimizer):
 
     Args:
         params: an ``mlx.nn.Module``, Parameters or (name, Parameter) pairs.
-        optimizers: instances, of MLX's classes or of ``torchish_mlx.optimizers``; each with a number as learning rate.
+        optimizers: instances, of MLX's classes or of ``torchish_mlx.optimizers``; a schedule as learning rate becomes
+            the ``lr`` of the group.
         filters: predicates (path, array) -> bool, one fewer than optimizers; the last optimizer takes what is left.
 
     Raises:
-        ValueError: another number of filters, a scheduled learning rate, an optimizer that gets no parameter.
+        ValueError: another number of filters, an option besides the learning rate that is scheduled.
 
     Example:
         >>> import mlx.nn as nn
@@ -266,7 +268,7 @@ class MultiOptimizer(Optimizer):
             chosen = next((k for k, accepts in enumerate(filters) if accepts(name, p.array)), len(filters))
             groups[chosen]["params"].append(item)
         for kind, group in zip(self._kinds, groups, strict=True):
-            _rule_for(kind).validate(group)  # type: ignore[arg-type]
+            _rule_for(kind).validate(with_numbers(group))  # type: ignore[arg-type]
         super().__init__(groups, {})
 
     def _next_rule(self) -> type[Rule] | None:
@@ -289,19 +291,23 @@ class MultiOptimizer(Optimizer):
 
 def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
     """The options of an optimizer instance, under their names in ``param_groups``."""
-    if optimizer._schedulers:
+    schedules = dict(optimizer._schedulers)
+    schedule = schedules.pop("lr", None) or schedules.pop("learning_rate", None)
+    if schedules:
         raise ValueError(
-            f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold "
-            "numbers. Construct it with a float, and let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, "
-            'or write group["lr"] in the loop.' + see("a-schedule-as-lr")
+            f"{type(optimizer).__name__} has a scheduled {sorted(schedules)}; param_groups hold numbers, besides the "
+            "learning rate. Construct it with a float, and write that option of its group in the loop."
+            + see("a-schedule-as-lr")
         )
     if isinstance(optimizer, Rule):
-        return dict(optimizer.values)
+        return {**optimizer.values, **({} if schedule is None else {"lr": schedule})}
     values: dict[str, Any] = {}
     for name in _constructor(type(optimizer)):
         if name == "learning_rate":
             rate = optimizer.state.get("learning_rate")
-            values["lr"] = None if rate is None else float(str(np.float32(rate.item())))  # 0.01, not 0.009999999776
+            values["lr"] = (
+                schedule if schedule is not None else None if rate is None else float(str(np.float32(rate.item())))
+            )  # 0.01, not 0.009999999776
         elif hasattr(optimizer, name):
             values[name] = getattr(optimizer, name)
         else:

@@ -23,6 +23,7 @@ from ..tensor.parameter import is_buffer
 from ._by_name import LoadReport, by_name
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from ._scheduled import ScheduledGroup, group_of, with_numbers
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
@@ -83,7 +84,7 @@ class Optimizer(Hooked):
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         if self.rule is not None:
             self._check_implementation(defaults)
-            self.rule.validate(defaults)
+            self.rule.validate(with_numbers(defaults))
         self.defaults = defaults
         if isinstance(params, (Tensor, mx.array)):
             raise TypeError(
@@ -164,10 +165,15 @@ class Optimizer(Hooked):
         if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
         rule = self._next_rule()
+        if rule is not None and callable(items.get("lr")) and "_opt_called" in self.__dict__:
+            raise ValueError(
+                "the lr of this group is a schedule, and a scheduler moves the rates of this optimizer: give the group "
+                "a number" + see("a-schedule-as-lr")
+            )
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
-        self._append(Group(rule, items))
+        self._append(group_of(rule, items))
 
     def _next_rule(self) -> type[Rule] | None:
         """The rule of the next group."""
@@ -323,7 +329,9 @@ class Optimizer(Hooked):
         return {
             "defaults": self.defaults,
             "state": {**{p: self.state.entries(p).apart() for p in held}, **self.state.loose},
-            "param_groups": [dict(group) for group in self.param_groups],
+            "param_groups": [
+                group.given() if isinstance(group, ScheduledGroup) else dict(group) for group in self.param_groups
+            ],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -334,7 +342,7 @@ class Optimizer(Hooked):
         if "param_groups" not in self.__dict__:
             self.param_groups = []
             for items in state["param_groups"]:
-                self._append(Group(self._next_rule(), items))
+                self._append(group_of(self._next_rule(), items))
         else:
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
@@ -368,7 +376,7 @@ class Optimizer(Hooked):
                 loss = closure()
         state = self.state
         # No name here may hold an old array, whose memory MLX would not use again.
-        new = advance_all(state, gradients_of(state, self.param_groups))
+        new = advance_all(state, gradients_of(state, self.param_groups), self.param_groups)
         for path, array in new.items():
             state.parameters[path].array = array
         schedule(new, state)
@@ -436,7 +444,7 @@ class Optimizer(Hooked):
         """
         work, order = resolve(self.state, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(self.state, work)
+        new = self._by_step(work) if self.rule is None else advance_all(self.state, work, self.param_groups)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 

@@ -40,8 +40,8 @@ def as_number(name: str, value: Any) -> Any:
 class Hyper:
     """A number that training may change. ``check(name, value)`` raises torch's error for a value out of range."""
 
-    def __init__(self, default: Any, check: Check | None = None) -> None:
-        self.default, self._check, self.name = default, check, ""
+    def __init__(self, default: Any, check: Check | None = None, name: str = "") -> None:
+        self.default, self._check, self.name = default, check, name
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -53,17 +53,21 @@ class Hyper:
         rule.write(self.name, value)
 
     def check(self, value: Any) -> None:
+        self._refuse_schedule(value)
+        (self._check or _no_nan)(self.name, value)
+
+    def _refuse_schedule(self, value: Any) -> None:
         if callable(value):
             raise TypeError(
-                f"{self.name} is a schedule, where a number is wanted. Only the constructors of "
-                "torchish_mlx.optimizers take one, as learning_rate; elsewhere construct with a number, and let "
-                "lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the loop "
-                '(group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
+                f"{self.name} is a schedule, where a number is wanted. Only the constructors take one, as lr in "
+                "torchish_mlx.optim (and in a group that is added) and as learning_rate in torchish_mlx.optimizers; "
+                "elsewhere let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the "
+                'loop (group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
             )
-        (self._check or _no_nan)(self.name, value)
 
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
+        self._refuse_schedule(value)
         array = as_array(value)
         carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
         if carried.size != 1:

@@ -54,7 +54,7 @@ class MultiOptimizer(native.MultiOptimizer):
 
     def __init__(self, optimizers: Sequence[native.Optimizer], filters: Sequence[Filter] = ()) -> None:
         checked_parts(optimizers, filters)
-        super().__init__(list(optimizers), list(filters))  # type: ignore[no-untyped-call]
+        super().__init__(list(optimizers), list(filters))
 
     def _split_dictionary(self, gradients: Any) -> list[Any]:
         """For each optimizer the tree of its own leaves, with an empty dict at the places of a list that are not."""

@@ -18,6 +18,7 @@ from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
+from ._rates import first_rate, rate_at
 from ._sparse import RowSparse
 from ._state import State
 
@@ -198,7 +199,7 @@ class Rule(Optimizer):
         rate = given.pop("learning_rate")
         if callable(rate):
             self._schedulers["lr"] = rate
-        given = {"lr": rate(mx.array(0, mx.uint64)) if callable(rate) else rate, **given}
+        given = {"lr": first_rate(rate) if callable(rate) else rate, **given}
         self.validate(given)
         self.values: dict[str, Any] = given
         self._state: State = State()
@@ -217,6 +218,8 @@ class Rule(Optimizer):
         self.carry(carried, {**self.values, name: value}, name)
         self.values[name] = value
         self.arrays.update(carried)
+        if self._schedulers.pop(name, None) is not None:
+            self._state.renew()  # a step that was compiled before holds the schedule
 
     @property
     def state(self) -> State:
@@ -247,7 +250,7 @@ class Rule(Optimizer):
 
     @property
     def learning_rate(self) -> mx.array:
-        """The learning rate, as an array; assigning a number sets it for compiled steps too."""
+        """The learning rate, as an array; assigning a number sets it for compiled steps too, and ends a schedule."""
         return self.arrays["lr"]
 
     @learning_rate.setter
@@ -288,7 +291,7 @@ class Rule(Optimizer):
 
         def finish() -> Any:
             for name, schedule in self._schedulers.items():
-                self.arrays[name] = mx.array(schedule(self.step), mx.float32)
+                self.arrays[name] = rate_at(schedule, self.step)
             inputs = task.begin(len(state.slots), lambda: state.slots)
             new = iter(task.commit(formulas(rule, self.values)(*inputs)))
             return tree_map(lambda _: next(new), gradients)

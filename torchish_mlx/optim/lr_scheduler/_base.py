@@ -18,6 +18,7 @@ from ..._docs import see
 from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
 from ...tensor import Tensor
+from .._scheduled import refuse_scheduler
 from ..optimizer import Optimizer
 from ._schedule import to_schedule
 
@@ -303,6 +304,7 @@ class _Factors(LRScheduler):
 
 def _checked(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
+        refuse_scheduler(optimizer.param_groups)
         return optimizer
     hint = ""
     if isinstance(optimizer, NativeOptimizer):
