@@ -11,7 +11,7 @@ import mlx.core as mx
 from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._hyper import STRUCTURE, shortest, traced
-from ..optimizers._rates import LR_STEP, first_rate, rate_at
+from ..optimizers._rates import LR_STEP, first_rate, is_schedule, rate_at
 from ._groups import Group
 from ._misfits import as_float
 
@@ -102,7 +102,7 @@ class ScheduledGroup(Group):
 
     def replace(self, items: Mapping[str, Any]) -> None:
         self.arrays.pop(LR_STEP, None)
-        if callable(items.get("lr")):  # what given() gave
+        if is_schedule(items.get("lr")):  # what given() gave
             self.schedule = items["lr"]
             items = {**items, "lr": self._rate_after(items[LR_STEP])}
         super().replace(items)
@@ -158,15 +158,15 @@ class ScheduledGroup(Group):
 
 def group_of(rule: type[Rule] | None, items: Mapping[str, Any]) -> Group:
     """A group of these options."""
-    if rule is not None and callable(items.get("lr")):
+    if rule is not None and is_schedule(items.get("lr")):
         return ScheduledGroup(rule, items)
     return Group(rule, items)
 
 
 def with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
     """``options`` with the first rate in place of a schedule, for checks of numbers."""
-    lr = options.get("lr")
-    return {**options, "lr": first_rate(lr).item()} if callable(lr) else dict(options)
+    lr: Any = options.get("lr")
+    return {**options, "lr": first_rate(lr).item()} if is_schedule(lr) else dict(options)
 
 
 def is_scheduled(group: Mapping[str, Any]) -> bool:

@@ -18,9 +18,11 @@ from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..optimizers._kernels import cut
+from ..optimizers._mixups import unexpected
 from ..optimizers._mlx_state import InMLX
 from ..optimizers._multi import checked_parts
 from ..tensor import parameters
+from ._mixups import refuse_params
 from ._moving import among, moving_field, sign_of, weak
 from ._scheduled import with_numbers
 from .optimizer import Optimizer, ParamsT
@@ -63,8 +65,8 @@ class _NativeRule(Rule):
 
     @classmethod
     def validate(cls, values: Mapping[str, Any]) -> None:
-        if callable(values.get("lr")):  # the other options are MLX's to check
-            cls.fields()["lr"].check(values["lr"])
+        if values.get("lr") is not None:  # the other options are MLX's to check
+            cls.fields()["lr"].refuse(values["lr"])
         cls.native(**cls.arguments(values))
 
     @classmethod
@@ -162,7 +164,11 @@ class _FromMLX(Optimizer):
     __signature__: ClassVar[inspect.Signature]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        bound = self.__signature__.bind(*args, **kwargs)
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            accepted = list(self.__signature__.parameters)
+            raise TypeError(unexpected(type(self).__name__, error, accepted, kwargs)) from None
         bound.apply_defaults()
         defaults = dict(bound.arguments)
         super().__init__(defaults.pop("params"), defaults)
@@ -172,11 +178,10 @@ class _FromMLX(Optimizer):
 
 
 def _blank(native: type[native_optimizers.Optimizer]) -> Optimizer:
-    cls = from_mlx(native)  # type: ignore[arg-type]
+    cls = from_mlx(native)
     return cls.__new__(cls)
 
 
-@cache
 def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
     """The ``torch.optim`` side of an MLX optimizer class, with MLX's numerics underneath.
 
@@ -203,9 +208,25 @@ def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
         True
     """
     if not (isinstance(cls, type) and issubclass(cls, native_optimizers.Optimizer)):
-        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}")
-    if issubclass(cls, native_optimizers.MultiOptimizer):
-        return MultiOptimizer
+        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}{_cure(cls)}")
+    return MultiOptimizer if issubclass(cls, native_optimizers.MultiOptimizer) else _adapter(cls)  # type: ignore[arg-type]
+
+
+def _cure(given: Any) -> str:
+    """What to write in place of what was given to :func:`from_mlx`."""
+    kind = type(given).__name__
+    if isinstance(given, native_optimizers.MultiOptimizer):
+        return ", an instance: optim.MultiOptimizer(model, [optimizer, ...], [filter, ...]) makes its groups"
+    if isinstance(given, native_optimizers.Optimizer):
+        return f", an instance: give its class, and the options as torch has them: from_mlx({kind})(model, lr=1e-3)"
+    if isinstance(given, type) and issubclass(given, Optimizer):
+        return ", which has torch's face already: use it as it is"
+    return ""
+
+
+@cache
+def _adapter(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
+    """What :func:`from_mlx` makes of a class, once for each."""
     rule = _rule_for(cls)  # type: ignore[arg-type]
     kind = Argument.POSITIONAL_OR_KEYWORD
     if issubclass(cls, Rule):
@@ -259,6 +280,7 @@ class MultiOptimizer(Optimizer):
         optimizers: Sequence[native_optimizers.Optimizer],
         filters: Sequence[Callable[[str, mx.array], bool]] = (),
     ) -> None:
+        refuse_params(params)
         checked_parts(optimizers, filters)
         self._kinds = [type(optimizer) for optimizer in optimizers]
         groups: list[dict[str, Any]] = [{"params": [], **_values(optimizer)} for optimizer in optimizers]

@@ -14,8 +14,10 @@ from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._core import Item, loaded
 from ..optimizers._hyper import as_array
+from ..optimizers._mixups import check_update
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
+from ..optimizers._rates import is_schedule
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor._evaluate import schedule
@@ -23,6 +25,7 @@ from ..tensor.parameter import is_buffer
 from ._by_name import LoadReport, by_name
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from ._mixups import check_closure, explained, nothing_given, refuse_param, refuse_params
 from ._scheduled import ScheduledGroup, group_of, with_numbers
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, undone_on_error, unpacked
@@ -80,22 +83,20 @@ class Optimizer(Hooked):
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
             cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__ and cls.__module__.startswith(__package__ + "."):
+            cls.__init__ = explained(cls.__dict__["__init__"])  # type: ignore[method-assign]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         if self.rule is not None:
             self._check_implementation(defaults)
             self.rule.validate(with_numbers(defaults))
         self.defaults = defaults
-        if isinstance(params, (Tensor, mx.array)):
-            raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{_typename(params)}"
-            )
+        refuse_params(params)
         refuse_tree(params)
         self.param_groups = []
         given: list[Any] = list(parameters(params)) if isinstance(params, Module) else list(params)
         if not given:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(nothing_given(params))
         if not isinstance(given[0], dict) or isinstance(given[0], Module):
             given = [{"params": given}]
         for group in given:
@@ -139,7 +140,7 @@ class Optimizer(Hooked):
         tensors, names = parameters_of(param_group["params"])
         for p in tensors:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
+                refuse_param(p)
             if not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         items = {**param_group, "params": tensors}
@@ -165,7 +166,7 @@ class Optimizer(Hooked):
         if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
         rule = self._next_rule()
-        if rule is not None and callable(items.get("lr")) and "_opt_called" in self.__dict__:
+        if rule is not None and is_schedule(items.get("lr")) and "_opt_called" in self.__dict__:
             raise ValueError(
                 "the lr of this group is a schedule, and a scheduler moves the rates of this optimizer: give the group "
                 "a number" + see("a-schedule-as-lr")
@@ -372,6 +373,7 @@ class Optimizer(Hooked):
             raise NotImplementedError("an optimizer without a rule must write its own step()")
         loss = None
         if closure is not None:
+            check_closure(closure)
             with enable_grad():
                 loss = closure()
         state = self.state
@@ -450,6 +452,7 @@ class Optimizer(Hooked):
 
     def update(self, model: Module, gradients: Any) -> None:
         """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does."""
+        check_update(model, gradients)
         model.update(self.apply_gradients(gradients, model))
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
@@ -469,11 +472,6 @@ class Optimizer(Hooked):
         finally:
             for p, grad, array in before:
                 p.array, p.grad = array, grad
-
-
-def _typename(value: Any) -> str:
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _arrays(tree: Any) -> Any:

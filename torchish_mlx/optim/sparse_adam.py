@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlx.core as mx
-
 from .. import optimizers as rules
 from ..tensor import Tensor
+from ._mixups import refuse_params
 from .optimizer import Optimizer, ParamsT
 
 __all__ = ["SparseAdam"]
@@ -50,7 +49,8 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ) -> None:
-        groups = params if isinstance(params, (Tensor, mx.array, dict)) else list(params)
+        refuse_params(params)
+        groups = params if isinstance(params, dict) else list(params) or params
         if isinstance(groups, list):
             self._refuse(groups)
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})

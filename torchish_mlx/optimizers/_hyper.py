@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._docs import see
+from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
@@ -53,8 +54,14 @@ class Hyper:
         rule.write(self.name, value)
 
     def check(self, value: Any) -> None:
-        self._refuse_schedule(value)
+        self.refuse(value)
         (self._check or _no_nan)(self.name, value)
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        """Raise what says that ``value`` is no number."""
+        if words := no_number(self.name, value):
+            raise error(words)
+        self._refuse_schedule(value)
 
     def _refuse_schedule(self, value: Any) -> None:
         if callable(value):
@@ -67,7 +74,8 @@ class Hyper:
 
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
-        self._refuse_schedule(value)
+        if not isinstance(value, (tuple, list)):  # of a wrong length, as below
+            Hyper.refuse(self, value, ValueError if isinstance(value, str) else TypeError)
         array = as_array(value)
         carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
         if carried.size != 1:
@@ -112,16 +120,13 @@ class Each(Hyper):
         super().__init__(default, check)
         self.element = element
 
-    def check(self, value: Any) -> None:
-        if not isinstance(value, (tuple, list)) or len(value) != len(self.default):
-            raise ValueError(
-                f"{self.name} takes {len(self.default)} numbers, such as {self.default}, but got {value!r}"
-            )
-        super().check(value)
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        refuse_several(self, value, error)
 
     def carry(self, value: Any) -> Any:
         if len(value) != len(self.default):  # a group is written without a check, as in torch
             raise ValueError(f"{self.name} takes {len(self.default)} numbers, but got {value!r}")
+        self.refuse(value, ValueError)
         return [self.element.carry(v) for v in value]
 
     def read(self, carried: Any) -> Any:
@@ -131,8 +136,20 @@ class Each(Hyper):
         return tuple(self.element.restore(c, v) for c, v in zip(carried, value, strict=True))
 
 
+def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
+    """Raise what says that ``value`` is no tuple of numbers as the default of ``field`` is."""
+    if not isinstance(value, (tuple, list)) or len(value) != len(field.default):
+        raise ValueError(f"{field.name} takes {len(field.default)} numbers, such as {field.default}, but got {value!r}")
+    for i, number in enumerate(value):
+        if number is not None and (words := no_number(f"{field.name}[{i}]", number)):  # Adafactor has one that may be
+            raise error(words)
+
+
 class Static(Hyper):
     """A choice that shapes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:  # noqa: ARG002 - any value may be one
+        self._refuse_schedule(value)
 
 
 def shortest(carried: mx.array) -> float:

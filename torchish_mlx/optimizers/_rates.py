@@ -6,11 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
+from mlx.nn import Module
 
 from .._docs import see
 from ._hyper import as_array, of_a_trace
+from ._mixups import is_torchs
 
 LR_STEP = "lr_step"  # the entry of a parameter group that counts the steps of its schedule
+
+
+def is_schedule(value: Any) -> bool:
+    """Whether ``value``, given as a learning rate, is a function of the step."""
+    return callable(value) and not isinstance(value, (type, Module)) and not is_torchs(value)
 
 
 def rate_at(schedule: Callable[[mx.array], Any], step: mx.array) -> mx.array:

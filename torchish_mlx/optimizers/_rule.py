@@ -16,9 +16,10 @@ from mlx.utils import tree_map
 from ._core import Task, check_items, check_slots, formulas, loaded, paired
 from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
+from ._mixups import check_update, no_number, refuse_parameters, unexpected
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
-from ._rates import first_rate, rate_at
+from ._rates import first_rate, is_schedule, rate_at
 from ._sparse import RowSparse
 from ._state import State
 
@@ -193,13 +194,22 @@ class Rule(Optimizer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        bound = self.__signature__.bind(*args, **kwargs)
+        name = type(self).__name__
+        if args:
+            refuse_parameters(name, args[0])
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(unexpected(name, error, list(self.__signature__.parameters), kwargs)) from None
         bound.apply_defaults()
         given = dict(bound.arguments)
         rate = given.pop("learning_rate")
-        if callable(rate):
+        refuse_parameters(name, rate)
+        if is_schedule(rate):
             self._schedulers["lr"] = rate
-        given = {"lr": first_rate(rate) if callable(rate) else rate, **given}
+        elif words := no_number("learning_rate", rate):
+            raise TypeError(words)
+        given = {"lr": first_rate(rate) if is_schedule(rate) else rate, **given}
         self.validate(given)
         self.values: dict[str, Any] = given
         self._state: State = State()
@@ -272,6 +282,11 @@ class Rule(Optimizer):
             if name not in self._state.slots and (made := self.early_slots(h, p)):
                 self._state.create(name).update(made)
                 self._state.unused.add(name)
+
+    def update(self, model: Any, gradients: Any) -> None:
+        """Update ``model`` by a tree of gradients."""
+        check_update(model, gradients)
+        model.update(self.apply_gradients(gradients, model))
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree of the structure of ``gradients``; ``parameters`` may hold more.
