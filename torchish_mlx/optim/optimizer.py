@@ -53,6 +53,10 @@ class Optimizer(Hooked):
             of MLX is a copy of the references, and updating it would change nothing.
         defaults: options of every group that does not give its own.
 
+    ``lr`` may be a schedule, a function from the number of steps (an array) to the rate, as those of MLX and of
+    ``torchish_mlx.optimizers.schedules``. Then ``group["lr"]`` is the rate of the last step, and ``group["lr_step"]``
+    the number of steps that the schedule has counted; a number written to ``group["lr"]`` ends the schedule.
+
     Attributes:
         param_groups: a list of dicts.
         state: ``state[p]`` is torch's dict of a parameter; the whole is the dict of arrays that MLX's ``mx.eval``,

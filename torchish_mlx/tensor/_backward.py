@@ -90,9 +90,8 @@ def _check_call(module: Any, loss_fn: Any) -> None:
     if not isinstance(module, nn.Module):
         kind = "a module of torch, which is written with mlx.nn here" if is_torchs(module) else type(module).__name__
         raise TypeError(
-            f"backward() takes an mlx.nn.Module and a loss function, backward(model, loss_fn, x, y), not {kind}; for a "
-            "Tensor that was computed with this package's operations call loss.backward()"
-            + see("a-loss-that-is-an-array")
+            f"backward() takes an mlx.nn.Module and a loss function, not {kind}; for a Tensor that was computed with "
+            "this package's operations call loss.backward()" + see("a-loss-that-is-an-array")
         )
     if not callable(loss_fn):
         raise TypeError(
