@@ -23,6 +23,7 @@ from ..tensor._ties import retie
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
+from ._scheduled import advance
 from ._state import OptimizerState
 
 
@@ -65,11 +66,15 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tupl
 
 
 def advance_all(
-    state: OptimizerState, work: Sequence[tuple[Group, list[Item]]], scaling: Scaling | None = None
+    state: OptimizerState,
+    work: Sequence[tuple[Group, list[Item]]],
+    groups: Sequence[Group] = (),
+    scaling: Scaling | None = None,
 ) -> dict[str, mx.array]:
     """path -> new array. Everything is checked before anything is changed.
 
-    With ``scaling`` the gradients are divided first, and nothing changes where one of them is infinite.
+    ``groups`` are those whose learning rate may be a schedule. With ``scaling`` the gradients are divided first, and
+    nothing changes where one of them is infinite.
     """
     new: dict[str, mx.array] = {}
     if scaling is not None:
@@ -87,6 +92,8 @@ def advance_all(
                 assert group.rule is not None
                 tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
                 counts.append((len(group["params"]), partial(_members, state, group)))
+        if turn == 0:
+            advance(groups)
         inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
         if scaling is None:
             found = run(tasks, inputs)
