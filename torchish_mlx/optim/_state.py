@@ -82,6 +82,12 @@ class OptimizerState(State):
         held = self.groups
         if self.in_place:
             groups = [group for group in groups if group.rule is None]
+        paths, group_of = self.paths, self.group_of
+        for group in groups:
+            for p in group["params"]:
+                path = paths.get(p)
+                if path is None or group_of.get(path) is not group:
+                    self.add(p, None, group)
         if len(held) != len(groups) or any(a is not group.arrays for a, group in zip(held, groups, strict=True)):
             held[:] = {id(group): group.arrays for group in groups}.values()  # torch lets a group be there twice
 

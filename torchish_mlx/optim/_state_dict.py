@@ -254,7 +254,6 @@ def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, 
     for group in groups:
         rule, shared = tree.rule_of(group), None
         for p in group["params"]:
-            tree.add(p, None, group if rule is not None else None)
             entries = loaded.get(p)
             if not entries or rule is None:
                 continue

@@ -45,15 +45,13 @@ def _meet(arrays: Mapping[str, mx.array]) -> bool:
 
 
 def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    work, paths, group_of = [], state.paths, state.group_of
+    work, paths = [], state.paths
     gradients: list[mx.array] = []
     for group in groups:
         items = []
         for p in group["params"]:
             if (g := p.grad) is not None:
-                path = paths.get(p)
-                if path is None or group_of.get(path) is not group:
-                    path = state.add(p, None, group)
+                path = paths[p]
                 if isinstance(g, RowSparse):
                     gradients += (g.indices, g.values)
                 else:
@@ -106,7 +104,7 @@ def advance_all(
 
 
 def _members(state: OptimizerState, group: Group) -> list[str]:
-    return [state.add(p, None, group) for p in group["params"]]
+    return [state.paths[p] for p in group["params"]]
 
 
 def _turns(items: list[Item]) -> list[list[Item]]:

@@ -97,7 +97,7 @@ def _likes(gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[dict[str, Any]]
     """All that the checks and the joining depend on."""
     own = [a for entries in slots for a in entries.values()]
     names = [name for entries in slots for name in entries]
-    return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names]
+    return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names, [*map(len, slots)]]
 
 
 def _parts(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]:
