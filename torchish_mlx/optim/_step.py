@@ -16,9 +16,9 @@ from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
 from ..optimizers._state import listed
-from ..tensor import locate
 from ..tensor._held import Held
 from ..tensor._ties import retie
+from ..tensor.parameter import at_path, walked
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
@@ -127,11 +127,15 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     order: list[str] = []
     placed: set[str] = set()
     replaced: list[str] = []
+    looked = False
     also = {path: at for at, held in state.parameters.items() for path in getattr(held, "_also", ())}
     for path, g, p in paired(gradients, parameters):
         known = path if path in state.parameters else None
         if isinstance(parameters, Module):
-            found = state.paths.get(locate(parameters, path))
+            found = state.paths.get(at_path(parameters, path))
+            if found is None and not looked:
+                looked = bool(walked(parameters))  # it may be tied to one that is held
+                found = state.paths.get(at_path(parameters, path))
             if found is not None:
                 known = found
                 placed.add(found)

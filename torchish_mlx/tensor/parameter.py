@@ -260,7 +260,13 @@ def buffers(module: nn.Module) -> Iterator[Tensor]:
 
 def locate(module: nn.Module, path: str) -> Parameter:
     """The Parameter at ``path``, as ``"layers.0.weight"``. KeyError where there is no array."""
-    owner, inner, _ = find(_checked(module, "locate"), path)
+    walked(_checked(module, "locate"))  # for ties to what is elsewhere in the module
+    return at_path(module, path)
+
+
+def at_path(module: nn.Module, path: str) -> Parameter:
+    """The same, without a look at the rest of the module."""
+    owner, inner, _ = find(module, path)
     if is_buffer(owner, inner):
         raise KeyError(f"{path!r} is a buffer, not a parameter")
     found = at_place(owner, inner)

@@ -15,7 +15,7 @@ from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
 from ...tensor._promote import INEXACT
 from ...tensor.module_state import _IncompatibleKeys
-from ...tensor._copies import copied
+from ...tensor._copies import copied, rebuilt
 from ...tensor.parameter import named
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
 
@@ -95,6 +95,10 @@ class AveragedModel(nn.Module):
     @_no_grad.setter
     def _no_grad(self, names: set[str]) -> None:
         self.__dict__["_no_grad"] = names
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AveragedModel:
+        new: AveragedModel = rebuilt(self, memo)  # Python's own way fails on most models of MLX
+        return new
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the averaged model gives."""
