@@ -1,4 +1,4 @@
-"""A model, its optimizer and all that belongs to them are freed by reference counts, when the last name for them goes."""
+"""A model, its optimizer and all that belongs to them are freed by reference counts, with their last name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import pytest
-
 from mlx.utils import tree_flatten
 
 import torchish_mlx as torch

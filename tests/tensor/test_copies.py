@@ -93,7 +93,7 @@ class Slotted:
         self.layer, self.rest = layer, mx.ones(2)
 
 
-Pair = namedtuple("Pair", ["first", "second"])  # noqa: PYI024
+Pair = namedtuple("Pair", ["first", "second"])
 
 
 class Custom(nn.Module):

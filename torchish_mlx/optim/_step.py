@@ -48,7 +48,7 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tupl
                 path = paths.get(p)
                 if path is None or group_of.get(path) is not group:
                     path = state.add(p, None, group)
-                items.append((path, g if isinstance(g, RowSparse) else g.array, p.array))
+                items.append((path, g if isinstance(g, RowSparse) else g.array, p._storage.read()))
         if items:
             work.append((group, items))
     return work

@@ -214,8 +214,8 @@ def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     """(path, Parameter) of every array of ``module``, frozen ones too, in MLX's order; each once.
 
     The paths are those of ``mlx.utils.tree_flatten(module.parameters())``. A submodule that is in two places, or an
-    array that is (tied weights), is listed under the first. The running statistics of BatchNorm are not parameters but ``buffers``, and so is
-    what the class of a module names in ``_torchish_buffers``.
+    array that is (tied weights), is listed under the first. The running statistics of BatchNorm are not parameters but
+    ``buffers``, and so is what the class of a module names in ``_torchish_buffers``.
 
     >>> import mlx.nn as nn
     >>> [name for name, _ in named_parameters(nn.Linear(2, 3))]

@@ -11,11 +11,11 @@ import mlx.nn as nn
 
 from ..._docs import see
 from ...tensor import Parameter, Tensor, load_state_dict, state_dict
+from ...tensor._copies import copied, rebuilt
 from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
 from ...tensor._promote import INEXACT
 from ...tensor.module_state import _IncompatibleKeys
-from ...tensor._copies import copied, rebuilt
 from ...tensor.parameter import named
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
 
