@@ -47,6 +47,7 @@ class Rule(Optimizer):
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
     late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that are made by the first step alone
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
+    order: ClassVar[tuple[str, ...]] = ()  # its first arguments, where mlx.optimizers has them in another order
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
     # The formula ----------------------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ class Rule(Optimizer):
 
     @classmethod
     def fields(cls) -> dict[str, Hyper]:
-        """name -> Hyper, in the order of declaration, ``lr`` first and ``maximize`` last."""
+        """name -> Hyper, in the order of the arguments: that of declaration, ``lr`` first and ``maximize`` last."""
         return cls._fields
 
     @classmethod
@@ -172,7 +173,7 @@ class Rule(Optimizer):
                 setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
         found["maximize"] = found.pop("maximize")
-        cls._fields = found
+        cls._fields = {name: found[name] for name in cls.order} | found
         kind = Parameter.POSITIONAL_OR_KEYWORD
         names = {"learning_rate" if name == "lr" else name: field for name, field in cls.fields().items()}
         cls.__signature__ = Signature([Parameter(n, kind, default=f.default) for n, f in names.items()])
