@@ -10,6 +10,7 @@ from mlx.nn import Module
 
 from .._docs import see
 from ..optimizers import Rule
+from ..optimizers._evaluate import arrays_in, schedule
 from ..optimizers._hyper import STRUCTURE, structure, traced
 from ..tensor import Tensor, parameters
 
@@ -130,6 +131,7 @@ class Group(dict[str, Any]):
             self._unlink(key)
         super().__setitem__(key, value)
         if self.rule is None:
+            schedule(arrays_in(value))
             self.arrays[STRUCTURE] = self._shape()
         else:
             self.arrays.update(carried)

@@ -76,8 +76,13 @@ class OptimizerState(State):
                 self.entries(path)[name] = beside.pop(name)
 
     def settle(self, groups: Sequence[Group]) -> None:
-        """Hold the arrays of ``groups``, which may have been edited as a list, in their order."""
+        """Hold the arrays of ``groups``, which may have been edited as a list, in their order.
+
+        A wrapper, which a user wrote, may show the groups of another optimizer; their arrays are that one's.
+        """
         held = self.groups
+        if self.in_place:
+            groups = [group for group in groups if group.rule is None]
         if len(held) != len(groups) or any(a is not group.arrays for a, group in zip(held, groups, strict=True)):
             held[:] = {id(group): group.arrays for group in groups}.values()  # torch lets a group be there twice
 

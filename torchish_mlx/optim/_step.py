@@ -15,6 +15,7 @@ from mlx.nn import Module
 from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
+from ..optimizers._evaluate import schedule_given
 from ..optimizers._state import listed
 from ..tensor import locate
 from ..tensor._held import Held
@@ -26,7 +27,10 @@ from ._state import OptimizerState
 
 
 def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached."""
+    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached.
+
+    Raises RuntimeError for gradients that another thread has left unevaluated.
+    """
     work = _with_gradients(state, groups)
     if _meet({path: array for _, items in work for path, _, array in items}) and retie(state.paths):
         state.renew()
@@ -41,6 +45,7 @@ def _meet(arrays: Mapping[str, mx.array]) -> bool:
 
 def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
     work, paths, group_of = [], state.paths, state.group_of
+    gradients: list[mx.array] = []
     for group in groups:
         items = []
         for p in group["params"]:
@@ -48,9 +53,14 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tupl
                 path = paths.get(p)
                 if path is None or group_of.get(path) is not group:
                     path = state.add(p, None, group)
-                items.append((path, g if isinstance(g, RowSparse) else g.array, p.array))
+                if isinstance(g, RowSparse):
+                    gradients += (g.indices, g.values)
+                else:
+                    gradients.append(g := g.array)
+                items.append((path, g, p.array))
         if items:
             work.append((group, items))
+    schedule_given("gradients", gradients)
     return work
 
 

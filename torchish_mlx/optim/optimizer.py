@@ -13,7 +13,9 @@ from mlx.utils import tree_map
 
 from .._docs import see
 from ..optimizers import Rule
+from ..optimizers._alone import Alone, alone, has_moved
 from ..optimizers._core import Item
+from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._hyper import as_array
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
@@ -112,6 +114,7 @@ class Optimizer(Hooked):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
             if self.rule.eager_slots:
                 self._make_slots()
+                schedule(self._tree)
 
     @staticmethod
     def _check_implementation(defaults: Mapping[str, Any]) -> None:
@@ -178,6 +181,7 @@ class Optimizer(Hooked):
                 rule.check_parameter(p.array)
         self._append(Group(rule, items, param_group))
         self.__dict__.setdefault("_before", []).extend((p, p.array) for p in tensors if p._storage.owned)
+        schedule([p.array for p in tensors], arrays_in([items[name] for name in self.defaults]))
 
     def _rule_of_group(self, i: int) -> type[Rule] | None:  # noqa: ARG002 - a MultiOptimizer has several
         """The rule of the group at place ``i``."""
@@ -251,7 +255,10 @@ class Optimizer(Hooked):
 
     @property
     def _tree(self) -> OptimizerState:
-        """The tree of arrays, its own or that of the optimizer whose ``state`` it was given."""
+        """The tree of arrays: its own, or that of the optimizer whose ``state`` a wrapper was given or shows."""
+        if type(self).state is not Optimizer.state and (shown := tree_of(self.state)) is not None:
+            self.__dict__["_borrowed"] = True
+            return shown
         tree: OptimizerState | None = self.__dict__.get("_state")
         if tree is None:
             tree = self.__dict__["_state"] = OptimizerState(in_place=self.rule is None)
@@ -278,6 +285,7 @@ class Optimizer(Hooked):
         return face
 
     @state.setter
+    @alone("an assignment to optimizer.state")
     def state(self, value: Mapping[Any, Any]) -> None:
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
@@ -306,6 +314,7 @@ class Optimizer(Hooked):
             restore(tree, groups, value)
         else:
             tree.load(value)  # says what is wrong with it
+        self._schedule_state()
 
     def state_tree(self) -> OptimizerState:
         """The state as MLX's nested dict of arrays, for ``tree_flatten``, ``mx.save_safetensors`` and the like.
@@ -367,6 +376,7 @@ class Optimizer(Hooked):
         """path -> the arrays of that parameter."""
         return self._tree.slots
 
+    @alone("state_dict()")
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout: parameters are numbers, in the order of the groups.
 
@@ -381,6 +391,7 @@ class Optimizer(Hooked):
             state_dict = state_dict if result is None else result
         return state_dict
 
+    @alone("load_state_dict()")
     def load_state_dict(
         self,
         state_dict: Mapping[str, Any],
@@ -467,6 +478,7 @@ class Optimizer(Hooked):
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
         restore(self._settled(), self.param_groups, state["state"])
+        self._schedule_state()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -536,7 +548,21 @@ class Optimizer(Hooked):
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
-            schedule([p.array for group in self.param_groups for p in group["params"]], self._tree)
+            self._schedule_state([p.array for p in self._held()])
+
+    def _held(self) -> list[Any]:
+        """The parameters of all groups."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _schedule_state(self, *more: Any) -> None:
+        """Have all of the state evaluated, so that any thread can go on with it."""
+        schedule(self._tree, arrays_in(self._tree.beside), *more)
+
+    def _check_moved(self, *given: Any) -> None:
+        """Where several threads work here by turns: refuse what another one has left unevaluated."""
+        if has_moved(self):
+            what = "arrays among the parameters, the gradients or optimizer.state"
+            schedule_given(what, self._tree, arrays_in(self._held(), *given))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -544,6 +570,8 @@ class Optimizer(Hooked):
             for p in group["params"]:
                 if p.grad is not None:
                     p.grad = None if set_to_none or p.grad.is_sparse else mx.zeros_like(p.grad.array)
+        if not set_to_none:
+            schedule(arrays_in([p.grad for p in self._held()]))
 
     # MLX's tree API -------------------------------------------------------------------------------------------------
 
@@ -564,6 +592,7 @@ class Optimizer(Hooked):
         for group in self.param_groups:
             group["lr"] = value
 
+    @alone("init()")
     def init(self, parameters: Any) -> None:
         """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
 
@@ -576,6 +605,7 @@ class Optimizer(Hooked):
                 for path, _, p in items:
                     if not tree.slots.get(path) and (made := group.rule.slots(h, p)):
                         tree.create(path).update(made)
+        schedule(tree)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree like ``gradients``; ``parameters`` (a module or a tree) may hold more.
@@ -585,25 +615,28 @@ class Optimizer(Hooked):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        order, new, _ = self._applied(gradients, parameters)
+        with Alone("apply_gradients()", self._tree, self._held):
+            order, new, _ = self._applied(gradients, parameters)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 
     def update(self, model: Module, gradients: Any) -> None:
         """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does. Tied weights change at all places."""
-        if type(self).apply_gradients is not Optimizer.apply_gradients:
-            model.update(self.apply_gradients(gradients, model))
-            return
-        order, new, placed = self._applied(gradients, model)
-        if len(placed) < len(new):
-            leaves = (new[path] for path in order)
-            model.update(tree_map(lambda _: next(leaves), gradients))
-        for path in placed:
-            self._tree.parameters[path].array = new[path]
+        with Alone("update()", self._tree, self._held):
+            if type(self).apply_gradients is not Optimizer.apply_gradients:
+                model.update(self.apply_gradients(gradients, model))
+                return
+            order, new, placed = self._applied(gradients, model)
+            if len(placed) < len(new):
+                leaves = (new[path] for path in order)
+                model.update(tree_map(lambda _: next(leaves), gradients))
+            for path in placed:
+                self._tree.parameters[path].array = new[path]
 
     def _applied(self, gradients: Any, parameters: Any) -> tuple[list[str], dict[str, mx.array], set[str]]:
         """The path of each leaf of ``gradients``, path -> new array, and which paths are placed in a module."""
         tree = self._settled()
+        self._check_moved(gradients)
         before = self.__dict__.pop("_before", None)
         if before and retie_by_memory(before):
             tree.renew()

@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._docs import see
+from ._evaluate import of_a_trace, schedule
 
 Check = Callable[[str, Any], None]
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
@@ -67,6 +68,8 @@ class Hyper:
         carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
         if carried.size != 1:
             raise ValueError(f"{'Tensor ' if array is not None else ''}{self.name} must be 1-element, but is {value!r}")
+        if array is not None:
+            schedule(carried)
         return carried
 
     def read(self, carried: Any) -> Any:
@@ -147,15 +150,19 @@ def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.arr
 
     A Python value in a captured tree is a constant of the trace, and a change of it is silently missed; a shape is not.
     ``before`` is the array that stood for them until now; what :func:`renewed` gave it stays, and where the values are
-    the same it stays itself (it has been evaluated, so that :func:`traced` need not wait for a new one).
+    the same it stays itself. It comes from NumPy, and so needs no evaluation, in whatever thread it is read.
     """
     shape = (0, hash(repr(values)) & 0x7FFFFFFF, *(() if before is None else before.shape[2:]))
-    return before if before is not None and before.shape == shape else mx.zeros(shape)
+    return before if before is not None and before.shape == shape else _empty(shape)
 
 
 def renewed(before: mx.array, count: int) -> mx.array:
     """The same with a shape that no trace has seen, if ``count`` is new."""
-    return mx.zeros((*before.shape[:2], count))
+    return _empty((*before.shape[:2], count))
+
+
+def _empty(shape: tuple[int, ...]) -> mx.array:
+    return mx.array(np.empty(shape, np.float32))
 
 
 def traced(array: mx.array) -> bool:
@@ -167,11 +174,6 @@ def traced(array: mx.array) -> bool:
             raise
         return True
     return False
-
-
-def of_a_trace(error: Exception) -> bool:
-    """Whether MLX refused to evaluate a traced array; the second text is that after a ``value_and_grad`` inside."""
-    return "transformation" in str(error) or "without a primitive" in str(error)
 
 
 def _no_nan(name: str, value: Any) -> None:

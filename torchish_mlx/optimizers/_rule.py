@@ -12,7 +12,9 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
+from ._alone import alone, has_moved
 from ._core import advance, check_items, check_slots, paired
+from ._evaluate import arrays_in, schedule, schedule_given
 from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
@@ -221,6 +223,7 @@ class Rule(Optimizer):
         carried = {**arrays}
         self.carry(carried, {**self._values, name: value}, name)
         self._state.write(carried)
+        schedule(self._state)
         self.values = {**self._values, name: value}
 
     @property
@@ -243,6 +246,11 @@ class Rule(Optimizer):
             arrays.update(self.start(self.hypers(self._values, arrays)))
         self.values = self.adopted(self._values, arrays)
         self._state.write(arrays)
+        schedule(self._state)
+
+    @property
+    def _tree(self) -> RuleState:
+        return self._state
 
     @property
     def _slots(self) -> Mapping[str, dict[str, mx.array]]:
@@ -268,6 +276,7 @@ class Rule(Optimizer):
     def learning_rate(self, value: float | mx.array) -> None:
         self.write("lr", value)
 
+    @alone("init()")
     def init(self, parameters: Any) -> None:
         """Make the slots of every array of ``parameters`` that has none."""
         h = self.hypers(self._values, self.arrays)
@@ -277,7 +286,9 @@ class Rule(Optimizer):
         for name, p, _ in items:
             if name not in self._state.slots and (made := self.slots(h, p)):
                 self._state.create(name).update(made)
+        schedule(self._state)
 
+    @alone("apply_gradients()")
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree of the structure of ``gradients``; ``parameters`` may hold more.
 
@@ -285,15 +296,20 @@ class Rule(Optimizer):
         """
         items = paired(gradients, parameters)
         check_items(type(self), items)
+        if has_moved(self):
+            schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), self._state)
         if self._state.unchecked:
             check_slots(type(self), self.hypers(self._values, self.arrays), self._state.slots, items)
             self._state.unchecked = False
-        arrays = self.arrays
-        for name, schedule in self._schedulers.items():
-            arrays[name] = mx.array(schedule(self.step), mx.float32)
-        new = iter(advance(type(self), self._values, arrays, self._state, self._state.slots.keys(), items))
-        self._state.write(arrays)
-        arrays.clear()  # while MLX traces a function, these are arrays of the trace
+        arrays = self._state.at_work
+        try:
+            arrays.update(self.arrays)
+            for name, rate in self._schedulers.items():
+                arrays[name] = mx.array(rate(self.step), mx.float32)
+            new = iter(advance(type(self), self._values, arrays, self._state, self._state.slots.keys(), items))
+            self._state.write(arrays)
+        finally:
+            arrays.clear()  # while MLX traces a function, these are arrays of the trace
         return tree_map(lambda _: next(new), gradients)
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
+from ._evaluate import schedule
 from ._hyper import STRUCTURE, as_array, renewed, traced
 
 GROUPS = "_groups"
@@ -264,8 +265,9 @@ class RuleState(State):
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         super().__init__()
         dict.clear(self)
-        self._gathered: dict[str, Any] = {}  # the same dict at each step: it is known by its id
+        self.at_work: dict[str, Any] = {}  # the numbers during a step: always the same dict, which is known by its id
         self.write(arrays)
+        schedule(self)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """The copy of a rule has a state like this, whose index is of the copied dicts."""
@@ -277,10 +279,7 @@ class RuleState(State):
         dict.update(self, content)
 
     def numbers(self) -> list[dict[str, Any]]:
-        top = {TOP[name]: _number(self[name]) for name in TOP}
-        self._gathered.clear()
-        self._gathered.update({**self.groups[0], **top})
-        return [self._gathered]
+        return [{**self.groups[0], **{TOP[name]: _number(self[name]) for name in TOP}}]
 
     def write(self, arrays: Mapping[str, Any]) -> None:
         """Take over the numbers of :meth:`numbers`, after they have changed."""
@@ -313,6 +312,7 @@ class RuleState(State):
     def __setitem__(self, key: Any, value: Any) -> None:
         if key in TOP:
             value = _number(value).astype(mx.uint64 if key == "step" else mx.float32)
+            schedule(value)
         elif isinstance(value, (dict, list)):
             self.assign_below(key, value)
             return

@@ -9,9 +9,10 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from .._docs import see
+from ..optimizers._alone import Alone
 from ._evaluate import schedule
 from ._storage import Storage
-from .parameter import Parameter, named
+from .parameter import Parameter, named, parameters
 from .tensor import Tensor
 
 
@@ -22,8 +23,9 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     ``requires_grad``, summed with the gradients that are there. A Parameter that the loss does not use gets zeros,
     where torch leaves None.
 
-    Gradients that are there already are scheduled for evaluation first, so that k micro-batches in a row hold one
-    sum, and the activations of one of them at a time.
+    The gradients are scheduled for evaluation, and not waited for, so that any thread can use them, and k
+    micro-batches in a row hold one sum, and the activations of one of them at a time. Where the call is traced, as in a
+    compiled step, nothing is evaluated.
 
     Args:
         module: the model; ``loss_fn`` gets it first.
@@ -46,14 +48,17 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
             f"backward() takes an mlx.nn.Module and a loss function, not {type(module).__name__}; for a Tensor that "
             "was computed with this package's operations call loss.backward()" + see("a-loss-that-is-an-array")
         )
+    with Alone("backward()", module, lambda: parameters(module)):
+        return _backward(module, loss_fn, args, kwargs)
+
+
+def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     trained, held = _sorted(module)
     if not trained:
         raise RuntimeError(
             "element 0 of tensors does not require grad and does not have a grad_fn: nothing in the module is trainable"
             + see("nothing-to-train")
         )
-    if sums := [p._grad.array for p in trained if isinstance(p._grad, Tensor)]:
-        schedule(sums)
     args = tuple(a.array if isinstance(a, Tensor) else a for a in args)
     kwargs = {k: a.array if isinstance(a, Tensor) else a for k, a in kwargs.items()}
     given = [p.array for p in trained]
@@ -80,8 +85,12 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     # a loop that evaluates its parameters only must evaluate the loss and the running statistics too
     written = [now for place, before in held if (now := place.read()) is not before]
     gradients[0] = mx.depends(gradients[0], [loss, *written])
+    added = any(p._grad is not None for p in trained)
+    schedule(gradients)
     for parameter, gradient in zip(trained, gradients, strict=True):
         parameter._accumulate(gradient)
+    if added:
+        schedule([p.grad.array for p in trained])
     return (Tensor(loss), *others) if several else Tensor(loss)
 
 

@@ -177,7 +177,7 @@ def test_nothing_is_patched(kind):
     scheduler.step()
     assert "step" not in vars(optimizer)
     assert type(optimizer).step is step
-    assert set(vars(optimizer)) - before <= {"_opt_called", "_watched", "_registered"}
+    assert set(vars(optimizer)) - before <= {"_opt_called", "_watched", "_registered", "_last_thread"}
 
 
 def test_a_users_own_optimizer():

@@ -15,6 +15,7 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
 from ..._docs import see
+from ...optimizers._evaluate import arrays_in, schedule
 from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
 from ...tensor import Tensor
@@ -177,7 +178,7 @@ class LRScheduler:
                 if group["lr"] is not value:
                     group["lr"] = value
                 elif copy is not value:
-                    value.copy_(copy)
+                    _update_param_group_val(group, "lr", copy)
             raise
         self._last_lr = _param_groups_val_list(self.optimizer, "lr")
 
@@ -314,7 +315,10 @@ def _checked(optimizer: Any) -> Optimizer:
 
 
 def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        value = value.clone()
+    schedule(arrays_in(value))
+    return value
 
 
 def _format_param(name: str, optimizer: Optimizer, param: Any) -> list[Any]:
@@ -340,6 +344,7 @@ def _update_param_group_val(group: dict[str, Any], key: str, value: Any) -> None
     held = group[key]
     if isinstance(held, Tensor):
         held.fill_(value.squeeze() if isinstance(value, Tensor) and value.ndim else value)
+        schedule(held.array)
     else:
         group[key] = value
 
@@ -383,7 +388,7 @@ def undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
                 if group[key] is not value:
                     group[key] = value
                 elif values[key] is not value:
-                    value.copy_(values[key])
+                    _update_param_group_val(group, key, values[key])
         raise
 
 
