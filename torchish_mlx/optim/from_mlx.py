@@ -19,6 +19,7 @@ from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..optimizers._kernels import cut
 from ..optimizers._mlx_state import InMLX
+from ..optimizers._single import refuse_single
 from ..tensor import parameters
 from ._moving import among, moving_field, sign_of, weak
 from .optimizer import Optimizer, ParamsT
@@ -127,6 +128,7 @@ class _NativeRule(Rule):
 def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
     """The rule of an optimizer class: ours are rules; MLX's get their fields from the constructor's arguments."""
     if issubclass(cls, Rule):
+        refuse_single(cls, "from_mlx")
         return cls
     rate = _constructor(cls).get("learning_rate")
     fields: dict[str, Any] = {

@@ -19,6 +19,7 @@ from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
+from ._single import Single
 from ._sparse import RowSparse
 from ._state import RuleState
 
@@ -170,7 +171,8 @@ class Rule(Optimizer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__dict__.keys() & {"formula", "apply"}:
+        cls._by_single = cls.init_single is not Rule.init_single or cls.apply_single is not Rule.apply_single
+        if cls._by_single or cls.__dict__.keys() & {"formula", "apply"}:
             for name in ("elementwise", "traceable"):  # who writes another formula says so of it
                 setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
@@ -181,6 +183,8 @@ class Rule(Optimizer):
         cls.__signature__ = Signature([Parameter(n, kind, default=f.default) for n, f in names.items()])
 
     _fields: ClassVar[dict[str, Hyper]] = {}
+    _by_single: ClassVar[bool] = False  # whether a subclass writes init_single or apply_single
+    _now: Any = None  # (h, k) while it is asked for one parameter of a step
     __signature__ = Signature([])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -284,7 +288,7 @@ class Rule(Optimizer):
         for _, p, _ in items:
             self.check_parameter(p)
         for name, p, _ in items:
-            if name not in self._state.slots and (made := self.slots(h, p)):
+            if name not in self._state.slots and (made := self._rule.slots(h, p)):
                 self._state.create(name).update(made)
         schedule(self._state)
 
@@ -298,29 +302,46 @@ class Rule(Optimizer):
         check_items(type(self), items)
         if has_moved(self):
             schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), self._state)
+        rule = self._rule
         if self._state.unchecked:
-            check_slots(type(self), self.hypers(self._values, self.arrays), self._state.slots, items)
+            check_slots(rule, self.hypers(self._values, self.arrays), self._state.slots, items)
             self._state.unchecked = False
-        arrays = self._state.at_work
+        arrays, before = self._state.at_work, self.arrays
         try:
-            arrays.update(self.arrays)
+            arrays.update(before)
             for name, rate in self._schedulers.items():
                 arrays[name] = mx.array(rate(self.step), mx.float32)
-            new = iter(advance(type(self), self._values, arrays, self._state, self._state.slots.keys(), items))
+            if self._by_single:
+                self._state.write({**arrays, "step": arrays["step"] + 1})  # which such a method may read
+            new = iter(advance(rule, self._values, arrays, self._state, self._state.slots.keys(), items))
             self._state.write(arrays)
+        except BaseException:
+            self._state.write(before)
+            raise
         finally:
             arrays.clear()  # while MLX traces a function, these are arrays of the trace
         return tree_map(lambda _: next(new), gradients)
 
+    @property
+    def _rule(self) -> Any:
+        """What gives the slots and new values of one parameter: the class, or the methods that a user's class writes."""
+        return Single(self) if self._by_single else type(self)
+
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:
-        """Write the initial slots of one array into ``state``."""
+        """Write the initial slots of one array into ``state``. A subclass may write its own, as with MLX's classes."""
         state.update(self.slots(self.hypers(self._values, self.arrays), parameter))
 
     def apply_single(self, gradient: Any, parameter: mx.array, state: dict[str, mx.array]) -> mx.array:
-        """The new value of one array, at the next count of this optimizer (which stays as it is)."""
-        arrays = self.arrays
-        h, clock = self.hypers(self._values, arrays), {name: arrays[name] for name in self.clock}
-        return self.apply(h, gradient, parameter, state, self.tick(h, clock))
+        """The new value of one array, at the next count of this optimizer (which stays as it is).
+
+        A subclass may write its own, as with MLX's classes: then each step calls it for each parameter.
+        """
+        if self._now is None:
+            arrays = self.arrays
+            h, clock = self.hypers(self._values, arrays), {name: arrays[name] for name in self.clock}
+            return self.apply(h, gradient, parameter, state, self.tick(h, clock))
+        h, k = self._now
+        return self.apply(h, gradient, parameter, state, k)
 
 
 class _Slots(dict[str, mx.array]):
