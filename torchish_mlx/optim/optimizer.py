@@ -21,6 +21,7 @@ from ..optimizers._mixups import check_update
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
 from ..optimizers._rates import is_schedule
+from ..optimizers._single import refuse_single
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor._evaluate import schedule
@@ -95,6 +96,8 @@ class Optimizer(Hooked):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.rule is not None:
+            refuse_single(cls.rule, cls.__name__)
         if "step" in cls.__dict__:
             cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
         if "__init__" in cls.__dict__ and cls.__module__.startswith(__package__ + "."):
