@@ -41,7 +41,7 @@ def slots(rule: Any) -> dict[str, np.ndarray]:
     return {
         path: value
         for path, value in flat(rule.state).items()
-        if not path.startswith("_groups") and path not in ("step", "learning_rate")
+        if not path.startswith("_groups") and path.split(".")[-1] not in ("step", "learning_rate", "_first_step")
     }
 
 

@@ -31,7 +31,7 @@ class Group(dict[str, Any]):
         super().__init__(items)
         self.rule = rule
         self._given: Mapping[str, Any] | None = given  # the user's dict, which in torch is the group itself
-        self._seen = dict(given)
+        self._followed = dict(given)
         self.arrays: dict[str, Any] = {}
         self.rounded = False  # whether the numbers were read from arrays, which are float32
         self.rebuild()
@@ -57,8 +57,8 @@ class Group(dict[str, Any]):
         if self._given is None:
             return
         for key, value in self._given.items():
-            if key != "params" and value is not self._seen.get(key, _missing):
-                self._seen[key] = value
+            if key != "params" and value is not self._followed.get(key, _missing):
+                self._followed[key] = value
                 self[key] = value
 
     def restart(self) -> None:

@@ -23,6 +23,7 @@ from ..tensor._ties import retie
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
+from ._scheduled import advance
 from ._state import OptimizerState
 
 
@@ -44,15 +45,13 @@ def _meet(arrays: Mapping[str, mx.array]) -> bool:
 
 
 def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    work, paths, group_of = [], state.paths, state.group_of
+    work, paths = [], state.paths
     gradients: list[mx.array] = []
     for group in groups:
         items = []
         for p in group["params"]:
             if (g := p.grad) is not None:
-                path = paths.get(p)
-                if path is None or group_of.get(path) is not group:
-                    path = state.add(p, None, group)
+                path = paths[p]
                 if isinstance(g, RowSparse):
                     gradients += (g.indices, g.values)
                 else:
@@ -65,11 +64,15 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tupl
 
 
 def advance_all(
-    state: OptimizerState, work: Sequence[tuple[Group, list[Item]]], scaling: Scaling | None = None
+    state: OptimizerState,
+    work: Sequence[tuple[Group, list[Item]]],
+    groups: Sequence[Group] = (),
+    scaling: Scaling | None = None,
 ) -> dict[str, mx.array]:
     """path -> new array. Everything is checked before anything is changed.
 
-    With ``scaling`` the gradients are divided first, and nothing changes where one of them is infinite.
+    ``groups`` are those whose learning rate may be a schedule. With ``scaling`` the gradients are divided first, and
+    nothing changes where one of them is infinite.
     """
     new: dict[str, mx.array] = {}
     if scaling is not None:
@@ -87,6 +90,8 @@ def advance_all(
                 assert group.rule is not None
                 tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
                 counts.append((len(group["params"]), partial(_members, state, group)))
+        if turn == 0:
+            advance(groups)
         inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
         if scaling is None:
             found = run(tasks, inputs)
@@ -99,7 +104,7 @@ def advance_all(
 
 
 def _members(state: OptimizerState, group: Group) -> list[str]:
-    return [state.add(p, None, group) for p in group["params"]]
+    return [state.paths[p] for p in group["params"]]
 
 
 def _turns(items: list[Item]) -> list[list[Item]]:

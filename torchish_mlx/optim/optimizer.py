@@ -17,8 +17,10 @@ from ..optimizers._alone import Alone, alone, has_moved
 from ..optimizers._core import Item
 from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._hyper import as_array
+from ..optimizers._mixups import check_update
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
+from ..optimizers._rates import is_schedule
 from ..optimizers._single import refuse_single
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
@@ -30,7 +32,9 @@ from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._mapping import CONTENT, ParameterState
+from ._mixups import check_closure, explained, nothing_given, refuse_param, refuse_params
 from ._scaling import scaling_of
+from ._scheduled import ScheduledGroup, group_of, with_numbers
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
@@ -57,6 +61,10 @@ class Optimizer(Hooked):
             an ``mlx.nn.Module`` may stand wherever parameters may. A tree of arrays is refused: ``model.parameters()``
             of MLX is a copy of the references, and updating it would change nothing.
         defaults: options of every group that does not give its own.
+
+    ``lr`` may be a schedule, a function from the number of steps (an array) to the rate, as those of MLX and of
+    ``torchish_mlx.optimizers.schedules``. Then ``group["lr"]`` is the rate of the last step, and ``group["lr_step"]``
+    the number of steps that the schedule has counted; a number written to ``group["lr"]`` ends the schedule.
 
     Attributes:
         param_groups: a list of dicts, which may be edited: a parameter keeps its entries in another group.
@@ -92,22 +100,20 @@ class Optimizer(Hooked):
             refuse_single(cls.rule, cls.__name__)
         if "step" in cls.__dict__:
             cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__ and cls.__module__.startswith(__package__ + "."):
+            cls.__init__ = explained(cls.__dict__["__init__"])  # type: ignore[method-assign]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         if self.rule is not None:
             self._check_implementation(defaults)
-            self.rule.validate(defaults)
+            self.rule.validate(with_numbers(defaults))
         self.defaults = defaults
-        if isinstance(params, (Tensor, mx.array)):
-            raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{_typename(params)}"
-            )
+        refuse_params(params)
         refuse_tree(params)
         self.param_groups = []
         given: list[Any] = list(parameters(params)) if isinstance(params, Module) else list(params)
         if not given:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(nothing_given(params))
         if not isinstance(given[0], dict) or isinstance(given[0], Module):
             given = [{"params": given}]
         for group in given:
@@ -152,7 +158,7 @@ class Optimizer(Hooked):
         tensors, names = parameters_of(param_group["params"])
         for p in tensors:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
+                refuse_param(p)
             if not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         tensors = united(tensors, (p for group in self.param_groups for p in group["params"]))
@@ -179,10 +185,15 @@ class Optimizer(Hooked):
         if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
         rule = self._rule_of_group(len(self.param_groups))
+        if rule is not None and is_schedule(items.get("lr")) and "_opt_called" in self.__dict__:
+            raise ValueError(
+                "the lr of this group is a schedule, and a scheduler moves the rates of this optimizer: give the group "
+                "a number" + see("a-schedule-as-lr")
+            )
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
-        self._append(Group(rule, items, param_group))
+        self._append(group_of(rule, items, param_group))
         self.__dict__.setdefault("_before", []).extend((p, p.array) for p in tensors if p._storage.owned)
         schedule([p.array for p in tensors], arrays_in([items[name] for name in self.defaults]))
 
@@ -202,10 +213,10 @@ class Optimizer(Hooked):
         """The tree of arrays, in line with ``param_groups``, which torch's users edit as a list of dicts."""
         tree, groups = self._tree, self.param_groups
         for i, group in enumerate(groups):
-            if type(group) is Group:
+            if isinstance(group, Group):
                 group.follow()
             else:
-                groups[i] = Group(self._rule_of_group(i), group, group)
+                groups[i] = group_of(self._rule_of_group(i), group, group)
         if not self.__dict__.get("_borrowed"):
             tree.settle(groups)
         return tree
@@ -464,8 +475,10 @@ class Optimizer(Hooked):
         tree = self._settled()
         return {
             "defaults": self.defaults,
-            "state": {**{p: tree.of(p).apart() for p in tree.holders()}, **tree.loose.apart()},
-            "param_groups": [dict(group) for group in self.param_groups],
+            "state": {**{p: entries.apart() for p, entries in tree.saved()}, **tree.loose.apart()},
+            "param_groups": [
+                group.given() if isinstance(group, ScheduledGroup) else dict(group) for group in self.param_groups
+            ],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -476,7 +489,7 @@ class Optimizer(Hooked):
         if "param_groups" not in self.__dict__:
             self.param_groups = []
             for i, items in enumerate(state["param_groups"]):
-                self._append(Group(self._rule_of_group(i), items, {}))
+                self._append(group_of(self._rule_of_group(i), items, {}))
         else:
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
@@ -522,12 +535,13 @@ class Optimizer(Hooked):
             raise NotImplementedError("an optimizer without a rule must write its own step()")
         loss = None
         if closure is not None:
+            check_closure(closure)
             with enable_grad():
                 loss = closure()
         tree = self._settled()
         # No name here may hold an old array, whose memory MLX would not use again.
         scaling = scaling_of(self)
-        new = advance_all(tree, gradients_of(tree, self.param_groups), scaling)
+        new = advance_all(tree, gradients_of(tree, self.param_groups), self.param_groups, scaling)
         for path, array in new.items():
             tree.parameters[path].array = array
         if scaling is not None:
@@ -597,17 +611,25 @@ class Optimizer(Hooked):
 
     @alone("init()")
     def init(self, parameters: Any) -> None:
-        """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
+        """Make all state of the parameters in ``parameters`` (a module or a tree) before the first step.
 
-        Raises ValueError for one that this optimizer does not hold.
+        A step that is compiled afterwards is traced once. Frozen parameters get no state. An optimizer whose ``step``
+        is written in Python (LBFGS, your own) makes its state in its first step, and nothing here.
+
+        Raises ValueError for a parameter that this optimizer does not hold.
         """
         tree = self._settled()
         for group, items in resolve(tree, _arrays(parameters), parameters).work:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
-                    if not tree.slots.get(path) and (made := group.rule.slots(h, p)):
+                    new = tree.parameters[path].requires_grad and not tree.slots.get(path)
+                    if new and (made := group.rule.early_slots(h, p)):
                         tree.create(path).update(made)
+                        tree.unused.add(path)
+        for parameter, path in tree.paths.items():
+            if not parameter.requires_grad:
+                tree.keep_count(path)  # here, because a compiled step would be traced twice if it did so
         schedule(tree)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
@@ -625,6 +647,7 @@ class Optimizer(Hooked):
 
     def update(self, model: Module, gradients: Any) -> None:
         """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does. Tied weights change at all places."""
+        check_update(model, gradients)
         with Alone("update()", self._tree, self._held):
             if type(self).apply_gradients is not Optimizer.apply_gradients:
                 model.update(self.apply_gradients(gradients, model))
@@ -646,7 +669,7 @@ class Optimizer(Hooked):
         before = None
         work, order, placed = resolve(tree, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work, scaling_of(self))
+        new = self._by_step(work) if self.rule is None else advance_all(tree, work, self.param_groups, scaling_of(self))
         return order, new, placed
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
@@ -668,13 +691,8 @@ class Optimizer(Hooked):
                 p.array, p.grad = array, grad
 
 
-def _typename(value: Any) -> str:
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
 def _arrays(tree: Any) -> Any:
-    """The tree of a module's parameters, without its buffers; a tree as it is."""
+    """The tree of a module's parameters that are trained, without its buffers; a tree as it is."""
     if not isinstance(tree, Module):
         return tree
-    return tree.filter_and_map(lambda m, k, v: Module.valid_parameter_filter(m, k, v) and not is_buffer(m, (k,)))
+    return tree.filter_and_map(lambda m, k, v: Module.trainable_parameter_filter(m, k, v) and not is_buffer(m, (k,)))

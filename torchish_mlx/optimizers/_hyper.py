@@ -15,9 +15,11 @@ import numpy as np
 
 from .._docs import see
 from ._evaluate import of_a_trace, schedule
+from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
+FIRST = "_first_step"  # a slot that init() makes: whether the next step is the first one of the parameter
 
 
 def as_array(value: Any) -> mx.array | None:
@@ -40,8 +42,8 @@ def as_number(name: str, value: Any) -> Any:
 class Hyper:
     """A number that training may change. ``check(name, value)`` raises torch's error for a value out of range."""
 
-    def __init__(self, default: Any, check: Check | None = None) -> None:
-        self.default, self._check, self.name = default, check, ""
+    def __init__(self, default: Any, check: Check | None = None, name: str = "") -> None:
+        self.default, self._check, self.name = default, check, name
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -53,17 +55,28 @@ class Hyper:
         rule.write(self.name, value)
 
     def check(self, value: Any) -> None:
+        self.refuse(value)
+        (self._check or _no_nan)(self.name, value)
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        """Raise what says that ``value`` is no number."""
+        if words := no_number(self.name, value):
+            raise error(words)
+        self._refuse_schedule(value)
+
+    def _refuse_schedule(self, value: Any) -> None:
         if callable(value):
             raise TypeError(
-                f"{self.name} is a schedule, where a number is wanted. Only the constructors of "
-                "torchish_mlx.optimizers take one, as learning_rate; elsewhere construct with a number, and let "
-                "lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the loop "
-                '(group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
+                f"{self.name} is a schedule, where a number is wanted. Only the constructors take one, as lr in "
+                "torchish_mlx.optim (and in a group that is added) and as learning_rate in torchish_mlx.optimizers; "
+                "elsewhere let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the "
+                'loop (group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
             )
-        (self._check or _no_nan)(self.name, value)
 
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
+        if not isinstance(value, (tuple, list)):  # of a wrong length, as below
+            Hyper.refuse(self, value, ValueError if isinstance(value, str) else TypeError)
         array = as_array(value)
         carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
         if carried.size != 1:
@@ -110,16 +123,13 @@ class Each(Hyper):
         super().__init__(default, check)
         self.element = element
 
-    def check(self, value: Any) -> None:
-        if not isinstance(value, (tuple, list)) or len(value) != len(self.default):
-            raise ValueError(
-                f"{self.name} takes {len(self.default)} numbers, such as {self.default}, but got {value!r}"
-            )
-        super().check(value)
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        refuse_several(self, value, error)
 
     def carry(self, value: Any) -> Any:
         if len(value) != len(self.default):  # a group is written without a check, as in torch
             raise ValueError(f"{self.name} takes {len(self.default)} numbers, but got {value!r}")
+        self.refuse(value, ValueError)
         return [self.element.carry(v) for v in value]
 
     def read(self, carried: Any) -> Any:
@@ -129,8 +139,20 @@ class Each(Hyper):
         return tuple(self.element.restore(c, v) for c, v in zip(carried, value, strict=True))
 
 
+def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
+    """Raise what says that ``value`` is no tuple of numbers as the default of ``field`` is."""
+    if not isinstance(value, (tuple, list)) or len(value) != len(field.default):
+        raise ValueError(f"{field.name} takes {len(field.default)} numbers, such as {field.default}, but got {value!r}")
+    for i, number in enumerate(value):
+        if number is not None and (words := no_number(f"{field.name}[{i}]", number)):  # Adafactor has one that may be
+            raise error(words)
+
+
 class Static(Hyper):
     """A choice that shapes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:  # noqa: ARG002 - any value may be one
+        self._refuse_schedule(value)
 
 
 def shortest(carried: mx.array) -> float:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import mlx.core as mx
+from mlx.nn import Module
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
 from ._alone import alone, has_moved
-from ._core import advance, check_items, check_slots, paired
+from ._core import Task, check_items, check_slots, formulas, paired
 from ._evaluate import arrays_in, schedule, schedule_given
-from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
+from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
+from ._mixups import check_update, no_number, refuse_parameters, unexpected
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
+from ._rates import first_rate, is_schedule, rate_at
 from ._single import Single
 from ._sparse import RowSparse
 from ._state import RuleState
@@ -48,7 +51,7 @@ class Rule(Optimizer):
     elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
     traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
-    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that are made by the first step alone
+    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that the first step makes if h.remembers
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
     order: ClassVar[tuple[str, ...]] = ()  # its first arguments, where mlx.optimizers has them in another order
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
@@ -59,6 +62,14 @@ class Rule(Optimizer):
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
         """Initial slots of the parameter ``p``: arrays in its dtype."""
         return {}
+
+    @classmethod
+    def early_slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+        """All slots of ``p`` before its first step, for :meth:`init`: also those that otherwise the first step makes.
+
+        Where ``h.marks``, the formula finds in ``h.first`` whether this is the first step of such a parameter.
+        """
+        return cls.slots(h, p)
 
     @classmethod
     def start(cls, h: Any) -> dict[str, mx.array]:
@@ -87,6 +98,7 @@ class Rule(Optimizer):
         Half precision is widened to float32, and what is kept is narrowed again.
         """
         dtype = p.dtype
+        h.first = s.pop(FIRST, None)  # a bool array, of a parameter whose slots were made by init(); else None
         g = g if isinstance(g, RowSparse) else cut(h, g)
         wide = mx.float32 if dtype in HALF else dtype
         inner, p = _Slots(s, dtype, wide), p.astype(wide)
@@ -96,6 +108,8 @@ class Rule(Optimizer):
             g = mx.where(h.weight_decay == 0, g, (g + h.weight_decay * p).astype(dtype).astype(wide))
         new = cls.formula(h, g, p, inner, k)
         s.update((name, cut(h, value)) for name, value in inner.narrow.items())
+        if h.first is not None:
+            s[FIRST] = mx.zeros_like(h.first) if h.remembers else h.first
         return new.astype(dtype)
 
     @classmethod
@@ -189,13 +203,22 @@ class Rule(Optimizer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        bound = self.__signature__.bind(*args, **kwargs)
+        name = type(self).__name__
+        if args:
+            refuse_parameters(name, args[0])
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(unexpected(name, error, list(self.__signature__.parameters), kwargs)) from None
         bound.apply_defaults()
         given = dict(bound.arguments)
         rate = given.pop("learning_rate")
-        if callable(rate):
+        refuse_parameters(name, rate)
+        if is_schedule(rate):
             self._schedulers["lr"] = rate
-        given = {"lr": rate(mx.array(0, mx.uint64)) if callable(rate) else rate, **given}
+        elif words := no_number("learning_rate", rate):
+            raise TypeError(words)
+        given = {"lr": first_rate(rate) if is_schedule(rate) else rate, **given}
         self.validate(given)
         self._values: dict[str, Any] = given
         self._state: RuleState = RuleState(self.carried(given))
@@ -229,6 +252,8 @@ class Rule(Optimizer):
         self._state.write(carried)
         schedule(self._state)
         self.values = {**self._values, name: value}
+        if self._schedulers.pop(name, None) is not None:
+            self._state.renew()  # a step that was compiled before holds the schedule
 
     @property
     def state(self) -> RuleState:
@@ -273,7 +298,7 @@ class Rule(Optimizer):
 
     @property
     def learning_rate(self) -> mx.array:
-        """The learning rate, as an array; assigning a number sets it for compiled steps too."""
+        """The learning rate, as an array; assigning a number sets it for compiled steps too, and ends a schedule."""
         return self._state["learning_rate"]
 
     @learning_rate.setter
@@ -282,15 +307,27 @@ class Rule(Optimizer):
 
     @alone("init()")
     def init(self, parameters: Any) -> None:
-        """Make the slots of every array of ``parameters`` that has none."""
+        """Make all slots of every array of ``parameters`` that has none; a compiled step is then traced once.
+
+        Of a module the arrays that are not frozen are taken.
+        """
+        if isinstance(parameters, Module):
+            parameters = parameters.trainable_parameters()
         h = self.hypers(self._values, self.arrays)
         items = paired(parameters, parameters)
         for _, p, _ in items:
             self.check_parameter(p)
         for name, p, _ in items:
-            if name not in self._state.slots and (made := self._rule.slots(h, p)):
+            if name not in self._state.slots and (made := self._rule.early_slots(h, p)):
                 self._state.create(name).update(made)
+                if not self._by_single:
+                    self._state.unused.add(name)
         schedule(self._state)
+
+    def update(self, model: Any, gradients: Any) -> None:
+        """Update ``model`` by a tree of gradients."""
+        check_update(model, gradients)
+        model.update(self.apply_gradients(gradients, model))
 
     @alone("apply_gradients()")
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
@@ -298,33 +335,46 @@ class Rule(Optimizer):
 
         Raises ValueError, with nothing changed, for a gradient without a parameter or of another shape than it.
         """
-        items = paired(gradients, parameters)
-        check_items(type(self), items)
+        return self.prepared(gradients, parameters)()
+
+    def prepared(self, gradients: Any, parameters: Any) -> Callable[[], Any]:
+        """:meth:`apply_gradients` in two parts: the checks, and a function that makes the step."""
+        rule, state, items = self._rule, self._state, paired(gradients, parameters)
         if has_moved(self):
-            schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), self._state)
-        rule = self._rule
-        if self._state.unchecked:
-            check_slots(rule, self.hypers(self._values, self.arrays), self._state.slots, items)
-            self._state.unchecked = False
-        arrays, before = self._state.at_work, self.arrays
+            schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), state)
+        if state.unchecked:
+            check_items(rule, items)
+            check_slots(rule, self.hypers(self._values, self.arrays), state.slots, items)
+            state.unchecked = False
+        arrays, before = state.at_work, self.arrays
+        arrays.update(before)
         try:
-            arrays.update(before)
-            for name, rate in self._schedulers.items():
-                arrays[name] = mx.array(rate(self.step), mx.float32)
-            if self._by_single:
-                self._state.write({**arrays, "step": arrays["step"] + 1})  # which such a method may read
-            new = iter(advance(rule, self._values, arrays, self._state, self._state.slots.keys(), items))
-            self._state.write(arrays)
+            task = Task(rule, self._values, arrays, state, items)
         except BaseException:
-            self._state.write(before)
+            arrays.clear()
             raise
-        finally:
-            arrays.clear()  # while MLX traces a function, these are arrays of the trace
-        return tree_map(lambda _: next(new), gradients)
+
+        def finish() -> Any:
+            try:
+                for name, rate in self._schedulers.items():
+                    arrays[name] = rate_at(rate, self.step)
+                if self._by_single:
+                    state.write({**arrays, "step": arrays["step"] + 1})  # what such a method reads
+                inputs = task.begin(len(state.slots), lambda: state.slots)
+                new = iter(task.commit(formulas(rule, self._values)(*inputs)))
+                state.write(arrays)
+            except BaseException:
+                state.write(before)
+                raise
+            finally:
+                arrays.clear()  # while MLX traces a function, these are arrays of the trace
+            return tree_map(lambda _: next(new), gradients)
+
+        return finish
 
     @property
     def _rule(self) -> Any:
-        """What gives the slots and new values of one parameter: the class, or the methods that a user's class writes."""
+        """What gives the slots and new values of a parameter: the class, or the methods that a user's class has."""
         return Single(self) if self._by_single else type(self)
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:

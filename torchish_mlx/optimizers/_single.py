@@ -13,6 +13,8 @@ class Single:
     Everything else is asked of its class.
     """
 
+    late = ()  # all slots are those that init_single makes
+
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
@@ -23,6 +25,8 @@ class Single:
         made: dict[str, mx.array] = {}
         self._optimizer.init_single(p, made)
         return made
+
+    early_slots = slots
 
     def apply(self, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         self._optimizer._now = h, k  # for a call of super().apply_single(...)

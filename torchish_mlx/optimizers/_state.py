@@ -44,6 +44,7 @@ class State(dict[Any, Any]):
         self.plans = ByGroup()  # how the last step was made
         self.kinds = ByGroup()  # which sets of parameters were updated at once
         self.renewals = 0
+        self.unused = set[str]()  # the paths of the slots that init() made and no step has used yet
         self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # that of dict would assign the entries one by one

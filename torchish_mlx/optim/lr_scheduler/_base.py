@@ -19,6 +19,8 @@ from ...optimizers._evaluate import arrays_in, schedule
 from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
 from ...tensor import Tensor
+from .._mixups import no_optimizer
+from .._scheduled import refuse_scheduler
 from ..optimizer import Optimizer
 from ._schedule import to_schedule
 
@@ -304,8 +306,9 @@ class _Factors(LRScheduler):
 
 def _checked(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
+        refuse_scheduler(optimizer.param_groups)
         return optimizer
-    hint = ""
+    hint = no_optimizer(optimizer)
     if isinstance(optimizer, NativeOptimizer):
         hint = (
             ": it is one of MLX's, which take a function as learning_rate (torchish_mlx.optimizers.schedules has one "
