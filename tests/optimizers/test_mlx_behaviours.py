@@ -130,7 +130,7 @@ def test_init_makes_zeros_and_the_first_step_does_too(case):
     """Explicit and implicit init; RMSprop's slot is (1 - alpha) g^2 after one step, and so on."""
     rule, params = build(case, weight_decay=0) if "weight_decay" in RULES[case][1] else build(case), parameters(case)
     rule.init(params)
-    initial = {"step_size": rule.lr, "sum": rule.values.get("initial_accumulator_value", 0)}
+    initial = {"_first_step": True, "step_size": rule.lr, "sum": rule.values.get("initial_accumulator_value", 0)}
     for path, value in slots(rule).items():
         np.testing.assert_array_equal(value, np.full_like(value, initial.get(path.split(".")[-1], 0)), err_msg=path)
     for one in (rule, build(case)):

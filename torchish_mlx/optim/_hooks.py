@@ -75,7 +75,7 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
             return inside(self, *args, **kwargs)
         finally:
             if not outer:
-                del self._stepping
+                self.__dict__.pop("_stepping", None)
 
     def inside(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = (self, *args)

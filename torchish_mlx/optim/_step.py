@@ -17,9 +17,9 @@ from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
 from ..optimizers._evaluate import schedule_given
 from ..optimizers._state import listed
-from ..tensor import locate
 from ..tensor._held import Held
 from ..tensor._ties import retie
+from ..tensor.parameter import at_path, walked
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
@@ -56,7 +56,7 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tupl
                     gradients += (g.indices, g.values)
                 else:
                     gradients.append(g := g.array)
-                items.append((path, g, p.array))
+                items.append((path, g, p._storage.read()))
         if items:
             work.append((group, items))
     schedule_given("gradients", gradients)
@@ -142,11 +142,15 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     order: list[str] = []
     placed: set[str] = set()
     replaced: list[str] = []
+    looked = False
     also = {path: at for at, held in state.parameters.items() for path in getattr(held, "_also", ())}
     for path, g, p in paired(gradients, parameters):
         known = path if path in state.parameters else None
         if isinstance(parameters, Module):
-            found = state.paths.get(locate(parameters, path))
+            found = state.paths.get(at_path(parameters, path))
+            if found is None and not looked:
+                looked = bool(walked(parameters))  # it may be tied to one that is held
+                found = state.paths.get(at_path(parameters, path))
             if found is not None:
                 known = found
                 placed.add(found)

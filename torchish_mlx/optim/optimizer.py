@@ -543,7 +543,7 @@ class Optimizer(Hooked):
         scaling = scaling_of(self)
         new = advance_all(tree, gradients_of(tree, self.param_groups), self.param_groups, scaling)
         for path, array in new.items():
-            tree.parameters[path].array = array
+            tree.parameters[path]._storage.array = array
         if scaling is not None:
             scaling.write_back(self.param_groups)
         schedule(new, tree)

@@ -320,8 +320,7 @@ class Rule(Optimizer):
         for name, p, _ in items:
             if name not in self._state.slots and (made := self._rule.early_slots(h, p)):
                 self._state.create(name).update(made)
-                if not self._by_single:
-                    self._state.unused.add(name)
+                self._state.unused.add(name)
         schedule(self._state)
 
     def update(self, model: Any, gradients: Any) -> None:
@@ -346,8 +345,9 @@ class Rule(Optimizer):
             check_items(rule, items)
             check_slots(rule, self.hypers(self._values, self.arrays), state.slots, items)
             state.unchecked = False
-        arrays, before = state.at_work, self.arrays
-        arrays.update(before)
+        arrays = state.at_work
+        arrays.update(self.arrays)
+        before = {**arrays}
         try:
             task = Task(rule, self._values, arrays, state, items)
         except BaseException:
@@ -359,7 +359,7 @@ class Rule(Optimizer):
                 for name, rate in self._schedulers.items():
                     arrays[name] = rate_at(rate, self.step)
                 if self._by_single:
-                    state.write({**arrays, "step": arrays["step"] + 1})  # what such a method reads
+                    state.write({**arrays, "step": arrays["step"] + 1})  # which such a method may read
                 inputs = task.begin(len(state.slots), lambda: state.slots)
                 new = iter(task.commit(formulas(rule, self._values)(*inputs)))
                 state.write(arrays)
@@ -374,7 +374,7 @@ class Rule(Optimizer):
 
     @property
     def _rule(self) -> Any:
-        """What gives the slots and new values of a parameter: the class, or the methods that a user's class has."""
+        """What gives the slots and new values of a parameter: the class, or methods that a user's class writes."""
         return Single(self) if self._by_single else type(self)
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:

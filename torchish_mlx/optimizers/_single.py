@@ -31,7 +31,7 @@ class Single:
     def apply(self, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         self._optimizer._now = h, k  # for a call of super().apply_single(...)
         try:
-            return self._optimizer.apply_single(g, p, s)  # type: ignore[no-any-return]
+            return self._optimizer.apply_single(g, p, s)
         finally:
             self._optimizer._now = None
 

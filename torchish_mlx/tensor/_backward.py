@@ -62,14 +62,15 @@ def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs:
     args = tuple(_as_arrays(a) for a in args)
     kwargs = {k: _as_arrays(a) for k, a in kwargs.items()}
     given = [p.array for p in trained]
+    storages: list[Any] = [p._storage for p in trained]
     traced: list[mx.array] = []
     several = False
 
     def run(arrays: list[mx.array]) -> Any:
         nonlocal several, traced
         traced = list(arrays)
-        for parameter, array in zip(trained, arrays, strict=True):
-            parameter._storage.write(array)
+        for storage, array in zip(storages, arrays, strict=True):
+            storage.lend(array)
         out = loss_fn(module, *args, **kwargs)
         several = isinstance(out, (tuple, list))
         loss, *others = out if several else (out,)
@@ -79,9 +80,8 @@ def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs:
         # MLX fills the list with the arrays it traces, and leaves them there after an exception: a copy for it
         (loss, *others), gradients = mx.value_and_grad(run)(list(given))
     finally:
-        for parameter, before, during in zip(trained, given, traced, strict=False):
-            if parameter.array is during:  # unless the forward pass wrote another
-                parameter._storage.write(before)
+        for storage, before, during in zip(storages, given, traced, strict=False):
+            storage.take_back(during, before)
     # a loop that evaluates its parameters only must evaluate the loss and the running statistics too
     written = [now for place, before in held if (now := place.read()) is not before]
     gradients[0] = mx.depends(gradients[0], [loss, *written])

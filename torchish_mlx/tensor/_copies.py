@@ -8,14 +8,12 @@ import pickle
 import types
 from typing import Any
 
-import mlx.core as mx
 import mlx.nn as nn
 
 from ._registry import registries, without_registries
 from .parameter import walked
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type, types.FunctionType, types.BuiltinFunctionType)
-_REFUSED = (TypeError, copy.Error, pickle.PicklingError)
 
 
 def copied(module: nn.Module) -> nn.Module:
@@ -32,7 +30,9 @@ def copied(module: nn.Module) -> nn.Module:
 
 
 def deep_copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
-    """``copy.deepcopy(value, memo)``, which shares what can't be copied."""
+    """``copy.deepcopy(value, memo)``, which shares what can't be copied. What a module's ``__deepcopy__`` raises is
+    raised.
+    """
     if isinstance(value, _ATOMS):
         return value
     memo = {} if memo is None else memo
@@ -41,33 +41,35 @@ def deep_copied(value: Any, memo: dict[int, Any] | None = None) -> Any:
     memo.setdefault(id(memo), []).append(value)  # kept alive, for the memo goes by ids
     if type(value) is tuple:
         new: Any = tuple(deep_copied(entry, memo) for entry in value)
+    elif not hasattr(value, "__deepcopy__"):
+        new = rebuilt(value, memo)
     elif isinstance(value, nn.Module):
-        new = value.__deepcopy__(memo) if hasattr(value, "__deepcopy__") else rebuilt(value, memo)
+        new = copy.deepcopy(value, memo)
     else:
-        try:
-            own = isinstance(value, mx.array) or hasattr(value, "__deepcopy__")
-            new = copy.deepcopy(value, memo) if own else rebuilt(value, memo)
-        except _REFUSED:
-            new = value
+        new = _attempt(copy.deepcopy, value, memo, otherwise=value)
     memo[id(value)] = new
     return new
 
 
 def rebuilt(value: Any, memo: dict[int, Any]) -> Any:
     """A copy by way of ``__reduce_ex__``, as ``copy.deepcopy`` makes it of an object without ``__deepcopy__``."""
-    reduce = copyreg.dispatch_table.get(type(value))
-    parts = value.__reduce_ex__(4) if reduce is None else reduce(value)
+    reduce = copyreg.dispatch_table.get(type(value), value.__reduce_ex__)
+    parts = _attempt(reduce, 4 if reduce == value.__reduce_ex__ else value, otherwise="")
     if isinstance(parts, str):
         return value
     make, args, state, entries, items = (*parts, None, None, None)[:5]
-    new = memo[id(value)] = make(*deep_copied(args, memo))
+    new = _attempt(make, *deep_copied(args, memo), otherwise=value)
+    if new is value:
+        return value
+    memo[id(value)] = new
     if state is not None:
         state = deep_copied(state, memo)
         if hasattr(new, "__setstate__"):
             new.__setstate__(state)
         else:
             attributes, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-            new.__dict__.update(attributes or {})
+            if attributes:
+                new.__dict__.update(attributes)
             for name, slot in (slots or {}).items():
                 setattr(new, name, slot)
     for entry in entries or ():
@@ -75,3 +77,11 @@ def rebuilt(value: Any, memo: dict[int, Any]) -> Any:
     for key, entry in items or ():
         new[deep_copied(key, memo)] = deep_copied(entry, memo)
     return new
+
+
+def _attempt(function: Any, *args: Any, otherwise: Any) -> Any:
+    """What ``function`` gives, or ``otherwise`` where Python can't copy."""
+    try:
+        return function(*args)
+    except (TypeError, copy.Error, pickle.PicklingError):
+        return otherwise

@@ -19,6 +19,9 @@ from ._storage import Storage
 Key = Any  # an attribute of the module, or a tuple: the path to an array in a list or dict
 
 
+_ref = weakref.ref
+
+
 def _nothing() -> None:
     """A reference to an array that is gone."""
 
@@ -46,7 +49,7 @@ class Held(Storage):
         if array is None:
             array = self._array
         if array is not None:
-            self.seen = self.kept = weakref.ref(array)
+            self.seen = self.kept = _ref(array)
         self._array = None
         self.owned.append((registry, key))
 
@@ -73,7 +76,7 @@ class Held(Storage):
             if self.seen() is not array:
                 if not isinstance(array, mx.array):
                     return self._lost(registry, key)
-                self.seen = weakref.ref(array)
+                self.seen = _ref(array)
             return array
         if owned:
             return self._settled()
@@ -100,9 +103,20 @@ class Held(Storage):
                 dict.__setitem__(owner, key, value)
             else:
                 put(registry, key, value)
-        self.seen = self.kept = weakref.ref(value)
+        self.seen = self.kept = _ref(value)
         if self.places:
             super().write(value)
+
+    def lend(self, array: mx.array) -> None:
+        """Put another array to the places for a while, as a trace does."""
+        for registry, key in self.owned:
+            put(registry, key, array)
+
+    def take_back(self, lent: mx.array, array: mx.array) -> None:
+        """Put ``array`` to the places that hold what was lent still, and not what was written in the meantime."""
+        for registry, key in self.owned:
+            if found(registry, key) is lent:
+                put(registry, key, array)
 
     def agrees(self) -> bool:
         """Whether all places in modules hold one array object."""
@@ -122,7 +136,7 @@ class Held(Storage):
         array = held[0]
         if array is not None and all(other is array for other in held):
             if self.seen() is not array:
-                self.seen = weakref.ref(array)
+                self.seen = _ref(array)
             return array
         last = self.seen()
         known = last is not None and any(other is last for other in held)
@@ -135,7 +149,7 @@ class Held(Storage):
                 put(registry, key, array)
         if array is None or not self.owned:
             return self.read()
-        self.seen = weakref.ref(array)
+        self.seen = _ref(array)
         return array
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
@@ -157,7 +171,7 @@ def found(registry: Any, key: Key) -> mx.array | None:
     owner, path = registry.owner(), key if type(key) is tuple else (key,)
     if owner is None:
         return None
-    value = dict.get(owner, path[0])
+    value: Any = dict.get(owner, path[0])
     try:
         for part in path[1:]:
             value = value[part]
@@ -172,7 +186,7 @@ def put(registry: Any, key: Key, array: mx.array) -> None:
     if type(key) is not tuple:
         dict.__setitem__(owner, key, array)
         return
-    container = dict.__getitem__(owner, key[0])
+    container: Any = dict.__getitem__(owner, key[0])
     for part in key[1:-1]:
         container = container[part]
     container[key[-1]] = array
@@ -204,7 +218,7 @@ def address(array: mx.array) -> int | None:
     if array.size == 0:
         return id(array)
     try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     except TypeError:
         return id(array)
     except (ValueError, RuntimeError) as error:

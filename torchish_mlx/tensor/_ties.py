@@ -59,7 +59,8 @@ def _of_place(tensor: Tensor) -> Tensor:
 def tie(a: Tensor, b: Tensor, array: mx.array) -> Tensor:
     """Make one of two Parameters that hold one array; gives the one that goes on."""
     with LOCK:
-        mine, other = a._storage, b._storage
+        mine: Any = a._storage
+        other: Any = b._storage
         if mine is other:
             return a
         if other.kept() is array and mine.kept() is not array:
@@ -107,7 +108,7 @@ def retie_by_memory(before: Iterable[tuple[Tensor, mx.array]]) -> bool:
             (one, _, array), (other, _, _) = known, entry
             one._storage.kept = weakref.ref(array)  # type: ignore[attr-defined]
             for place in other._storage.owned:
-                put(*place, array)
+                put(place[0], place[1], array)
             tie(one, other, array)
             changed = True
     return changed

@@ -17,8 +17,9 @@ from ._layouts import Entry, check_layout, doubts, in_mlx, layouts_of, torchs_la
 from ._nested import below, flattened
 from ._origin import MLX, TORCH, Origin
 from ._renaming import Renaming, advice, renaming
+from ._walk import checked as _checked
 from .creation import array_of
-from .parameter import Parameter, _checked, named
+from .parameter import Parameter, named
 from .tensor import Tensor, origin_of
 
 _COUNT = "num_batches_tracked"  # torch's BatchNorm counts its batches, MLX's does not

@@ -216,8 +216,8 @@ def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     """(path, Parameter) of every array of ``module``, frozen ones too, in MLX's order; each once.
 
     The paths are those of ``mlx.utils.tree_flatten(module.parameters())``. A submodule that is in two places, or an
-    array that is (tied weights), is listed under the first. The running statistics of BatchNorm are not parameters but ``buffers``, and so is
-    what the class of a module names in ``_torchish_buffers``.
+    array that is (tied weights), is listed under the first. The running statistics of BatchNorm are not parameters but
+    ``buffers``, and so is what the class of a module names in ``_torchish_buffers``.
 
     >>> import mlx.nn as nn
     >>> [name for name, _ in named_parameters(nn.Linear(2, 3))]
@@ -262,7 +262,13 @@ def buffers(module: nn.Module) -> Iterator[Tensor]:
 
 def locate(module: nn.Module, path: str) -> Parameter:
     """The Parameter at ``path``, as ``"layers.0.weight"``. KeyError where there is no array."""
-    owner, inner, _ = find(_checked(module, "locate"), path)
+    walked(_checked(module, "locate"))  # for ties to what is elsewhere in the module
+    return at_path(module, path)
+
+
+def at_path(module: nn.Module, path: str) -> Parameter:
+    """The same, without a look at the rest of the module."""
+    owner, inner, _ = find(module, path)
     if is_buffer(owner, inner):
         raise KeyError(f"{path!r} is a buffer, not a parameter")
     found = at_place(owner, inner)

@@ -12,7 +12,7 @@ import mlx.nn as nn
 from ..._docs import see
 from ...optimizers._alone import Alone
 from ...tensor import Parameter, Tensor, load_state_dict, state_dict
-from ...tensor._copies import copied
+from ...tensor._copies import copied, rebuilt
 from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
 from ...tensor._promote import INEXACT
@@ -97,6 +97,10 @@ class AveragedModel(nn.Module):
     @_no_grad.setter
     def _no_grad(self, names: set[str]) -> None:
         self.__dict__["_no_grad"] = names
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AveragedModel:
+        new: AveragedModel = rebuilt(self, memo)  # Python's own way fails on most models of MLX
+        return new
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the averaged model gives."""
