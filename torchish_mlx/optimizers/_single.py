@@ -13,6 +13,8 @@ class Single:
     Everything else is asked of its class.
     """
 
+    late = ()  # all slots are those that init_single makes
+
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
