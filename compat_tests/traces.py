@@ -25,7 +25,7 @@ def built(case: Case) -> Any:
 def trace(case: Case) -> tuple[Any, ...]:
     """All that shapes the computation: the rule, its choices, which numbers are there, and the path of the step."""
     optimizer = built(case)
-    arrays = tree_flatten(optimizer.state["_groups"][0])  # one of them has a shape that stands for the choices
+    arrays = tree_flatten(optimizer.state_tree()["_groups"][0])  # one of them has a shape that stands for the choices
     paths = [optimizer.param_groups[0].get(option) for option in ("foreach", "fused")]
     return (case.name, *((path, array.shape) for path, array in arrays), *paths)
 

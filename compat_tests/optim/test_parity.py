@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 import torchish_mlx
 from compat_tests.traces import ALIKE, DISTINCT, built
 from tests.joining import kept_apart
+from tests.marks import mostly_long
 from torchish_mlx import optim
 from torchish_mlx.optim import _paths
 from torchish_mlx.optimizers import _join
@@ -42,6 +43,12 @@ from torchish_mlx.parity.optimizer_cases import (
 )
 from torchish_mlx.testing import as_numpy
 
+
+def label(value: Any) -> str:
+    return "+".join(value) if isinstance(value, tuple) else str(value)
+
+
+DEFAULTS = list({case.name: case for case in reversed(DISTINCT)}.values())  # the first of each optimizer
 DOORS = [("step",), ("update",), ("apply_gradients",), ("step", "update", "apply_gradients")]
 
 
@@ -50,8 +57,11 @@ def test_the_table_is_whole() -> None:
     assert len(CASES) == 91
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
-@pytest.mark.parametrize("doors", DOORS, ids="+".join)
+@pytest.mark.parametrize(
+    ("case", "doors"),
+    mostly_long(itertools.product(RULES, DOORS), lambda case, doors: case in DEFAULTS or doors == DOORS[-1]),
+    ids=label,
+)
 def test_eager(case: Case, doors: tuple[str, ...]) -> None:
     for scenario in (Scenario(), Scenario(moving=True), Scenario(moving=True, groups=True), Scenario(missing=True)):
         assert not list(failures(ours(case, scenario, doors)[0], case, scenario)), scenario
@@ -76,8 +86,11 @@ def test_those_that_are_traced_alike_are_computed_alike(cases: list[Case]) -> No
             numbers.update(clock)
 
 
-@pytest.mark.parametrize("case", DISTINCT, ids=repr)
-@pytest.mark.parametrize("door", ["step", "update", "apply_gradients"])
+@pytest.mark.parametrize(
+    ("case", "door"),
+    mostly_long(itertools.product(DISTINCT, DOORS[-1]), lambda case, door: case in DEFAULTS or door == "update"),
+    ids=label,
+)
 def test_compiled(case: Case, door: str) -> None:
     """With captured state, while lr, betas or momentum and weight_decay change; the first step makes the slots."""
     scenario = Scenario(steps=100, moving=True, groups=True)
@@ -105,7 +118,7 @@ def test_compiled_doors_mixed(case: Case, apart: None) -> None:
 # Here are the others: the first with every configuration, those that are compiled with every distinct trace.
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@pytest.mark.parametrize("case", mostly_long(RULES, lambda case: case in DISTINCT), ids=repr)
 @pytest.mark.parametrize("scenario", [Scenario(moving=True, groups=True), Scenario(missing=True)], ids=repr)
 def test_one_by_one(case: Case, scenario: Scenario) -> None:
     """``foreach=False``."""
@@ -150,6 +163,7 @@ def test_the_paths_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert taken() == (True, elementwise)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "NAdam", "RAdam"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_a_thousand_steps(name: str, compiled: bool) -> None:
@@ -194,18 +208,18 @@ def flat(value: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("case", LBFGS, ids=repr)
 @pytest.mark.parametrize("power", POWERS)
-def test_lbfgs(case: Case, power: int) -> None:
+@pytest.mark.parametrize("steps", mostly_long(STEPS, lambda steps: steps < 20))
+def test_lbfgs(case: Case, power: int, steps: int) -> None:
     """Parameters within 4 times torch's rounding (measured: 9e-7), and the same decisions: evaluations, iterations.
 
     After 20 steps the gradient is rounding noise, so the direction is too: its entries are compared in the next test.
     """
-    for steps in STEPS:
-        (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
-        c, _ = lbfgs(case, torch, torch.float64, steps, power)
-        torchs_own = max(map(relative, b, c))
-        assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
-        assert ours_.keys() == theirs_.keys()
-        assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
+    (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
+    c, _ = lbfgs(case, torch, torch.float64, steps, power)
+    torchs_own = max(map(relative, b, c))
+    assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
+    assert ours_.keys() == theirs_.keys()
+    assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 3])

@@ -21,6 +21,7 @@ from torchish_mlx.tensor._op import Op
 pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph:UserWarning")  # torch's own advice
 
 
+@pytest.mark.long
 def test_deep_chains() -> None:
     """20,000 operations, and as many in place, forward, backward and freed, without recursion."""
     x = tm.tensor([1.0, 2.0], requires_grad=True)

@@ -336,14 +336,14 @@ def test_a_schedule_where_a_number_is_wanted():
     match = (
         r"is a schedule, where a number is wanted.*FromSchedule\(optimizer, schedule\).*write the number in the loop"
     )
-    with pytest.raises(TypeError, match="lr " + match):
-        optim.AdamW(model, lr=schedule)
     with pytest.raises(TypeError, match="momentum " + match):
         rules.SGD(0.1, momentum=schedule)
     with refused(TypeError, "lr " + match, rule, model):
         rule.learning_rate = schedule
     with refused(TypeError, "lr " + match, adapter, model):
         adapter.learning_rate = schedule
+    with refused(TypeError, "lr " + match, adapter, model):
+        adapter.param_groups[0]["lr"] = schedule
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,27 @@ def test_a_number_of_a_users_optimizer_moves_in_a_compiled_step():
     assert ends[1][1] == [3.0]
 
 
+def test_parts_of_the_tree_may_be_replaced_and_removed():
+    model, optimizer = over_a_model()
+    half = tree_unflatten([(name, a * 0.5) for name, a in tree_flatten(optimizer.state["layers"])])
+    optimizer.state["layers"] = half
+    p = torch.locate(model, "layers.0.weight")
+    assert mx.array_equal(optimizer.state[p]["exp_avg"].array, half[0]["weight"]["exp_avg"])
+    push(torch.parameters(model))
+    optimizer.step()
+    assert optimizer.state[p]["step"].item() == 2
+    assert mx.array_equal(optimizer.state["layers"][0]["weight"]["exp_avg"], optimizer.state[p]["exp_avg"].array)
+    taken = optimizer.state.pop("layers")
+    assert taken[0]["weight"]["exp_avg"].shape == (3, 2)
+    push(torch.parameters(model))
+    optimizer.step()
+    assert optimizer.state[p]["step"].item() == 1
+    with pytest.raises(TypeError, match="a dict or a list, but got int"):
+        optimizer.state["layers"] = 3
+    with pytest.raises(KeyError, match="can't be removed"):
+        del optimizer.state["_groups"]
+
+
 # Options as attributes ------------------------------------------------------------------------------------------------
 
 
@@ -234,3 +255,28 @@ def test_a_users_optimizer_has_attributes_of_its_own():
     assert (optimizer.lr, optimizer.betas, optimizer.param_groups[0]["lr"]) == (1.0, (1, 2), 0.1)
     with pytest.raises(AttributeError, match="no attribute 'eps'"):
         _ = optimizer.eps
+
+
+# The user's dicts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_dict_that_was_given_as_a_group_stays_connected():
+    """In torch it is the group itself, and programs set its rate."""
+    (p, q), _ = free()
+    first = {"params": [p]}
+    second = {"params": [q], "lr": 0.5, "momentum": 0.0, "dampening": 0, "nesterov": False, "weight_decay": 0}
+    optimizer = optim.SGD([first], lr=0.1)
+    optimizer.param_groups.append(second)
+    assert optimizer.learning_rate.item() == pytest.approx(0.1)
+    first["lr"], second["lr"] = 0.25, 0.125
+    before = [p.tolist(), q.tolist()]
+    for x in (p, q):
+        x.grad = mx.ones(x.shape)
+    optimizer.step()
+    assert [a - b for a, b in zip(before[0], p.tolist(), strict=True)] == [0.25, 0.25]
+    assert before[1][0][0] - q.tolist()[0][0] == 0.125
+    optimizer.param_groups[0]["lr"] = 1.0  # what the group says last counts
+    optimizer.step()
+    assert optimizer.param_groups[0]["lr"] == 1.0
+    first["lr"] = 0.5
+    assert optimizer.state_dict()["param_groups"][0]["lr"] == 0.5

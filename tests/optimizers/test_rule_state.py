@@ -113,3 +113,23 @@ def test_states_saved_before_the_numbers_moved_to_the_top(case):
     twin = build(case)
     twin.state = tree_unflatten(tree_flatten(older))
     assert_same(flat(twin.state), flat(rule.state))
+
+
+def test_parts_of_the_tree_may_be_replaced_and_removed():
+    rule, params = rules.Adam(0.1), {"a": mx.array([1.0]), "b": mx.array([2.0])}
+    for _ in range(2):
+        params = rule.apply_gradients(params, params)
+    rule.state["a"] = {name: value * 0 for name, value in rule.state["a"].items()}
+    params = rule.apply_gradients(params, params)
+    assert rule.state["a"]["exp_avg"].item() == pytest.approx(0.1 * (params["a"].item() + 0.1), rel=0.1)
+    del rule.state["a"]
+    rule.apply_gradients(params, params)
+    assert rule.state["a"]["step"].item() == 1  # it begins again, while the others go on
+    assert rule.step.item() == 4
+    with pytest.raises(KeyError, match="starts over"):
+        del rule.state["step"]
+    with pytest.raises(RuntimeError, match=r"optimizer.state = \{\} starts over"):
+        rule.state.clear()
+    rule.state["hello"] = "world"
+    assert rule.state["hello"] == "world"
+    rule.apply_gradients(params, params)

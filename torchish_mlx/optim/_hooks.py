@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..optimizers._alone import Alone
 from ..optimizers._hyper import STRUCTURE
 
 Hook = Callable[..., Any]
@@ -86,8 +87,10 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
                         f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                     )
                 given, kwargs = result
-        out = step(*given, **kwargs)
-        self._stepped()
+        with Alone("step()", self._tree, self._held):
+            self._check_moved()
+            out = step(*given, **kwargs)
+            self._stepped()
         for hook in (*self._hooks("step_post").values(), *_global_post_hooks.values()):
             hook(self, given, kwargs)
         return out
@@ -120,6 +123,7 @@ class Hooked:
 
         Without a rule every number is such a choice, and a scheduler's makes the step trace anew.
         """
+        self._settled()  # type: ignore[attr-defined]
         groups = self.param_groups  # type: ignore[attr-defined]
         return [group.arrays[STRUCTURE] for group in groups if group.rule is not None]
 

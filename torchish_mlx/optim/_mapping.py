@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from ..optimizers._state import GROUPS
 from ..tensor import Tensor
 from ._entries import Entries
 from ._state import LOOSE, OptimizerState
@@ -30,6 +31,8 @@ class ParameterState(dict[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Tensor):
             return self.tree.of(key)
+        if key == GROUPS:
+            raise KeyError(f"{GROUPS!r} is a name of the tree of arrays, which is optimizer.state_tree()")
         loose = self.tree.loose
         return loose[key] if key in loose else loose.setdefault(key, {})
 

@@ -15,6 +15,7 @@ from mlx.nn import Module
 from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
+from ..optimizers._evaluate import schedule_given
 from ..optimizers._sparse import added
 from ..optimizers._state import listed
 from ..tensor._held import Held
@@ -23,11 +24,15 @@ from ..tensor.parameter import at_path, walked
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
+from ._scheduled import advance
 from ._state import OptimizerState
 
 
 def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached."""
+    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached.
+
+    Raises RuntimeError for gradients that another thread has left unevaluated.
+    """
     work = _with_gradients(state, groups)
     if _meet({path: array for _, items in work for path, _, array in items}) and retie(state.paths):
         state.renew()
@@ -41,26 +46,34 @@ def _meet(arrays: Mapping[str, mx.array]) -> bool:
 
 
 def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    work, paths, group_of = [], state.paths, state.group_of
+    work, paths = [], state.paths
+    gradients: list[mx.array] = []
     for group in groups:
         items = []
         for p in group["params"]:
             if (g := p.grad) is not None:
-                path = paths.get(p)
-                if path is None or group_of.get(path) is not group:
-                    path = state.add(p, None, group)
-                items.append((path, g if isinstance(g, RowSparse) else g.array, p._storage.read()))
+                path = paths[p]
+                if isinstance(g, RowSparse):
+                    gradients += (g.indices, g.values)
+                else:
+                    gradients.append(g := g.array)
+                items.append((path, g, p._storage.read()))
         if items:
             work.append((group, items))
+    schedule_given("gradients", gradients)
     return work
 
 
 def advance_all(
-    state: OptimizerState, work: Sequence[tuple[Group, list[Item]]], scaling: Scaling | None = None
+    state: OptimizerState,
+    work: Sequence[tuple[Group, list[Item]]],
+    groups: Sequence[Group] = (),
+    scaling: Scaling | None = None,
 ) -> dict[str, mx.array]:
     """path -> new array. Everything is checked before anything is changed.
 
-    With ``scaling`` the gradients are divided first, and nothing changes where one of them is infinite.
+    ``groups`` are those whose learning rate may be a schedule. With ``scaling`` the gradients are divided first, and
+    nothing changes where one of them is infinite.
     """
     new: dict[str, mx.array] = {}
     if scaling is not None:
@@ -78,6 +91,8 @@ def advance_all(
                 assert group.rule is not None
                 tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
                 counts.append((len(group["params"]), partial(_members, state, group)))
+        if turn == 0:
+            advance(groups)
         inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
         if scaling is None:
             found = run(tasks, inputs)
@@ -90,7 +105,7 @@ def advance_all(
 
 
 def _members(state: OptimizerState, group: Group) -> list[str]:
-    return [state.add(p, None, group) for p in group["params"]]
+    return [state.paths[p] for p in group["params"]]
 
 
 def _turns(items: list[Item]) -> list[list[Item]]:

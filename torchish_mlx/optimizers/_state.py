@@ -18,6 +18,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
+from ._evaluate import schedule
 from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"
@@ -43,6 +44,7 @@ class State(dict[Any, Any]):
         self.plans = ByGroup()  # how the last step was made
         self.kinds = ByGroup()  # which sets of parameters were updated at once
         self.renewals = 0
+        self.unused = set[str]()  # the paths of the slots that init() made and no step has used yet
         self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
 
     @property
@@ -89,6 +91,11 @@ class State(dict[Any, Any]):
         self.slots = self.found()
         if not held <= self.slots.keys():
             self.renew()
+
+    def assign_below(self, name: str, tree: Any) -> None:
+        """Load what a user assigned to one name at the top of the tree, or with None forget what is there."""
+        rest = {key: value for key, value in self.items() if key != name}
+        self.load(rest if tree is None else {**rest, name: tree})
 
     def numbers(self) -> list[dict[str, Any]]:
         """The arrays of each group: hyper-parameters, and the count."""
@@ -148,7 +155,11 @@ def _child(node: Any, key: str, kind: type) -> Any:
     else:
         index, present = key, node.get(key)
     if not isinstance(present, (dict, list)) or (not present and not isinstance(present, kind)):
-        node[index] = present = kind()
+        present = kind()
+        if isinstance(node, dict):
+            dict.__setitem__(node, index, present)  # a State loads what is assigned to it
+        else:
+            node[index] = present
     return present
 
 
@@ -227,15 +238,13 @@ class RuleState(State):
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         super().__init__()
-        self.clear()
-        self._gathered: dict[str, Any] = {}  # the same dict at each step: it is known by its id
+        dict.clear(self)
+        self.at_work: dict[str, Any] = {}  # the numbers during a step: always the same dict, which is known by its id
         self.write(arrays)
+        schedule(self)
 
     def numbers(self) -> list[dict[str, Any]]:
-        top = {TOP[name]: _number(self[name]) for name in TOP}
-        self._gathered.clear()
-        self._gathered.update({**self.groups[0], **top})
-        return [self._gathered]
+        return [{**self.groups[0], **{TOP[name]: _number(self[name]) for name in TOP}}]
 
     def write(self, arrays: Mapping[str, Any]) -> None:
         """Take over the numbers of :meth:`numbers`, after they have changed."""
@@ -268,7 +277,29 @@ class RuleState(State):
     def __setitem__(self, key: Any, value: Any) -> None:
         if key in TOP:
             value = _number(value).astype(mx.uint64 if key == "step" else mx.float32)
+            schedule(value)
+        elif isinstance(value, (dict, list)):
+            self.assign_below(key, value)
+            return
         super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.pop(key)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        if key in TOP or key == GROUPS:
+            raise KeyError(
+                f"{key!r} can't be removed from the state of an optimizer; optimizer.state = {{}} starts over"
+            )
+        held = self.get(key)
+        if not isinstance(held, (dict, list)):
+            return super().pop(key, *default)
+        held = copied(held)
+        self.assign_below(key, None)
+        return held
+
+    def clear(self) -> None:
+        raise RuntimeError("the state of an optimizer can't be cleared in place: optimizer.state = {} starts over")
 
 
 TOP = {"step": "step", "learning_rate": "lr"}  # what MLX has at the top of its tree -> what it is called in a group

@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers._hyper import of_a_trace
+from ..optimizers._evaluate import of_a_trace
 from ._storage import Storage
 
 Key = Any  # an attribute of the module, or a tuple: the path to an array in a list or dict

@@ -12,6 +12,7 @@ import mlx.nn as nn
 
 from .._docs import see
 from ._arraylike import Size
+from ._evaluate import schedule
 from ._layouts import Entry, check_layout, doubts, in_mlx, layouts_of, torchs_layout, transposed
 from ._nested import below, flattened
 from ._origin import MLX, TORCH, Origin
@@ -166,7 +167,9 @@ def load_state_dict(
         lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(cures)]
         where = see("a-convolution-from-torch") if torchs else see("a-state-dict-that-does-not-fit")
         raise RuntimeError("\n\t".join(lines) + where)
-    for place, array in _tied(arrays):
+    arrays = _tied(arrays)
+    schedule([array for _, array in arrays])
+    for place, array in arrays:
         place.array = array
     return keys
 

@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
+from ._evaluate import schedule
 from ._held import Key, found
 from ._promote import INEXACT
 from ._registry import LOCK, Registry, dotted, frozen, made, prefixes, registry_of
@@ -55,6 +56,7 @@ class Parameter(Tensor):
         else:
             super().__init__(to_array(data))
             self._keep_origin(origin_of(data))
+        schedule(self.array)  # so that any thread can use it
         self.requires_grad = requires_grad
 
     @property

@@ -10,6 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from ..._docs import see
+from ...optimizers._alone import Alone
 from ...tensor import Parameter, Tensor, load_state_dict, state_dict
 from ...tensor._copies import copied, rebuilt
 from ...tensor._device import check_placement
@@ -84,6 +85,7 @@ class AveragedModel(nn.Module):
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers
+        schedule(self.state)
 
     @property
     def _no_grad(self) -> set[str]:
@@ -115,6 +117,10 @@ class AveragedModel(nn.Module):
             RuntimeError: it is traced by ``mx.compile`` without ``ema.state`` among the captured inputs.
         """
         pairs = _paired(self.module, model)
+        with Alone("update_parameters()", self, lambda: [place for pair in pairs for place in pair]):
+            self._update(pairs)
+
+    def _update(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
         held = [place.array for place, _ in pairs]
         # in array objects of their own: MLX changes the model's in place in `model.weight += 1`
         given = [mx.array(other.array) for _, other in pairs]
