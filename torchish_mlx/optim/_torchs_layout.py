@@ -92,8 +92,8 @@ def _joined_faults(layout: str | None, entries: Mapping[Any, Any], numbers: Iter
             if tuple(value.shape) not in ((), (1,)) and (layout == TORCH or origin_of(value) != Origin(MLX)):
                 fault = (
                     f"{name} is one vector of all parameters, with the weights of convolutions in torch's order or in "
-                    "MLX's, and a vector is not put into the other order here: begin with a new optimizer; or, if it is "
-                    'in MLX\'s order, pass layout="mlx".'
+                    "MLX's, and a vector is not put into the other order here: begin with a new optimizer; or, if "
+                    'it is in MLX\'s order, pass layout="mlx".'
                 )
                 return {number: [fault]}
     return {}
