@@ -161,7 +161,7 @@ def load_state_dict(
     if errors:
         torchs = bool(in_doubt) or any(entry.shape == entry.layouts.torch != entry.layouts.mlx for entry in entries)
         lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(cures)]
-        where = see("a-convolution-from-torch" if torchs else "a-state-dict-that-does-not-fit")
+        where = see("a-convolution-from-torch") if torchs else see("a-state-dict-that-does-not-fit")
         raise RuntimeError("\n\t".join(lines) + where)
     for place, array in _tied(arrays):
         place.array = array
