@@ -589,6 +589,13 @@ def test_a_run_resumes_from_its_own_file_and_from_one_that_torch_saved_again(nam
     assert repr(again["optimizer"].state_dict()) == repr(run["optimizer"].state_dict())
 
 
+def test_what_else_is_in_a_checkpoint_stays_what_it_was(tmp_path) -> None:
+    theirs = torch.load(file_of_torch(torch.state_dict(Net())))
+    file = checkpoint.save(tmp_path / "run.pt", step=1, model=Net(), extra={"teacher": theirs})
+    extra = checkpoint.resume(file, model=Net()).extra
+    assert not loaded(Net(), extra["teacher"])
+
+
 # What is known of a Tensor -------------------------------------------------------------------------------------------
 
 

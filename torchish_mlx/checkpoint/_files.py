@@ -118,7 +118,9 @@ def read(file: Path) -> dict[str, Any]:
     parts, step = notes.get("parts"), content.get("step")
     if type(step) is not int or not isinstance(parts, dict) or not all(map(_is_note, parts.items())):
         raise ValueError(f"{file} is not as checkpoint.save() wrote it. {_others(file)}")
-    return in_mlx(content)  # whoever wrote it last, these are states of objects of this package
+    # Whoever wrote the file last: these are states of objects of this package.
+    in_mlx({name: part for name, part in content.items() if name != "extra"})
+    return content
 
 
 def _is_note(item: tuple[Any, Any]) -> bool:
