@@ -1,8 +1,14 @@
 """Settings of the tests in both folders."""
 
+import os
 from importlib.util import find_spec
 
 from hypothesis import settings
+
+# One thread for each worker of pytest, which has one core: torch's, OpenMP's and OpenBLAS's threads would wait for each
+# other's. Libraries read this when they are loaded, which in the workers is later than here.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
 settings.load_profile("no deadline")

@@ -25,7 +25,7 @@ from torchish_mlx.parity.sides import OURS, Side, values
 Operation = tuple[str, dict[str, Any]]
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
-    "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}, {"momentum": 0.5, "nesterov": True}],
+    "SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "dampening": 0.3}, {"momentum": 0.5, "nesterov": True}],
     "Adam": [{}, {"amsgrad": True}, {"weight_decay": 0.1}],
     "AdamW": [{}, {"amsgrad": True}],
     "Adamax": [{}, {"weight_decay": 0.1}],
@@ -305,14 +305,13 @@ class Session:
     def seen(self) -> list[Any]:
         """Parameters, entries, groups, rates, and the entry that belongs to no parameter."""
         state = self.opt.state
-        entries = [{k: v for k, v in (state[p] if p in state else {}).items() if v is not None} for p in self.params]
+        entries = [{k: v for k, v in state.get(p, {}).items() if v is not None} for p in self.params]
         if self.name == "LBFGS":  # near the minimum its directions are rounding errors
             entries = [{k: v for k, v in each.items() if k in ("n_iter", "func_evals")} for each in entries]
         groups = [
             [next(i for i, q in enumerate(self.params) if q is p) for p in g["params"]] for g in self.opt.param_groups
         ]
-        loose = state["k"] if "k" in state else None
-        return [list(self.params), entries, groups, [g["lr"] for g in self.opt.param_groups], loose]
+        return [list(self.params), entries, groups, [g["lr"] for g in self.opt.param_groups], state.get("k")]
 
 
 def attempt(call: Callable[[], Any]) -> Exception | None:

@@ -10,6 +10,7 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import torchish_mlx.optimizers as rules
+from torchish_mlx.optimizers import Rule
 
 # id -> (class, arguments). Learning rates at which ``test_learns`` converges.
 RULES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -114,6 +115,11 @@ def flat(tree: Any) -> dict[str, np.ndarray]:
     leaves = tree_flatten(tree.parameters() if isinstance(tree, nn.Module) else tree, destination={})
     leaves = {path: leaf for path, leaf in leaves.items() if not path.endswith("_structure")}  # it has no numbers
     return {path: numpy(leaf) if isinstance(leaf, mx.array) else leaf for path, leaf in leaves.items()}
+
+
+def is_slot(optimizer: Any, path: str) -> bool:
+    """Whether the array at ``path`` of an optimizer's state is of a parameter, and not a number of all of them."""
+    return not path.startswith("_groups") and not (isinstance(optimizer, Rule) and path in ("step", "learning_rate"))
 
 
 def numpy(array: mx.array) -> np.ndarray:

@@ -105,11 +105,11 @@ class Loop:
 
     def held(self) -> dict[str, np.ndarray]:
         """Weights and state."""
-        return flat({"params": [p.array for p in self.params], "state": self.optimizer.state})
+        return flat({"params": [p.array for p in self.params], "state": self.optimizer.state_tree()})
 
     def joined(self) -> int:
         """How many parameters the last step has joined."""
-        buckets = [bucket for plan in self.optimizer.state.plans.values() for bucket in plan.buckets]
+        buckets = [bucket for plan in self.optimizer.state_tree().plans.values() for bucket in plan.buckets]
         return sum(len(bucket.members) for bucket in buckets)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten, tree_unflatten
 
-from tests.cases import flat, gradients, tree_map_with_key
+from tests.cases import flat, gradients, is_slot, tree_map_with_key
 from torchish_mlx import optim
 from torchish_mlx import optimizers as rules
+from torchish_mlx.optimizers import Rule
 
 SIDES = ["rule", "adapter"]
 # id -> MLX's class and arguments, ours, {MLX's slot: ours}
@@ -145,4 +146,10 @@ def ours_of(flat_mlx: dict[str, np.ndarray], names: dict[str, str]) -> dict[str,
 
 
 def slots_of(optimizer: Any) -> dict[str, np.ndarray]:
-    return {path: value for path, value in flat(optimizer.state).items() if not path.startswith("_groups")}
+    """path -> slot, as an array of NumPy."""
+    return {path: value for path, value in flat(optimizer.state).items() if is_slot(optimizer, path)}
+
+
+def numbers_of(optimizer: Any) -> dict[str, mx.array]:
+    """The learning rate, the count and the other numbers of the (first) group."""
+    return optimizer.arrays if isinstance(optimizer, Rule) else optimizer.state["_groups"][0]

@@ -3,16 +3,17 @@
 ::
 
     python -m tests.resume_files save FOLDER     20 steps of every case, saved at step 10 in every format
-    python -m tests.resume_files load FOLDER     every file into a case built anew, and on to step 20
+    python -m tests.resume_files load FOLDER     every file into a new run of its case, and on to step 20
 
-Both write what they have at steps 10 and 20, bit for bit, as text: ``save.json`` and ``load.json``.
+Both write what they have at steps 10 and 20, bit for bit, as text: ``save.json`` and ``load.json``. With ``some`` as a
+third argument they run ``some_cases()`` and ``SOME_RULES`` alone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,11 +104,11 @@ FORMATS = {
 }
 
 
-def formats_of(case: Case, number: int) -> list[str]:
+def formats_of(case: Case) -> list[str]:
     """All of them; of a compiled update one, in turn. MLX's recipe does not hold what is no array."""
     if case.optimizer == "users":
         return [name for name in FORMATS if name != "mlx"]
-    return [list(FORMATS)[number % len(FORMATS)]] if case.how == "compiled" else list(FORMATS)
+    return [list(FORMATS)[cases().index(case) % len(FORMATS)]] if case.how == "compiled" else list(FORMATS)
 
 
 # -- rules, which have MLX's face alone --------------------------------------------------------------------------------
@@ -151,12 +152,21 @@ RULE_FORMATS = ("mlx", "torch")
 # -- the two processes -----------------------------------------------------------------------------------------------
 
 Records = dict[str, dict[str, dict[str, str]]]
+SOME_RULES = ("AdamW", "SGD-momentum")
 
 
-def save(folder: Path) -> Records:
+def some_cases() -> list[Case]:
+    """The first and the last case of each way to take a step."""
+    ways: dict[str, list[Case]] = {}
+    for case in cases():
+        ways.setdefault(case.how, []).append(case)
+    return [case for found in ways.values() for case in dict.fromkeys((found[0], found[-1]))]
+
+
+def save(folder: Path, chosen: list[Case], rules: Sequence[str]) -> Records:
     """case -> at step 10 and 20."""
     records: Records = {}
-    for case in cases():
+    for case in chosen:
         run = Run(case, seed=1)
         run.train(HALF)
         place = folder / repr(case)
@@ -167,7 +177,7 @@ def save(folder: Path) -> Records:
         records[repr(case)] = {"saved": run.record()}
         run.train(END - HALF)
         records[repr(case)]["end"] = run.record()
-    for name in RULES:
+    for name in rules:
         rule, place = RuleRun(name), folder / f"rule-{name}"
         rule.train(HALF)
         place.mkdir()
@@ -178,11 +188,11 @@ def save(folder: Path) -> Records:
     return records
 
 
-def load(folder: Path) -> Records:
+def load(folder: Path, chosen: list[Case], rules: Sequence[str]) -> Records:
     """case and format -> after loading, and at step 20; an error instead, where loading raised it."""
     records: Records = {}
-    for i, case in enumerate(cases()):
-        for name in formats_of(case, i):
+    for case in chosen:
+        for name in formats_of(case):
             form, run = FORMATS[name], Run(case, seed=2)
             if case.how in ("compiled", "whole"):
                 run.train(3)  # its compiled function has run, and has captured what is loaded into
@@ -195,7 +205,7 @@ def load(folder: Path) -> Records:
             records[f"{case!r} {name}"] = {"saved": run.record()}
             run.train(END - HALF)
             records[f"{case!r} {name}"]["end"] = run.record()
-    for name in RULES:
+    for name in rules:
         for form in RULE_FORMATS:
             rule = RuleRun(name)
             rule.train(3)
@@ -208,4 +218,5 @@ def load(folder: Path) -> Records:
 
 if __name__ == "__main__":
     what, where = sys.argv[1], Path(sys.argv[2])
-    (where / f"{what}.json").write_text(json.dumps({"save": save, "load": load}[what](where)))
+    given = (some_cases(), SOME_RULES) if "some" in sys.argv[3:] else (cases(), RULES)
+    (where / f"{what}.json").write_text(json.dumps({"save": save, "load": load}[what](where, *given)))

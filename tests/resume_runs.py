@@ -65,7 +65,7 @@ class Run:
         self.optimizer = OPTIMIZERS[case.optimizer](self._groups())
         if case.wide:
             self.optimizer.init(self.model)
-            for entries in self.optimizer.state.slots.values():
+            for entries in self.optimizer.state_tree().slots.values():
                 entries.update({name: a.astype(mx.float32) for name, a in entries.items()})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")  # a composite's parts are stepped

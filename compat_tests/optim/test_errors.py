@@ -140,12 +140,22 @@ def test_groups_that_are_none(name: str, group: Any) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [[], [{"params": []}], iter([]), "abc", 3, None],
-    ids=["list", "empty group", "iterator", "text", "number", "None"],
+    [[], [{"params": []}], iter([]), "abc", None],
+    ids=["list", "empty group", "iterator", "text", "None"],
 )
 def test_parameters_that_are_none(given: Any) -> None:
     expected = outcome(lambda: torch.optim.SGD(given))
     assert outcome(lambda: optim.SGD(given)) == expected
+
+
+@pytest.mark.parametrize("given", [3, 0.1, torch.optim.SGD, len], ids=str)
+def test_parameters_that_are_something_else(given: Any) -> None:
+    """torch's type and words, and what to write."""
+    expected, found = outcome(lambda: torch.optim.SGD(given)), outcome(lambda: optim.SGD(given))
+    assert expected is not None
+    assert found is not None
+    assert found[0] == expected[0]
+    assert found[1].startswith(f"{expected[1]}: ")
 
 
 def test_a_computed_tensor_is_no_parameter() -> None:

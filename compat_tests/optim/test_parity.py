@@ -1,4 +1,7 @@
-"""All 91 configurations of torch's ``optim_db``: parameters and all state, by every door, eager and compiled."""
+"""All 91 configurations of torch's ``optim_db``: parameters and all state, by every door, eager and compiled.
+
+Compiled, those that are traced alike are run once: ``compat_tests/traces.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import torch
+from mlx.utils import tree_flatten
 
 import torchish_mlx
+from compat_tests.traces import ALIKE, DISTINCT, built
 from tests.joining import kept_apart
+from tests.marks import mostly_long
 from torchish_mlx import optim
 from torchish_mlx.optim import _paths
 from torchish_mlx.optimizers import _join
+from torchish_mlx.optimizers._core import formulas
 from torchish_mlx.parity.half_cases import ALLOWED, CONFIGURATIONS, HALVES, Half, half_errors, ulp
 from torchish_mlx.parity.lbfgs_cases import DECISIONS, LBFGS, POWERS, STEPS, allowed_lbfgs_error, lbfgs
 from torchish_mlx.parity.optimizer_cases import (
@@ -25,7 +32,9 @@ from torchish_mlx.parity.optimizer_cases import (
     RULES,
     Case,
     Scenario,
+    as_leaf,
     failures,
+    our_gradient,
     ours,
     relative,
     rounding,
@@ -34,6 +43,12 @@ from torchish_mlx.parity.optimizer_cases import (
 )
 from torchish_mlx.testing import as_numpy
 
+
+def label(value: Any) -> str:
+    return "+".join(value) if isinstance(value, tuple) else str(value)
+
+
+DEFAULTS = list({case.name: case for case in reversed(DISTINCT)}.values())  # the first of each optimizer
 DOORS = [("step",), ("update",), ("apply_gradients",), ("step", "update", "apply_gradients")]
 
 
@@ -42,15 +57,40 @@ def test_the_table_is_whole() -> None:
     assert len(CASES) == 91
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
-@pytest.mark.parametrize("doors", DOORS, ids="+".join)
+@pytest.mark.parametrize(
+    ("case", "doors"),
+    mostly_long(itertools.product(RULES, DOORS), lambda case, doors: case in DEFAULTS or doors == DOORS[-1]),
+    ids=label,
+)
 def test_eager(case: Case, doors: tuple[str, ...]) -> None:
     for scenario in (Scenario(), Scenario(moving=True), Scenario(moving=True, groups=True), Scenario(missing=True)):
         assert not list(failures(ours(case, scenario, doors)[0], case, scenario)), scenario
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
-@pytest.mark.parametrize("door", ["step", "update", "apply_gradients"])
+@pytest.mark.parametrize("cases", [cases for cases in ALIKE if len(cases) > 1], ids=lambda cases: repr(cases[0]))
+def test_those_that_are_traced_alike_are_computed_alike(cases: list[Case]) -> None:
+    """A trace made with the Python values of one computes the steps of every other, whose numbers are its arguments."""
+    rng = np.random.default_rng(0)
+    first = built(cases[0]).param_groups[0]
+    for case in cases:
+        optimizer = built(case)
+        rule, own, arrays = optimizer.rule, optimizer.param_groups[0], optimizer.state["_groups"][0]
+        p = mx.array(rng.standard_normal((6, 4)).astype("f4"))
+        numbers, slots = dict(arrays), [rule.slots(rule.hypers(own, arrays), p)]
+        for i in range(3):
+            g = [as_leaf(our_gradient(case, i, 0, rng.standard_normal(p.shape).astype("f4")), p)]
+            one, two = (formulas(rule, values)(numbers, g, [p], [dict(slots[0])]) for values in (first, own))
+            for a, b in zip(tree_flatten(one), tree_flatten(two), strict=True):
+                np.testing.assert_array_equal(np.array(a[1]), np.array(b[1]), err_msg=f"{case}: {a[0]}")
+            clock, (p,), slots = two
+            numbers.update(clock)
+
+
+@pytest.mark.parametrize(
+    ("case", "door"),
+    mostly_long(itertools.product(DISTINCT, DOORS[-1]), lambda case, door: case in DEFAULTS or door == "update"),
+    ids=label,
+)
 def test_compiled(case: Case, door: str) -> None:
     """With captured state, while lr, betas or momentum and weight_decay change; the first step makes the slots."""
     scenario = Scenario(steps=100, moving=True, groups=True)
@@ -66,7 +106,7 @@ def apart() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@pytest.mark.parametrize("case", DISTINCT, ids=repr)
 def test_compiled_doors_mixed(case: Case, apart: None) -> None:
     """Three compiled functions over one state, in turn."""
     scenario = Scenario(moving=True)
@@ -75,24 +115,24 @@ def test_compiled_doors_mixed(case: Case, apart: None) -> None:
 
 
 # The paths that a step may take. By default these small parameters are joined and nothing is compiled: test_eager.
-# Here are the others, each with every configuration.
+# Here are the others: the first with every configuration, those that are compiled with every distinct trace.
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@pytest.mark.parametrize("case", mostly_long(RULES, lambda case: case in DISTINCT), ids=repr)
 @pytest.mark.parametrize("scenario", [Scenario(moving=True, groups=True), Scenario(missing=True)], ids=repr)
 def test_one_by_one(case: Case, scenario: Scenario) -> None:
     """``foreach=False``."""
     assert not list(failures(ours(case, scenario, path={"foreach": False})[0], case, scenario))
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@pytest.mark.parametrize("case", DISTINCT, ids=repr)
 def test_fused(case: Case, apart: None) -> None:
     """``fused=True``: the same numbers by compiled formulas, several groups in one function."""
     scenario = Scenario(moving=True, groups=True)
     assert not list(failures(ours(case, scenario, path={"fused": True})[0], case, scenario))
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@pytest.mark.parametrize("case", DISTINCT, ids=repr)
 def test_compiled_by_default(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a large model is, through each door in turn; where gradients are missing, some steps are not compiled."""
     monkeypatch.setattr(_paths, "SMALL", 1)
@@ -123,6 +163,7 @@ def test_the_paths_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert taken() == (True, elementwise)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Adam", "AdamW", "SGD", "NAdam", "RAdam"])
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_a_thousand_steps(name: str, compiled: bool) -> None:
@@ -167,18 +208,18 @@ def flat(value: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("case", LBFGS, ids=repr)
 @pytest.mark.parametrize("power", POWERS)
-def test_lbfgs(case: Case, power: int) -> None:
+@pytest.mark.parametrize("steps", mostly_long(STEPS, lambda steps: steps < 20))
+def test_lbfgs(case: Case, power: int, steps: int) -> None:
     """Parameters within 4 times torch's rounding (measured: 9e-7), and the same decisions: evaluations, iterations.
 
     After 20 steps the gradient is rounding noise, so the direction is too: its entries are compared in the next test.
     """
-    for steps in STEPS:
-        (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
-        c, _ = lbfgs(case, torch, torch.float64, steps, power)
-        torchs_own = max(map(relative, b, c))
-        assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
-        assert ours_.keys() == theirs_.keys()
-        assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
+    (a, ours_), (b, theirs_) = (lbfgs(case, lib, torch.float32, steps, power) for lib in (torchish_mlx, torch))
+    c, _ = lbfgs(case, torch, torch.float64, steps, power)
+    torchs_own = max(map(relative, b, c))
+    assert max(map(relative, a, b)) <= allowed_lbfgs_error(torchs_own)
+    assert ours_.keys() == theirs_.keys()
+    assert [ours_[key] for key in DECISIONS] == [theirs_[key] for key in DECISIONS]
 
 
 @pytest.mark.parametrize("max_iter", [1, 2, 3])

@@ -26,8 +26,12 @@ def everything(opt: Any) -> Any:
     held = [p for group in opt.param_groups for p in group["params"]]
     arrays = [[(name, np.array(number(v))) for name, v in opt.state.get(p, {}).items()] for p in held]
     groups = [{k: v for k, v in group.items() if k != "params"} for group in opt.param_groups]
-    places = [id(opt.state), *(id(a) for a in opt.state.groups), *(id(s) for s in opt.state.slots.values())]
-    return repr(arrays), groups, repr([sorted(g) for g in opt.state.groups]), places, repr(opt.state_dict())
+    places = [
+        id(opt.state),
+        *(id(a) for a in opt.state_tree().groups),
+        *(id(s) for s in opt.state_tree().slots.values()),
+    ]
+    return repr(arrays), groups, repr([sorted(g) for g in opt.state_tree().groups]), places, repr(opt.state_dict())
 
 
 def number(value: Any) -> Any:

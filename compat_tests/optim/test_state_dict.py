@@ -15,7 +15,9 @@ import torch
 
 import torchish_mlx
 from compat_tests.bridge import difference, outcome, shape_of, to_array, to_torch
+from compat_tests.traces import DISTINCT
 from compat_tests.twin import Twin
+from tests.marks import mostly_long
 from torchish_mlx import optim
 from torchish_mlx.parity.optimizer_cases import (
     CASES,
@@ -57,7 +59,7 @@ def carried(case: Case, source: str, more: int, **options: Any) -> tuple[Twin, l
 
 
 @pytest.mark.parametrize("source", ["torch", "ours"])
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@pytest.mark.parametrize("case", mostly_long(RULES, lambda case: case in DISTINCT), ids=repr)
 def test_there_and_on(case: Case, source: str) -> None:
     """k steps on one side and the rest on the other are as torch alone, to the limits of test_parity.
 

@@ -38,6 +38,7 @@ def interpreter(code: str, *arguments: str, cwd: Path) -> subprocess.CompletedPr
     return subprocess.run(command_line, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.long
 def test_the_command_line(tmp_path: Path) -> None:
     """As people run it: files, tables, exit status; no progress bar where there is no terminal."""
     process = interpreter("", "--quick", "--optimizer", "SGD", cwd=tmp_path)
@@ -184,6 +185,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_interrupted(tmp_path: Path, moment: str) -> None:
     """One line and no file, during the slow imports and during the checks."""
@@ -194,6 +196,7 @@ def test_interrupted(tmp_path: Path, moment: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_interrupted_while_the_files_are_written(tmp_path: Path) -> None:
     """Which takes milliseconds: all of them are."""
     code = """

@@ -51,6 +51,7 @@ def test_all_sides_compute_the_same(optimizer):
             assert off < (0.03 if optimizer == "muon" else 1e-3), (path, name, off)
 
 
+@pytest.mark.long
 def test_torch_has_its_rows(tmp_path):
     options = ["--optimizer", "adamw", "lion", "--set", "small", "--dtype", "bfloat16"]
     parts = ["--rounds", "2", "--only", "steps", "clip", "schedulers"]

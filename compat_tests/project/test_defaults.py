@@ -33,6 +33,7 @@ def quick(script):
     return cells(run.stdout)
 
 
+@pytest.mark.long
 def test_default_settings():
     heads, *rows = quick("defaults.py")
     found = {row[0]: dict(zip(heads[3:], row[3:], strict=True)) for row in rows}
@@ -53,6 +54,7 @@ def test_default_settings():
     assert 1e-5 < float(found["Adagrad"][apart]) < 1e-2
 
 
+@pytest.mark.long
 def test_initial_values():
     rows = quick("initialization.py")
     distributions, effects = ([row for row in rows if len(row) == width] for width in (5, 6))

@@ -52,6 +52,7 @@ def quick(names: list[str], cwd: Path) -> list[str]:
     return process.stdout.splitlines()
 
 
+@pytest.mark.long
 def test_the_ports_have_the_curves_of_the_originals(tmp_path):
     assert quick([f"{name}_torch" for name in PORTS], tmp_path)[-1] == "imported torch"
     lines = quick(PORTS, tmp_path)

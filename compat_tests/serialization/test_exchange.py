@@ -22,15 +22,20 @@ from compat_tests.exchange import (
     save,
 )
 from compat_tests.optim.lr_scheduler.test_lr_scheduler_parity import ENDS
+from compat_tests.traces import DISTINCT
 from compat_tests.two_sides import OURS, THEIRS, Side
+from tests.marks import mostly_long
 from torchish_mlx.parity.optimizer_cases import Case, allowed_error, collected, worst
 from torchish_mlx.parity.scheduler_cases import CASES as SCHEDULERS
 from torchish_mlx.parity.scheduler_cases import TABLE
 from torchish_mlx.parity.scheduler_pair import outcome, words
 
-both_ways = pytest.mark.parametrize(("source", "target"), [(THEIRS, OURS), (OURS, THEIRS)], ids=["theirs", "ours"])
-#: A scheduler of each class that any optimizer takes, for one optimizer after the other.
-ANY = [f"{name}-{next(iter(cases))}" for name, cases in TABLE.items() if name not in ("CyclicLR", "OneCycleLR")]
+WAYS = [(THEIRS, OURS), (OURS, THEIRS)]
+both_ways = pytest.mark.parametrize(("source", "target"), WAYS, ids=["theirs", "ours"])
+#: A scheduler of each class.
+FIRST_OF_EACH = [f"{name}-{next(iter(cases))}" for name, cases in TABLE.items()]
+#: Those that any optimizer takes, for one optimizer after the other.
+ANY = [case for case in FIRST_OF_EACH if not case.startswith(("CyclicLR", "OneCycleLR"))]
 #: Those that schedulers are tried with: momentum and betas are cycled.
 MOMENTUM, BETAS = Small("SGD", 0, (("momentum", 0.9),)), Small("AdamW", 0)
 #: A bfloat16 has 8 bits, and torch rounds to them between the operations of a step. Measured: 2.4 of these units.
@@ -66,8 +71,16 @@ def rates(run: Run) -> list[Any]:
     return [group["lr"] for group in run.optimizer.param_groups]
 
 
-@both_ways
-@pytest.mark.parametrize("case", ALL, ids=repr)
+def short(case: Case, source: Side, target: Side) -> bool:
+    """Every state that there is, in one direction; of the defaults in both. Files go there and back in each test."""
+    return case in DEFAULTS or (case in DISTINCT and source is THEIRS)
+
+
+@pytest.mark.parametrize(
+    ("case", "source", "target"),
+    mostly_long(((case, *sides) for case in ALL for sides in WAYS), short),
+    ids=lambda value: {id(OURS): "ours", id(THEIRS): "theirs"}.get(id(value), repr(value)),
+)
 def test_every_optimizer_goes_on_on_the_other_side(case: Case, source: Side, target: Side, tmp_path: Path) -> None:
     """Ten steps, a file, and ten more beside the run that wrote it: to the limits of test_parity.
 
@@ -120,7 +133,7 @@ def test_bfloat16(case: Case, source: Side, target: Side, tmp_path: Path) -> Non
 
 
 @both_ways
-@pytest.mark.parametrize("case", SCHEDULERS)
+@pytest.mark.parametrize("case", mostly_long(SCHEDULERS, lambda case: case in FIRST_OF_EACH))
 def test_every_scheduler_goes_on_on_the_other_side(case: str, source: Side, target: Side, tmp_path: Path) -> None:
     """Its state and the rates are equal to the last bit, and it raises at the same step, where it does."""
     optimizer = (MOMENTUM, BETAS)[list(SCHEDULERS).index(case) % 2]

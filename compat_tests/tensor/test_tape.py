@@ -21,6 +21,7 @@ from torchish_mlx.tensor._op import Op
 pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph:UserWarning")  # torch's own advice
 
 
+@pytest.mark.long
 def test_deep_chains() -> None:
     """20,000 operations, and as many in place, forward, backward and freed, without recursion."""
     x = tm.tensor([1.0, 2.0], requires_grad=True)
@@ -337,7 +338,7 @@ def test_a_training_loop_learns_as_torch_does() -> None:
             seen.append(loss.item())
         losses.append(seen)
     assert losses[1][-1] < 1e-6
-    # The residuals are sums of terms of the first one's size, so that their error is relative to that size. Measured over
-    # 20 seeds, with and without OpenBLAS: 1.4e-7.
+    # A residual is a sum of terms of the size of the first one, so that its error is relative to that. Measured over 20
+    # seeds, with and without OpenBLAS: 1.4e-7.
     theirs, ours = np.sqrt(losses)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6 * theirs[0])

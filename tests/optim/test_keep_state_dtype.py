@@ -12,6 +12,7 @@ import pytest
 import torchish_mlx as torch
 from tests.cases import gradients, net
 from tests.loading import lone
+from tests.marks import mostly_long
 from tests.refused import adapted
 
 MOMENTS = {
@@ -25,7 +26,10 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize(("case", "compiled"), [*((case, False) for case in MOMENTS), ("AdamW", True)])
+@pytest.mark.parametrize(
+    ("case", "compiled"),
+    mostly_long([*((case, False) for case in MOMENTS), ("AdamW", True)], lambda case, _: case == "AdamW"),
+)
 def test_float32_moments_of_a_bfloat16_model_stay_and_are_better(case, compiled):
     """Over 200 steps, saved and loaded again in between, beside the moments of a float32 model and bfloat16 ones."""
     start = net(case)

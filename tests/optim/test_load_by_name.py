@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import torchish_mlx as torch
 from tests.cases import RULES, assert_same, gradients, net
 from tests.loading import lone, named, train
+from tests.marks import mostly_long
 from torchish_mlx import optim
 
 
@@ -30,7 +31,7 @@ def regroupings(draw: Any, names: Any) -> Any:
     return draw(st.permutations(groups))
 
 
-@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("strict", mostly_long([True, False], lambda strict: strict))
 @pytest.mark.parametrize("case", RULES)
 @settings(max_examples=10)
 @given(data=st.data())

@@ -40,7 +40,7 @@ def test_the_table(fused, foreach, elements, compiled, monkeypatch):
         optimizer.step()
     compiles = fused or (fused is None and foreach is None and elements >= 16)
     assert compiled == ([["SGD"]] * 2 if compiles else [])
-    joined = [len(bucket.members) for plan in optimizer.state.plans.values() for bucket in plan.buckets]
+    joined = [len(bucket.members) for plan in optimizer.state_tree().plans.values() for bucket in plan.buckets]
     assert joined == ([] if foreach is False else [2])
 
 

@@ -139,7 +139,7 @@ def test_more_than_fit_into_one(name, most, largest, monkeypatch):
     monkeypatch.setattr(_join, "MOST", most)
     monkeypatch.setattr(_join, "LARGEST", largest)
     one, _ = assert_joins_alike(ELEMENTWISE[name], shapes=SHAPES * 2, joins=False)
-    buckets = [bucket for plan in one.optimizer.state.plans.values() for bucket in plan.buckets]
+    buckets = [bucket for plan in one.optimizer.state_tree().plans.values() for bucket in plan.buckets]
     sizes = [[one.params[i].numel() for i in bucket.members] for bucket in buckets]
     assert all(len(members) > 1 and max(members) <= largest and sum(members) <= most for members in sizes)
     assert bool(sizes) == (most > 1)

@@ -194,6 +194,7 @@ def test_a_refused_step_of_another_kind_of_gradient(name):
     assert_same(loop.held(), plain.held())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Adam-amsgrad", "SGD-momentum"])
 def test_memory_is_flat_while_sets_alternate(name):
     loop = Loop(ELEMENTWISE[name], None)

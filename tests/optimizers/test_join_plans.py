@@ -25,7 +25,7 @@ COUNTED = [name for name in KINDS if name in ("Adam-amsgrad", "NAdam", "ASGD")]
 
 def slots(loop: Loop) -> list[tuple[Any, str]]:
     """(parameter, name) of every entry of its own that has its shape."""
-    held = [(p, loop.optimizer.state.slots.get(loop.optimizer.state.paths[p], {})) for p in loop.params]
+    held = [(p, loop.optimizer.state_tree().slots.get(loop.optimizer.state_tree().paths[p], {})) for p in loop.params]
     return [(p, name) for p, own in held for name, a in own.items() if a.shape == p.array.shape]
 
 
@@ -77,12 +77,12 @@ def mlx_in_place_everywhere(loop: Loop) -> None:
 
 def mlx_in_place_state(loop: Loop) -> None:
     for p, name in slots(loop)[:2]:
-        loop.optimizer.state.slots[loop.optimizer.state.paths[p]][name] *= 0.5
+        loop.optimizer.state_tree().slots[loop.optimizer.state_tree().paths[p]][name] *= 0.5
 
 
 def entry_object_in_place(loop: Loop) -> None:
     for p, name in slots(loop)[:2]:
-        a = loop.optimizer.state.slots[loop.optimizer.state.paths[p]][name]
+        a = loop.optimizer.state_tree().slots[loop.optimizer.state_tree().paths[p]][name]
         a += 0.25
 
 
@@ -98,7 +98,7 @@ def entry_in_place(loop: Loop) -> None:
 
 def entry_by_path(loop: Loop) -> None:
     for p, name in slots(loop)[-1:]:
-        loop.optimizer.state.slots[loop.optimizer.state.paths[p]][name] = mx.full(p.shape, 0.25)
+        loop.optimizer.state_tree().slots[loop.optimizer.state_tree().paths[p]][name] = mx.full(p.shape, 0.25)
 
 
 def entry_of_another_dtype(loop: Loop) -> None:
@@ -243,7 +243,7 @@ def test_a_copy_goes_on_by_itself(how, name):
         else:
             twin = copy.copy(loop)
             twin.params, twin.optimizer = pickle.loads(pickle.dumps((loop.params, loop.optimizer)))
-        assert twin.optimizer.state.plans == {}
+        assert twin.optimizer.state_tree().plans == {}
         before = loop.held()
         for i in range(3, 6):
             twin.step(i)

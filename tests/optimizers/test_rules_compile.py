@@ -19,6 +19,7 @@ from tests.cases import (
     for_rule,
     gradients,
     inputs,
+    is_slot,
     net,
     saved,
     squared_error,
@@ -162,7 +163,7 @@ def test_a_changed_number_reaches_a_compiled_step(case):
         if name is not None:
             setattr(rule, name, value)
         run(grads)
-        slots = {path: a for path, a in flat(rule.state).items() if not path.startswith("_groups")}
+        slots = {path: a for path, a in flat(rule.state).items() if is_slot(rule, path)}
         return flat(model) | {f"state.{path}": a for path, a in slots.items()}
 
     usual = outcome(compiled)
@@ -189,7 +190,7 @@ def test_what_asgd_reads_for_the_step_after():
                 if change and i == 4:
                     setattr(rule, name, FAR[name])
                 compiled(gradients(model, i))
-            outcomes.append(flat([model.parameters(), rule.state["step"]]))
+            outcomes.append(flat([model.parameters(), rule.state["_step"]]))
         assert any(np.any(outcomes[0][path] != outcomes[1][path]) for path in outcomes[0]), name
 
 

@@ -131,7 +131,7 @@ def test_an_empty_state_starts_over(case):
     rule.learning_rate = 0.05
     rule.state = {}
     assert rule.step.item() == 0
-    assert list(rule.state) == ["_groups"]
+    assert list(rule.state) == ["step", "learning_rate", "_groups"]
     model, twin = net(case), net(case)
     fresh = build(case, learning_rate=0.05)
     take_steps(rule, model, range(3))
@@ -201,5 +201,7 @@ def test_names_of_the_slots_are_torchs():
     for case, names in expected.items():
         rule, model = build(case), net(case)
         take_steps(rule, model, range(1))
-        assert set(rule.state.get("step", {})) == names, case
-    assert set(rule.state["_groups"][0]) >= {"lr", "betas", "eps", "step"}
+        assert set(rule.state.get("_step", {})) == names, case
+    assert set(rule.state["_groups"][0]) >= {"betas", "eps"}
+    assert rule.state["step"].item() == 1
+    assert rule.state["learning_rate"].dtype == mx.float32

@@ -1,4 +1,4 @@
-"""The layers of the package: what imports what, and what nothing imports."""
+"""The layers of the package: what imports what, and what nothing imports. One walk over all files lists every fault."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import torchish_mlx
 
@@ -24,100 +22,151 @@ BELOW: dict[str, set[str]] = {
     "serialization": {"optimizers", "tensor"},
     "checkpoint": {"optimizers", "tensor", "optim", "serialization"},
     "testing": {"optimizers", "tensor", "optim"},
-    "parity": set(),  # sees the package as its users do: `test_parity_imports_what_is_public`
+    "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
 MAY_BE_IMPORTED = {"mlx", "numpy", "torchish_mlx"} | set(sys.stdlib_module_names)
 # `python -m torchish_mlx parity`: the one folder that imports torch, and what its report is drawn with.
 PARITY = {"torch", "jinja2", "markupsafe", "matplotlib", "tabulate", "tqdm"}
+COMMAND = (f"{PACKAGE.name}/__main__.py", f"{PACKAGE.name}.parity.command")  # the one import of parity/ from outside
+LINES = 500
 
 
-def imports(file: Path) -> Iterator[tuple[ast.stmt, str]]:
-    """Every import in a file, with the full name of the module; ``from . import x`` gives ``....x``."""
-    package = [PACKAGE.name, *file.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node, alias.name
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = [*base, *(node.module.split(".") if node.module else [])]
-            if node.module and module != [PACKAGE.name]:
-                yield node, ".".join(module)
-            else:
+class File:
+    """A file of the package, parsed, and its imports with the full name of each module."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.text, self.tree = path, text, ast.parse(text)
+        self.name = path.relative_to(PACKAGE.parent).as_posix()
+        self.folder = path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else ""
+        self.imports = list(self._imports())
+
+    def _imports(self) -> Iterator[tuple[ast.stmt, str]]:
+        """``from . import x`` gives the full name of ``x``."""
+        package = [PACKAGE.name, *self.path.relative_to(PACKAGE).parent.parts]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
                 for alias in node.names:
-                    yield node, ".".join([*module, alias.name])
+                    yield node, alias.name
+            elif isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                module = [*base, *(node.module.split(".") if node.module else [])]
+                if node.module and module != [PACKAGE.name]:
+                    yield node, ".".join(module)
+                else:
+                    for alias in node.names:
+                        yield node, ".".join([*module, alias.name])
 
 
-def name(file: Path) -> str:
-    return str(file.relative_to(PACKAGE.parent))
+def read(path: Path) -> File:
+    return File(path, path.read_text(encoding="utf-8"))
+
+
+# The rules. Each gives the faults of a file, with their lines.
+
+
+def imports_of_layers(file: File) -> Iterator[str]:
+    """Layers import downwards. The package's own __init__ re-exports every layer."""
+    if not file.folder or file.folder == "parity":
+        return
+    for node, module in file.imports:
+        parts = module.split(".")
+        allowed = BELOW.get(file.folder, set()) | {file.folder, "_version", "_docs"}
+        if parts == [PACKAGE.name]:
+            yield f"{node.lineno}: imports the whole package"
+        elif parts[0] == PACKAGE.name and parts[1] not in allowed:
+            yield f"{node.lineno}: imports {module}, which is no layer below"
+
+
+def imports_of_parity(file: File) -> Iterator[str]:
+    """parity/ names what users of the package may name; only the package's ``__main__`` names parity/: its command."""
+    for node, module in file.imports:
+        parts = module.split(".")
+        ours, of_parity = parts[0] == PACKAGE.name, parts[:2] == [PACKAGE.name, "parity"]
+        if of_parity and file.folder != "parity" and (file.name, module) != COMMAND:
+            yield f"{node.lineno}: imports {module}, which only the command may"
+        private = [part for part in parts if part.startswith("_") and part != "__version__"]
+        if file.folder == "parity" and ours and not of_parity and private:
+            yield f"{node.lineno}: imports {module}, which is private"
+
+
+def dependencies(file: File) -> Iterator[str]:
+    """Neither torch nor anything else that is not installed with the package is imported; not even where it is guarded.
+
+    But for parity/, whose command imports the report after it has seen that what that needs is there.
+    """
+    command = file.folder == "parity" and file.path.name == "command.py"
+    allowed = MAY_BE_IMPORTED | (PARITY if file.folder == "parity" and not command else set())
+    for node, module in file.imports:
+        if module.split(".")[0] not in allowed:
+            yield f"{node.lineno}: imports {module}, which is not installed with the package"
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Call) and not command:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__"):
+                yield f"{node.lineno}: calls {called}"
+
+
+def imports_inside_functions(file: File) -> Iterator[str]:
+    for function in ast.walk(file.tree):
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            for node in ast.walk(function):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    yield f"{node.lineno}: imports inside a function"
+
+
+def length(file: File) -> Iterator[str]:
+    if (lines := len(file.text.splitlines())) > LINES:
+        yield f"{lines}: more than {LINES} lines"
+
+
+def folders(file: File) -> Iterator[str]:
+    if file.folder and file.folder not in BELOW:
+        yield f"1: the folder {file.folder} is not in the table BELOW"
+
+
+RULES = [imports_of_layers, imports_of_parity, dependencies, imports_inside_functions, length, folders]
+
+
+def faults(file: File) -> list[str]:
+    return sorted({f"{file.name}:{fault}" for rule in RULES for fault in rule(file)})
 
 
 def test_the_imports_are_seen():
     """The walk resolves relative imports of every form."""
-    seen = {module for _, module in imports(PACKAGE / "optim" / "optimizer.py")}
+    seen = {module for _, module in read(PACKAGE / "optim" / "optimizer.py").imports}
     assert {"torchish_mlx.tensor", "torchish_mlx.optimizers", "torchish_mlx.optim._groups", "mlx.core"} <= seen
-    assert "torchish_mlx.optimizers" in {module for _, module in imports(PACKAGE / "optim" / "sgd.py")}
-    assert "torchish_mlx.optim" in {module for _, module in imports(PACKAGE / "__init__.py")}
+    assert "torchish_mlx.optimizers" in {module for _, module in read(PACKAGE / "optim" / "sgd.py").imports}
+    assert "torchish_mlx.optim" in {module for _, module in read(PACKAGE / "__init__.py").imports}
 
 
-@pytest.mark.parametrize("file", FILES, ids=name)
-def test_layers_import_downwards(file):
-    folder = file.relative_to(PACKAGE).parts[0]
-    if folder.endswith(".py"):
-        return  # the package's own __init__ re-exports every layer
-    if folder == "parity":
-        return
-    for node, module in imports(file):
-        parts = module.split(".")
-        if parts[0] == PACKAGE.name:
-            assert len(parts) > 1, f"{name(file)}:{node.lineno} imports the whole package"
-            allowed = BELOW[folder] | {folder, "_version", "_docs"}
-            assert parts[1] in allowed, f"{name(file)}:{node.lineno} imports {module}"
+def test_no_file_breaks_a_rule():
+    files = [read(path) for path in FILES]
+    assert [fault for file in files for fault in faults(file)] == []
+    assert {file.folder for file in files} - {""} == set(BELOW)  # none of the table's folders is gone
+    assert COMMAND in [(file.name, module) for file in files for _, module in file.imports]
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name == "parity"], ids=name)
-def test_parity_imports_what_is_public(file):
-    """Of the package it names what users may; and nobody but the package's ``__main__`` names it."""
-    for node, module in imports(file):
-        if module.split(".")[0] == PACKAGE.name and module.split(".")[1:2] != ["parity"]:
-            private = [part for part in module.split(".") if part.startswith("_") and part != "__version__"]
-            assert not private, f"{name(file)}:{node.lineno} imports {module}"
+FAULTY = [
+    ("tensor/a.py", "import torchish_mlx", "imports the whole package"),
+    ("tensor/a.py", "from ..optim import _paths", "imports torchish_mlx.optim, which is no layer below"),
+    ("nn/utils/a.py", "from ... import amp", "imports torchish_mlx.amp, which is no layer below"),
+    ("optim/a.py", "from torchish_mlx.parity import command", "imports torchish_mlx.parity, which only"),
+    ("__init__.py", "from .parity import command", "imports torchish_mlx.parity, which only the command may"),
+    ("__main__.py", "from .parity.report import x", "imports torchish_mlx.parity.report, which only"),
+    ("parity/a.py", "from torchish_mlx.optim._state import x", "torchish_mlx.optim._state, which is private"),
+    ("parity/a.py", "import pandas", "imports pandas, which is not installed with the package"),
+    ("parity/command.py", "import torch", "imports torch, which is not installed with the package"),
+    ("amp/a.py", "try:\n    import torch\nexcept ImportError:\n    pass", ":2: imports torch, which is not"),
+    ("amp/a.py", "import importlib\nimportlib.import_module('x')", ":2: calls import_module"),
+    ("amp/a.py", "def f():\n    import math", ":2: imports inside a function"),
+    ("amp/a.py", "pass\n" * (LINES + 1), f":{LINES + 1}: more than {LINES} lines"),
+    ("new/a.py", "import math", "the folder new is not in the table BELOW"),
+]
 
 
-def test_nothing_but_the_command_imports_parity():
-    seen = {
-        (name(file), module)
-        for file in FILES
-        if file.parent.name != "parity"
-        for _, module in imports(file)
-        if module.split(".")[:2] == [PACKAGE.name, "parity"]
-    }
-    assert seen == {("torchish_mlx/__main__.py", "torchish_mlx.parity.command")}
-
-
-def test_every_folder_has_its_place():
-    folders = {file.relative_to(PACKAGE).parts[0] for file in FILES if file.parent != PACKAGE}
-    assert folders == set(BELOW)
-
-
-@pytest.mark.parametrize("file", FILES, ids=name)
-def test_only_the_declared_dependencies_are_imported(file):
-    """Neither torch nor anything else that is not installed with the package; not even where it is guarded.
-
-    But for parity/, which only its own command imports.
-    """
-    in_parity = file.parent.name == "parity"
-    for node, module in imports(file):
-        allowed = MAY_BE_IMPORTED | PARITY if in_parity and file.name != "command.py" else MAY_BE_IMPORTED
-        assert module.split(".")[0] in allowed, f"{name(file)}:{node.lineno} imports {module}"
-    if in_parity and file.name == "command.py":
-        return  # imports the report after it has seen that what that needs is there
-    called = {
-        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-    }
-    assert not called & {"import_module", "__import__"}
+def test_the_rules_can_fail():
+    for path, text, found in FAULTY:
+        assert found in "\n".join(faults(File(PACKAGE / path, text))), path
 
 
 def test_torch_is_not_imported_when_the_package_is_used():
@@ -141,18 +190,3 @@ print(sorted(m for m in sys.modules if m.split(".")[0] in ("torch", "functorch",
     run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("file", FILES, ids=name)
-def test_no_import_inside_a_function(file):
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for function in ast.walk(tree):
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            for node in ast.walk(function):
-                assert not isinstance(node, (ast.Import, ast.ImportFrom)), f"{name(file)}:{node.lineno}"
-
-
-@pytest.mark.parametrize("file", FILES, ids=name)
-def test_files_are_short(file):
-    lines = len(file.read_text(encoding="utf-8").splitlines())
-    assert lines <= 500, f"{name(file)} has {lines} lines"

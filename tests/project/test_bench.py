@@ -40,6 +40,7 @@ def clock(rounds: int = 5, limit: float = 600.0) -> Clock:
 # The command --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_every_table_has_its_rows(tmp_path):
     run = bench("--rounds", "2", "--optimizer", "adamw", "--set", "gpt", "--dtype", "float32", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
@@ -88,6 +89,7 @@ def test_every_table_has_its_rows(tmp_path):
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [("--optimizer", "adamx"), ("--rounds", "0"), ("--only", "nothing")])
 def test_refuses_what_it_can_not_do(tmp_path, options):
     run = bench(*options, cwd=tmp_path)

@@ -29,6 +29,7 @@ for _name in ("matplotlib", "sklearn", "tqdm"):
     pytest.importorskip(_name, reason="the examples extra is not installed")
 
 
+@pytest.mark.long
 def test_from_start_to_end(tmp_path):
     """As people run it, in an empty folder: the accuracy, both doors, the picture, the checkpoint."""
     process = run(cwd=tmp_path)
@@ -54,6 +55,7 @@ def test_from_start_to_end(tmp_path):
     assert sum("exp_avg" in entries for entries in saved["optimizer"]["state"].values()) == len(saved["model"])
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_in_one_line_and_leaves_nothing(tmp_path):
     command = [*COMMAND, "--epochs", "10000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -70,6 +72,7 @@ def test_ctrl_c_ends_in_one_line_and_leaves_nothing(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.long
 def test_the_picture_of_the_schedulers(tmp_path):
     """`make schedules`, in an empty folder: one PNG, and torch's curves under ours where torch is installed."""
     command = [sys.executable, "-W", "error", str(ROOT / "examples" / "schedules.py")]
@@ -88,6 +91,7 @@ def test_the_picture_of_the_schedulers(tmp_path):
     assert "--steps must be 20 or more" in process.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--lr"])
 def test_refuses_what_cannot_train(tmp_path, option):
     process = run(option, "0", cwd=tmp_path)

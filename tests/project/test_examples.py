@@ -93,6 +93,7 @@ def test_the_port_is_without_torch_and_the_original_without_mlx(name):
         assert lines[first - 1] == "from __future__ import annotations", "common is imported first, for Ctrl-C"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("quick", "name"), [(name, name) for name in PORTS], indirect=["quick"])
 def test_a_quick_run_trains_and_writes_what_it_says(quick, name):
     process, folder = quick
@@ -113,6 +114,7 @@ def test_a_quick_run_trains_and_writes_what_it_says(quick, name):
     assert last / first < FALLS[name], "it learns nothing"
 
 
+@pytest.mark.long
 def test_they_refuse_options_that_cannot_work(tmp_path):
     """All options of all ports in one process, for the imports are what takes time."""
     (tmp_path / "file").touch()
@@ -185,6 +187,7 @@ def started(name: str, cwd: Path, *flags: str, options: tuple[str, ...] = ()) ->
     return subprocess.Popen(command, cwd=cwd, env=ENVIRONMENT, **pipes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PORTS[::3])
 def test_ctrl_c_during_the_imports_leaves_one_line(name, tmp_path):
     """`argparse` is the first module that common.py imports once it has taken over Ctrl-C. All import it first."""
@@ -199,6 +202,7 @@ def test_ctrl_c_during_the_imports_leaves_one_line(name, tmp_path):
         ended(process, tmp_path, f"{wait} modules after argparse")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PORTS)
 def test_ctrl_c_while_it_trains_leaves_one_line_and_no_partial_file(name, tmp_path):
     rng = random.Random(f"{SEED} {name}")
@@ -212,6 +216,7 @@ def test_ctrl_c_while_it_trains_leaves_one_line_and_no_partial_file(name, tmp_pa
         ended(process, tmp_path, f"{wait:.3f} s after line {lines}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("quick", ["char_gpt"], indirect=True)
 def test_the_gpt_goes_on_where_it_was_interrupted_bit_for_bit(quick, tmp_path):
     whole, folder = quick
@@ -237,6 +242,7 @@ def test_the_gpt_goes_on_where_it_was_interrupted_bit_for_bit(quick, tmp_path):
         assert bits(ours[part]) == bits(theirs[part])
 
 
+@pytest.mark.long
 def test_resume_without_a_checkpoint_is_refused(tmp_path):
     process = run("char_gpt", "--quick", "--resume", cwd=tmp_path)
     assert process.returncode == 1

@@ -79,6 +79,7 @@ def killed_again_and_again(kind: str, path: Path) -> Iterator[Iterator[int]]:
     assert run.returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KILLS)
 def test_a_killed_process_leaves_an_old_or_a_new_state(kind, tmp_path):
     """After every kill all that has its final name is whole; the next save removes what killed ones left."""
@@ -256,6 +257,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [4096, 1_000_000])
 @pytest.mark.parametrize("kind", SAVES)
 def test_the_kernels_limit_of_a_files_size(kind, limit, tmp_path):

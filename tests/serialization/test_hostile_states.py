@@ -12,6 +12,7 @@ import torchish_mlx as torch
 from tests.hostile.headers import nodes
 from tests.hostile.seeds import trained
 from tests.hostile.worker import account
+from tests.marks import mostly_long
 from torchish_mlx import checkpoint
 
 
@@ -81,7 +82,9 @@ def test_a_state_with_a_hostile_value_anywhere(kind, bad):
         assert left == before, (place, key)
 
 
-@pytest.mark.parametrize("bad", ["deep", "huge", "text", "none", "tensor", "nan", "minus one"])
+@pytest.mark.parametrize(
+    "bad", mostly_long(["deep", "huge", "text", "none", "tensor", "nan", "minus one"], lambda bad: bad == "text")
+)
 def test_a_checkpoint_with_a_hostile_value_anywhere(bad, tmp_path):
     """Through a file: everything is resumed, or nothing."""
     parts = model, optimizer, scheduler = trained()

@@ -152,7 +152,8 @@ def test_one_array_at_two_places_stays_one():
         assert_same(values(model), values(source))
     apart = {name: value + i for i, (name, value) in enumerate(torch.state_dict(source).items())}
     torch.load_state_dict(model, apart)  # as after a step of MLX, which updates each place by its own gradient
-    assert all(value.tolist() == apart[name].tolist() for name, value in torch.state_dict(model).items())
+    last = list(apart.values())[-1].tolist()  # torch copies one after the other into the one Parameter
+    assert [value.tolist() for value in torch.state_dict(model).values()] == [last, last]
     untied = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 3, bias=False))
     torch.load_state_dict(untied, torch.state_dict(source))
     assert untied.layers[0].weight is not untied.layers[1].weight

@@ -15,6 +15,8 @@ import numpy as np
 from .._docs import see
 from ..optim import Optimizer
 from ..optim._misfits import shown
+from ..optimizers._alone import Alone
+from ..optimizers._evaluate import arrays_in
 from ..tensor import Device, Tensor
 from ..tensor._evaluate import schedule, value
 from ..tensor._promote import compute
@@ -225,8 +227,10 @@ class GradScaler:
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
         gradients = gradients_of(optimizer, allow_fp16=False)
-        state["found_inf_per_device"] = self._inf_checks(optimizer, gradients)
-        unscale(gradients, mx.reciprocal(scale.array))
+        with Alone("unscale_()", optimizer, lambda: [p for g in optimizer.param_groups for p in g["params"]]):
+            state["found_inf_per_device"] = self._inf_checks(optimizer, gradients)
+            unscale(gradients, mx.reciprocal(scale.array))
+            schedule(arrays_in(gradients))
         state["stage"] = OptState.UNSCALED
 
     def _inf_checks(self, optimizer: Any, gradients: list[Any]) -> dict[Device, Tensor]:
@@ -369,6 +373,7 @@ class GradScaler:
                 self._backoff_factor,
                 self._growth_interval,
             )
+        schedule(scale.array, tracker.array)
         self._per_optimizer_states = {}
 
     # Reading and writing the numbers --------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from mlx.optimizers import Optimizer as NativeOptimizer
 from mlx.utils import tree_flatten
 
 from ..optimizers import Rule
+from ..optimizers._evaluate import schedule
 from ..optimizers._state import copied, replace
 from ..serialization._where import entry
 from ..tensor import Tensor
@@ -38,6 +39,7 @@ def load(optimizer: NativeOptimizer, state: Any) -> None:
                 "another model"
             )
     replace(held, tree)
+    schedule(held)
     optimizer.state = held
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from ..optim._state_dict import undone_on_error as _optimizer
 from ..optim.lr_scheduler import LRScheduler
 from ..optim.lr_scheduler._base import undone_on_error as _scheduler
 from ..tensor import Tensor
+from ..tensor._copies import deep_copied
 from ..tensor.parameter import named
 from . import _native, _random
 from ._parts import is_native
@@ -72,4 +72,4 @@ def _moment(value: Any) -> Any:
         return {key: _moment(child) for key, child in value.items()}
     if type(value) in (list, tuple):
         return type(value)(map(_moment, value))
-    return copy.deepcopy(value)
+    return deep_copied(value)

@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._docs import see
+from ..optimizers._rates import LR_STEP
 from ..tensor import Tensor
 from ..tensor._renaming import renaming
 from ._groups import Group
 from ._misfits import as_lines, entry_faults, option_faults, shown
+from ._scheduled import complete, is_scheduled, settle
 from ._state import OptimizerState
 from ._state_dict import Arrange, cast, check_keys, checked, clock_of, own
 
@@ -63,6 +65,7 @@ def by_name(
     names = _own_names(state, groups)
     saved = _saved_names(saved_groups)
     check_keys(entries_of, {place.number for place in saved.values()})
+    complete(groups, saved_groups, entries_of)
     entries_of, in_torchs_layout = arrange(entries_of, {saved[n].number: p for n, p in names.items() if n in saved})
     report = LoadReport([name for name in names if name not in saved], [n for n in saved if n not in names], {})
     name_of = {p: name for name, p in names.items()}
@@ -72,11 +75,14 @@ def by_name(
     for i, group in enumerate(groups):
         members = [name_of[p] for p in group["params"]]
         rule = state.rule_of(group)
-        needed = optimizer.defaults if rule is None else rule.fields()
+        needed = [*(optimizer.defaults if rule is None else rule.fields()), *([LR_STEP] if is_scheduled(group) else [])]
         sources = {n: saved_groups[saved[n].group] for n in members if n in saved}
         values = _options(i, group, sources, needed, later, report)
         if rule is not None:
-            for key, fault in option_faults(rule, values, group).items():
+            faults_of = option_faults(rule, values, group)
+            if fault := settle(group, values):
+                faults_of[LR_STEP] = fault
+            for key, fault in faults_of.items():
                 if f'param_groups[{i}]["{key}"]' not in report.missing_keys:
                     report.mismatched_keys[f'param_groups[{i}]["{key}"]'] = fault
                     values[key] = group[key]

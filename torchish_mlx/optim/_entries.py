@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._docs import see
-from ..optimizers._hyper import STRUCTURE, traced
+from ..optimizers._hyper import FIRST, STRUCTURE, traced
 from ..tensor import Tensor
 from ..tensor._layouts import in_mlx
 from ..tensor._storage import Storage, slot
@@ -93,7 +93,8 @@ class Entries(MutableMapping[Any, Any]):
         return made
 
     def _slots(self) -> dict[str, Any]:
-        return self._tree.slots.get(self._path) or {}
+        slots = self._tree.slots.get(self._path) or {}
+        return {name: slots[name] for name in slots if name != FIRST} if FIRST in slots else slots
 
     def _beside(self) -> dict[Any, Any]:
         return self._tree.beside.get(self._path, {})
@@ -176,11 +177,15 @@ class Entries(MutableMapping[Any, Any]):
         """A dict of the same Tensors and values."""
         return dict(self)
 
+    def saved(self) -> dict[Any, Any]:
+        """The entries without those that init() made and no step has used: torch has none before its first step."""
+        early = self._tree.early_names(self._path) if self._tree is not None else ()
+        return {name: value for name, value in self.items() if name not in early}
+
     def apart(self) -> dict[Any, Any]:
-        """A dict of the values as they are now, in Tensors of their own, which the next step does not change."""
-        return {
-            name: in_mlx(Tensor(value.array)) if isinstance(value, Tensor) else value for name, value in self.items()
-        }
+        """The entries to save as they are now, in Tensors of their own, which the next step does not change."""
+        saved = self.saved().items()
+        return {name: in_mlx(Tensor(value.array)) if isinstance(value, Tensor) else value for name, value in saved}
 
     def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
         return {**self, **other}

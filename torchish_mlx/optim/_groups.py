@@ -10,6 +10,7 @@ from mlx.nn import Module
 
 from .._docs import see
 from ..optimizers import Rule
+from ..optimizers._evaluate import arrays_in, schedule
 from ..optimizers._hyper import STRUCTURE, structure, traced
 from ..tensor import Tensor, parameters
 
@@ -26,9 +27,11 @@ class Group(dict[str, Any]):
     them shows as a changed shape, which makes ``mx.compile`` trace anew.
     """
 
-    def __init__(self, rule: type[Rule] | None, items: Mapping[str, Any]) -> None:
+    def __init__(self, rule: type[Rule] | None, items: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         super().__init__(items)
         self.rule = rule
+        self._given: Mapping[str, Any] | None = given  # the user's dict, which in torch is the group itself
+        self._followed = dict(given)
         self.arrays: dict[str, Any] = {}
         self.rounded = False  # whether the numbers were read from arrays, which are float32
         self.rebuild()
@@ -49,6 +52,15 @@ class Group(dict[str, Any]):
         for name in self:
             self._link(name)
 
+    def follow(self) -> None:
+        """Take over the options that were set in the user's dict since the last time."""
+        if self._given is None:
+            return
+        for key, value in self._given.items():
+            if key != "params" and value is not self._followed.get(key, _missing):
+                self._followed[key] = value
+                self[key] = value
+
     def restart(self) -> None:
         """Set the clock to its start."""
         if self.rule is not None:
@@ -65,6 +77,8 @@ class Group(dict[str, Any]):
 
     def replace(self, items: Mapping[str, Any]) -> None:
         """Hold ``items`` and nothing else."""
+        items = dict(items)
+        self._given = None  # in torch the group is a new dict from here on
         for key in self:
             self._unlink(key)
         super().clear()
@@ -117,6 +131,7 @@ class Group(dict[str, Any]):
             self._unlink(key)
         super().__setitem__(key, value)
         if self.rule is None:
+            schedule(arrays_in(value))
             self.arrays[STRUCTURE] = self._shape()
         else:
             self.arrays.update(carried)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from ..optimizers._alone import Alone
 from ..optimizers._hyper import STRUCTURE
 
 Hook = Callable[..., Any]
@@ -66,6 +67,17 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(step)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         self._note_step()
+        outer = self._stepping
+        self._stepping = True
+        try:
+            if not outer:
+                self._look()
+            return inside(self, *args, **kwargs)
+        finally:
+            if not outer:
+                self.__dict__.pop("_stepping", None)
+
+    def inside(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = (self, *args)
         for hook in (*_global_pre_hooks.values(), *self._hooks("step_pre").values()):
             result = hook(self, given, kwargs)
@@ -75,8 +87,10 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
                         f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                     )
                 given, kwargs = result
-        out = step(*given, **kwargs)
-        self._stepped()
+        with Alone("step()", self._tree, self._held):
+            self._check_moved()
+            out = step(*given, **kwargs)
+            self._stepped()
         for hook in (*self._hooks("step_post").values(), *_global_post_hooks.values()):
             hook(self, given, kwargs)
         return out
@@ -109,12 +123,18 @@ class Hooked:
 
         Without a rule every number is such a choice, and a scheduler's makes the step trace anew.
         """
+        self._settled()  # type: ignore[attr-defined]
         groups = self.param_groups  # type: ignore[attr-defined]
         return [group.arrays[STRUCTURE] for group in groups if group.rule is not None]
 
     def _note_step(self) -> None:
         if "_opt_called" in self.__dict__:
             self._opt_called = True
+
+    _stepping = False  # whether a step is being made
+
+    def _look(self) -> None:
+        """What comes before every step, and its hooks."""
 
     def _stepped(self) -> None:
         """What follows every step, before the hooks."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from ..optimizers._state import GROUPS
 from ..tensor import Tensor
 from ._entries import Entries
 from ._state import LOOSE, OptimizerState
+
+CONTENT = "_tree"  # the one key of the dict itself
 
 
 class ParameterState(dict[Any, Any]):
@@ -23,11 +26,13 @@ class ParameterState(dict[Any, Any]):
     def __init__(self, tree: OptimizerState) -> None:
         super().__init__()
         self.tree = tree
-        dict.__setitem__(self, "tree", tree)
+        dict.__setitem__(self, CONTENT, tree)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, Tensor):
             return self.tree.of(key)
+        if key == GROUPS:
+            raise KeyError(f"{GROUPS!r} is a name of the tree of arrays, which is optimizer.state_tree()")
         loose = self.tree.loose
         return loose[key] if key in loose else loose.setdefault(key, {})
 
@@ -61,11 +66,15 @@ class ParameterState(dict[Any, Any]):
     values: Any = MutableMapping.values
     items: Any = MutableMapping.items
     update: Any = MutableMapping.update
-    setdefault: Any = MutableMapping.setdefault
     popitem: Any = MutableMapping.popitem
 
     def get(self, key: Any, default: Any = None) -> Any:
         return self[key] if key in self else default  # noqa: SIM401 - this is get
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
 
     def pop(self, key: Any, *default: Any) -> Any:
         if key not in self and default:

@@ -10,7 +10,8 @@ import mlx.core as mx
 
 from ..optimizers import Rule
 from ..optimizers._core import check_slots
-from ..optimizers._state import GROUPS, State, leaves, listed
+from ..optimizers._hyper import FIRST
+from ..optimizers._state import GROUPS, State, copied, leaves, listed
 from ..tensor import Tensor
 from ._entries import Count, Entries, keep_count, tensor_over
 from ._groups import Group, GroupArrays
@@ -63,9 +64,7 @@ class OptimizerState(State):
         return path
 
     def _move(self, path: str, group: Group) -> None:
-        slots, names = self.slots.get(path), self.clock_names(path)
-        if slots and names:
-            keep_count(slots, self.group_of[path].arrays, names)
+        self.keep_count(path)
         self.group_of[path] = group
         beside = self.beside.get(path, {})
         for name in self.clock_names(path):
@@ -76,8 +75,19 @@ class OptimizerState(State):
                 self.entries(path)[name] = beside.pop(name)
 
     def settle(self, groups: Sequence[Group]) -> None:
-        """Hold the arrays of ``groups``, which may have been edited as a list, in their order."""
+        """Hold the arrays of ``groups``, which may have been edited as a list, in their order.
+
+        A wrapper, which a user wrote, may show the groups of another optimizer; their arrays are that one's.
+        """
         held = self.groups
+        if self.in_place:
+            groups = [group for group in groups if group.rule is None]
+        paths, group_of = self.paths, self.group_of
+        for group in groups:
+            for p in group["params"]:
+                path = paths.get(p)
+                if path is None or group_of.get(path) is not group:
+                    self.add(p, None, group)
         if len(held) != len(groups) or any(a is not group.arrays for a, group in zip(held, groups, strict=True)):
             held[:] = {id(group): group.arrays for group in groups}.values()  # torch lets a group be there twice
 
@@ -85,6 +95,24 @@ class OptimizerState(State):
         """The names of the entries that depend on the step count alone."""
         group = self.group_of.get(path)
         return group.rule.clock if group is not None and group.rule is not None and group.rule.counted else ()
+
+    def early_names(self, path: str) -> Sequence[str]:
+        """The names of the entries that init() made, as long as they differ from those of the first step."""
+        first = self.slots.get(path, {}).get(FIRST)
+        rule = self.group_of[path].rule if first is not None and first.item() else None
+        return () if rule is None else rule.late
+
+    def saved(self) -> Iterator[tuple[Tensor, Entries]]:
+        """The parameters whose entries are saved: not those for which init() alone has made some."""
+        for p in self.holders():
+            entries = self.entries(self.paths[p])
+            if entries.saved() or not entries:
+                yield p, entries
+
+    def keep_count(self, path: str) -> None:
+        """Give the parameter at ``path`` a count of its own, if it has begun to count."""
+        if (slots := self.slots.get(path)) and (names := self.clock_names(path)):
+            keep_count(slots, self.group_of[path].arrays, names)
 
     def counts_in_integers(self, path: str) -> bool:
         """Whether "step" is an int in torch."""
@@ -152,9 +180,11 @@ class OptimizerState(State):
             return
         slots = self.slots_at(path)
         self.begun.setdefault(path)
+        self.unused.discard(path)  # torch takes a buffer that is there for one that has begun
+        slots.pop(FIRST, None)
         if held is not None:
             self._let_go(path, name)
-        if isinstance(value, Tensor) and not self.in_place and value._storage.places:
+        if isinstance(value, Tensor) and not self.in_place and value._storage.placed:
             # a step replaces the arrays of each place by themselves, so a Tensor can't be in two of them
             self.aliases.update((at, path) for (at, _), held in self.tensors.items() if held is value)
             value = Tensor(value.array)
@@ -202,6 +232,7 @@ class OptimizerState(State):
         for at, name in [key for key in self.tensors if key[0] == path] if taken else ():
             self._let_go(at, name)
         self.beside.pop(path, None)
+        self.unused.discard(path)
         self.aliases = {pair for pair in self.aliases if path not in pair}
         if (slots := self.slots.pop(path, None)) is not None:
             slots.clear()
@@ -233,7 +264,7 @@ class OptimizerState(State):
         self.release()
         for slots in self.slots.values():
             slots.clear()
-        for held in (self.slots, self.beside, self.begun, self.aliases):
+        for held in (self.slots, self.beside, self.begun, self.aliases, self.unused):
             held.clear()
         for group in self.distinct_groups():
             group.restart()
@@ -254,8 +285,20 @@ class OptimizerState(State):
                 check_slots(group.rule, h, {path: slots}, [(path, None, self.parameters[path].array)])
         self.release()
 
+    def marked(self) -> list[str]:
+        """The paths of the slots that say whether the next step is the first one."""
+        return [path for path, slots in self.slots.items() if FIRST in slots]
+
+    def mark_again(self, paths: Sequence[str]) -> None:
+        """Have loaded slots say that they have begun, where a compiled step reads that."""
+        for path in paths:
+            if slots := self.slots.get(path):
+                slots.setdefault(FIRST, mx.array(False))
+
     def load(self, tree: Any) -> None:
+        marked = self.marked()
         super().load(tree)
+        self.mark_again(marked)
         self.begun = {p: None for p in (*self.begun, *self.slots) if self.slots.get(p) or self.beside.get(p)}
 
     def snapshot(self) -> Any:
@@ -289,8 +332,13 @@ class OptimizerState(State):
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, Tensor):
             self.assign(self.add(key, None, None), value)
-        elif self._is_name(key) or dict.__contains__(self, key):
-            super().__setitem__(key, value)
+        elif self._is_name(key) and key != GROUPS and isinstance(value, (dict, list)):
+            self.assign_below(key, value)
+        elif self._is_name(key):
+            raise TypeError(
+                f"optimizer.state[{key!r}] is a part of the tree of arrays, a dict or a list, but got "
+                f"{type(value).__name__}; the numbers of the groups are set in optimizer.param_groups"
+            )
         else:
             self.loose[key] = value
 
@@ -300,7 +348,7 @@ class OptimizerState(State):
                 raise KeyError(key)
             self.remove(self.paths[key])
         elif dict.__contains__(self, key):
-            super().__delitem__(key)
+            self.pop(key)
         else:
             del self.loose[key]
 
@@ -316,8 +364,12 @@ class OptimizerState(State):
         if isinstance(key, Tensor):
             if self.has(key):
                 return self.remove(self.paths[key])
+        elif key == GROUPS:
+            raise KeyError(f"{GROUPS!r} can't be removed from optimizer.state; state.clear() forgets all entries")
         elif dict.__contains__(self, key):
-            return super().pop(key)
+            held = copied(dict.__getitem__(self, key))
+            self.assign_below(key, None)
+            return held
         elif key in self.loose:
             return self.loose.pop(key)
         if default:

@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 
 from .._docs import see
+from ..optimizers._rates import LR_STEP
 from ..tensor import Tensor
 from ..tensor.creation import array_of
 from ._groups import Group
 from ._mapping import ParameterState
 from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
+from ._scheduled import complete, settle
 from ._state import OptimizerState
 from ._torchs_layout import Arranged
 
@@ -60,8 +62,8 @@ def tree_of(state: Any) -> OptimizerState | None:
 def _numbered(tree: OptimizerState, numbers: Mapping[Tensor, int]) -> dict[Any, Any]:
     """number -> entries of every parameter that has a dict of them, and what belongs to no parameter."""
     numbered: dict[Any, Any] = {}
-    for p in tree.holders():
-        entries = dict(tree.of(p))
+    for p, held in tree.saved():
+        entries = held.saved()
         if p in numbers:
             numbered[numbers[p]] = entries
         elif entries:
@@ -169,6 +171,7 @@ def unpacked(
                 )
             group_of[number] = group
     check_keys(entries_of, numbered)
+    complete(groups, saved, entries_of)
     entries_of, in_torchs_layout = arrange(entries_of, numbered)
     new_groups = [_group(group, other, later) for group, other in zip(groups, saved, strict=True)]
     loaded: dict[Any, Any] = {}
@@ -184,6 +187,8 @@ def unpacked(
         if rule is None:
             continue
         faults = option_faults(rule, values, group)
+        if fault := settle(group, values):
+            faults[LR_STEP] = fault
         wrong += [f'param_groups[{i}]["{name}"] {fault}' for name, fault in faults.items()]
         if not faults:
             h = rule.hypers(values, rule.carried(values))
@@ -244,11 +249,11 @@ def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, 
     """
     held = [slots for slots in tree.slots.values() if slots]
     loaded = {key: dict(value) if isinstance(key, Tensor) else value for key, value in loaded.items()}
+    marked = tree.marked()
     tree.forget()
     for group in groups:
         rule, shared = tree.rule_of(group), None
         for p in group["params"]:
-            tree.add(p, None, group if rule is not None else None)
             entries = loaded.get(p)
             if not entries or rule is None:
                 continue
@@ -271,6 +276,7 @@ def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, 
                 target.slots[name] = entry.array if isinstance(entry, Tensor) else entry
             else:
                 target[name] = entry
+    tree.mark_again(marked)
     if not all(held):
         tree.renew()
 

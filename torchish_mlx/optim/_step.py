@@ -5,9 +5,9 @@ p.grad, or a tree -> items by group -> checks -> each group's rule -> new arrays
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 from mlx.nn import Module
@@ -15,36 +15,64 @@ from mlx.nn import Module
 from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
+from ..optimizers._evaluate import schedule_given
 from ..optimizers._state import listed
-from ..tensor import locate
+from ..tensor._held import Held
+from ..tensor._ties import retie
+from ..tensor.parameter import at_path, walked
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
+from ._scheduled import advance
 from ._state import OptimizerState
 
 
 def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
-    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached."""
-    work, paths, group_of = [], state.paths, state.group_of
+    """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached.
+
+    Raises RuntimeError for gradients that another thread has left unevaluated.
+    """
+    work = _with_gradients(state, groups)
+    if _meet({path: array for _, items in work for path, _, array in items}) and retie(state.paths):
+        state.renew()
+        work = _with_gradients(state, groups)
+    return work
+
+
+def _meet(arrays: Mapping[str, mx.array]) -> bool:
+    """Whether two parameters hold one array: then they were tied after the last look."""
+    return len({id(array) for array in arrays.values()}) != len(arrays)
+
+
+def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
+    work, paths = [], state.paths
+    gradients: list[mx.array] = []
     for group in groups:
         items = []
         for p in group["params"]:
             if (g := p.grad) is not None:
-                path = paths.get(p)
-                if path is None or group_of.get(path) is not group:
-                    path = state.add(p, None, group)
-                items.append((path, g if isinstance(g, RowSparse) else g.array, p.array))
+                path = paths[p]
+                if isinstance(g, RowSparse):
+                    gradients += (g.indices, g.values)
+                else:
+                    gradients.append(g := g.array)
+                items.append((path, g, p._storage.read()))
         if items:
             work.append((group, items))
+    schedule_given("gradients", gradients)
     return work
 
 
 def advance_all(
-    state: OptimizerState, work: Sequence[tuple[Group, list[Item]]], scaling: Scaling | None = None
+    state: OptimizerState,
+    work: Sequence[tuple[Group, list[Item]]],
+    groups: Sequence[Group] = (),
+    scaling: Scaling | None = None,
 ) -> dict[str, mx.array]:
     """path -> new array. Everything is checked before anything is changed.
 
-    With ``scaling`` the gradients are divided first, and nothing changes where one of them is infinite.
+    ``groups`` are those whose learning rate may be a schedule. With ``scaling`` the gradients are divided first, and
+    nothing changes where one of them is infinite.
     """
     new: dict[str, mx.array] = {}
     if scaling is not None:
@@ -62,6 +90,8 @@ def advance_all(
                 assert group.rule is not None
                 tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
                 counts.append((len(group["params"]), partial(_members, state, group)))
+        if turn == 0:
+            advance(groups)
         inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
         if scaling is None:
             found = run(tasks, inputs)
@@ -74,7 +104,7 @@ def advance_all(
 
 
 def _members(state: OptimizerState, group: Group) -> list[str]:
-    return [state.add(p, None, group) for p in group["params"]]
+    return [state.paths[p] for p in group["params"]]
 
 
 def _turns(items: list[Item]) -> list[list[Item]]:
@@ -91,23 +121,49 @@ def _turns(items: list[Item]) -> list[list[Item]]:
     return turns
 
 
-def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> tuple[list[tuple[Group, list[Item]]], list[str]]:
+class Resolved(NamedTuple):
+    """The leaves of a gradient tree as parameters of an optimizer."""
+
+    work: list[tuple[Group, list[Item]]]  # by group, each parameter once
+    order: list[str]  # the path of each leaf, in the order of the tree
+    placed: set[str]  # the paths of those that were found by their places in a module
+
+
+def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     """The leaves of a gradient tree by group, and the path of each leaf in the order of the tree.
 
-    A module's places are followed to their Parameters, others go by path. A layer that stands in two places of a
-    model is one parameter, and its gradients are summed.
+    A module's places are followed to their Parameters, others go by path. A parameter that is in several places of a
+    model (a layer, or tied weights) gets the sum of their gradients.
 
-    Raises ValueError for a gradient of a parameter that the optimizer does not hold, and in a tree of arrays for a name
-    that two of its groups have.
+    Raises ValueError for a gradient of a parameter that the optimizer does not hold: in a module also for one that has
+    the path of another one, whose layer was replaced; in a tree of arrays for a name that two of its groups have.
     """
     items: dict[str, Item] = {}
     order: list[str] = []
+    placed: set[str] = set()
+    replaced: list[str] = []
+    looked = False
+    also = {path: at for at, held in state.parameters.items() for path in getattr(held, "_also", ())}
     for path, g, p in paired(gradients, parameters):
-        known = _path_of(state, path, parameters)
+        known = path if path in state.parameters else None
+        if isinstance(parameters, Module):
+            found = state.paths.get(at_path(parameters, path))
+            if found is None and not looked:
+                looked = bool(walked(parameters))  # it may be tied to one that is held
+                found = state.paths.get(at_path(parameters, path))
+            if found is not None:
+                known = found
+                placed.add(found)
+            elif known is not None and isinstance(state.parameters[known]._storage, Held):
+                replaced.append(path)
+                continue
+        elif path in also and (known is None or not state.parameters[known]._storage.owned):
+            known = also[path]  # tied weights
         if known is None or known not in state.group_of:
             raise ValueError(
                 f"there is a gradient for {path!r}, which this optimizer does not hold; it holds "
-                f"{listed(state.group_of)}. Where the names differ (groups made from submodules), "
+                f"{listed(state.group_of)}. Give it a layer that was added after it was built: "
+                'optimizer.add_param_group({"params": layer}). Where the names differ (groups made from submodules), '
                 "pass the model itself in place of a tree of arrays." + see("groups-made-of-submodules")
             )
         if f"{known}#2" in state.parameters and not isinstance(parameters, Module):
@@ -118,16 +174,18 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> tuple[lis
             )
         order.append(known)
         items[known] = (known, g if known not in items else items[known][1] + g, p)
+    if replaced:
+        raise ValueError(
+            f"there is a gradient for {listed(replaced)}, and this optimizer holds other parameters of that name: a "
+            "layer was replaced after the optimizer was built, or this is another model. The moments are those of the "
+            'old layer. Give the optimizer the new one, optimizer.add_param_group({"params": layer}), or build the '
+            "optimizer again." + see("a-layer-that-was-replaced")
+        )
+    if _meet({path: array for path, _, array in items.values()}) and retie(state.paths):
+        state.renew()
+        return resolve(state, gradients, parameters)
     work: dict[int, tuple[Group, list[Item]]] = {}
     for item in items.values():
         group = state.group_of[item[0]]
         work.setdefault(id(group), (group, []))[1].append(item)
-    return list(work.values()), order
-
-
-def _path_of(state: OptimizerState, path: str, parameters: Any) -> str | None:
-    if isinstance(parameters, Module):
-        found = state.paths.get(locate(parameters, path))
-        if found is not None:
-            return found
-    return path if path in state.parameters else None
+    return Resolved(list(work.values()), order, placed)

@@ -17,7 +17,8 @@ class Adam(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, amsgrad, decoupled_weight_decay: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
@@ -85,7 +86,8 @@ class AdamW(Adam):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, amsgrad: as in the rule.
         maximize (bool): ascend instead of descend.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
@@ -155,7 +157,8 @@ class Adamax(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
@@ -215,7 +218,8 @@ class NAdam(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, momentum_decay, decoupled_weight_decay: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
@@ -279,7 +283,8 @@ class RAdam(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, decoupled_weight_decay: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.

@@ -17,7 +17,8 @@ class ASGD(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         lambd, alpha, t0, weight_decay: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.

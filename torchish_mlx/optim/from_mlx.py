@@ -18,9 +18,13 @@ from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..optimizers._kernels import cut
+from ..optimizers._mixups import unexpected
 from ..optimizers._mlx_state import InMLX
+from ..optimizers._multi import checked_parts
 from ..tensor import parameters
+from ._mixups import refuse_params
 from ._moving import among, moving_field, sign_of, weak
+from ._scheduled import with_numbers
 from .optimizer import Optimizer, ParamsT
 
 __all__ = ["Lion", "MultiOptimizer", "from_mlx"]
@@ -61,8 +65,8 @@ class _NativeRule(Rule):
 
     @classmethod
     def validate(cls, values: Mapping[str, Any]) -> None:
-        if callable(values.get("lr")):  # the other options are MLX's to check
-            cls.fields()["lr"].check(values["lr"])
+        if values.get("lr") is not None:  # the other options are MLX's to check
+            cls.fields()["lr"].refuse(values["lr"])
         cls.native(**cls.arguments(values))
 
     @classmethod
@@ -160,7 +164,11 @@ class _FromMLX(Optimizer):
     __signature__: ClassVar[inspect.Signature]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        bound = self.__signature__.bind(*args, **kwargs)
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            accepted = list(self.__signature__.parameters)
+            raise TypeError(unexpected(type(self).__name__, error, accepted, kwargs)) from None
         bound.apply_defaults()
         defaults = dict(bound.arguments)
         super().__init__(defaults.pop("params"), defaults)
@@ -170,11 +178,10 @@ class _FromMLX(Optimizer):
 
 
 def _blank(native: type[native_optimizers.Optimizer]) -> Optimizer:
-    cls = from_mlx(native)  # type: ignore[arg-type]
+    cls = from_mlx(native)
     return cls.__new__(cls)
 
 
-@cache
 def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
     """The ``torch.optim`` side of an MLX optimizer class, with MLX's numerics underneath.
 
@@ -201,9 +208,25 @@ def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
         True
     """
     if not (isinstance(cls, type) and issubclass(cls, native_optimizers.Optimizer)):
-        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}")
-    if issubclass(cls, native_optimizers.MultiOptimizer):
-        return MultiOptimizer
+        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}{_cure(cls)}")
+    return MultiOptimizer if issubclass(cls, native_optimizers.MultiOptimizer) else _adapter(cls)  # type: ignore[arg-type]
+
+
+def _cure(given: Any) -> str:
+    """What to write in place of what was given to :func:`from_mlx`."""
+    kind = type(given).__name__
+    if isinstance(given, native_optimizers.MultiOptimizer):
+        return ", an instance: optim.MultiOptimizer(model, [optimizer, ...], [filter, ...]) makes its groups"
+    if isinstance(given, native_optimizers.Optimizer):
+        return f", an instance: give its class, and the options as torch has them: from_mlx({kind})(model, lr=1e-3)"
+    if isinstance(given, type) and issubclass(given, Optimizer):
+        return ", which has torch's face already: use it as it is"
+    return ""
+
+
+@cache
+def _adapter(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
+    """What :func:`from_mlx` makes of a class, once for each."""
     rule = _rule_for(cls)  # type: ignore[arg-type]
     kind = Argument.POSITIONAL_OR_KEYWORD
     if issubclass(cls, Rule):
@@ -230,11 +253,12 @@ class MultiOptimizer(Optimizer):
 
     Args:
         params: an ``mlx.nn.Module``, Parameters or (name, Parameter) pairs.
-        optimizers: instances, of MLX's classes or of ``torchish_mlx.optimizers``; each with a number as learning rate.
+        optimizers: instances, of MLX's classes or of ``torchish_mlx.optimizers``; a schedule as learning rate becomes
+            the ``lr`` of the group.
         filters: predicates (path, array) -> bool, one fewer than optimizers; the last optimizer takes what is left.
 
     Raises:
-        ValueError: another number of filters, a scheduled learning rate, an optimizer that gets no parameter.
+        ValueError: another number of filters, an option besides the learning rate that is scheduled.
 
     Example:
         >>> import mlx.nn as nn
@@ -256,8 +280,8 @@ class MultiOptimizer(Optimizer):
         optimizers: Sequence[native_optimizers.Optimizer],
         filters: Sequence[Callable[[str, mx.array], bool]] = (),
     ) -> None:
-        if len(filters) != len(optimizers) - 1:
-            raise ValueError(f"Given {len(filters)} filters but {len(optimizers) - 1} needed.")
+        refuse_params(params)
+        checked_parts(optimizers, filters)
         self._kinds = [type(optimizer) for optimizer in optimizers]
         groups: list[dict[str, Any]] = [{"params": [], **_values(optimizer)} for optimizer in optimizers]
         listed = list(parameters(params)) if isinstance(params, Module) else list(params)
@@ -266,7 +290,7 @@ class MultiOptimizer(Optimizer):
             chosen = next((k for k, accepts in enumerate(filters) if accepts(name, p.array)), len(filters))
             groups[chosen]["params"].append(item)
         for kind, group in zip(self._kinds, groups, strict=True):
-            _rule_for(kind).validate(group)  # type: ignore[arg-type]
+            _rule_for(kind).validate(with_numbers(group))  # type: ignore[arg-type]
         super().__init__(groups, {})
 
     def _rule_of_group(self, i: int) -> type[Rule] | None:
@@ -292,19 +316,23 @@ class MultiOptimizer(Optimizer):
 
 def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
     """The options of an optimizer instance, under their names in ``param_groups``."""
-    if optimizer._schedulers:
+    schedules = dict(optimizer._schedulers)
+    schedule = schedules.pop("lr", None) or schedules.pop("learning_rate", None)
+    if schedules:
         raise ValueError(
-            f"{type(optimizer).__name__} has a scheduled {sorted(optimizer._schedulers)}; param_groups hold "
-            "numbers. Construct it with a float, and let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, "
-            'or write group["lr"] in the loop.' + see("a-schedule-as-lr")
+            f"{type(optimizer).__name__} has a scheduled {sorted(schedules)}; param_groups hold numbers, besides the "
+            "learning rate. Construct it with a float, and write that option of its group in the loop."
+            + see("a-schedule-as-lr")
         )
     if isinstance(optimizer, Rule):
-        return dict(optimizer.values)
+        return {**optimizer.values, **({} if schedule is None else {"lr": schedule})}
     values: dict[str, Any] = {}
     for name in _constructor(type(optimizer)):
         if name == "learning_rate":
             rate = optimizer.state.get("learning_rate")
-            values["lr"] = None if rate is None else float(str(np.float32(rate.item())))  # 0.01, not 0.009999999776
+            values["lr"] = (
+                schedule if schedule is not None else None if rate is None else float(str(np.float32(rate.item())))
+            )  # 0.01, not 0.009999999776
         elif hasattr(optimizer, name):
             values[name] = getattr(optimizer, name)
         else:

@@ -8,13 +8,14 @@ from typing import Any
 import mlx.core as mx
 
 from ..optimizers import RowSparse
-from ..optimizers._hyper import nonneg
+from ..optimizers._hyper import Hyper, nonneg
 from ..tensor import Tensor, enable_grad
 from ._line_search import strong_wolfe
 from .optimizer import Optimizer, ParamsT
 
 __all__ = ["LBFGS"]
 
+_LR = Hyper(1, nonneg("learning rate"), "lr")
 _OPTIONS = {"lr", "max_iter", "max_eval", "tolerance_grad", "tolerance_change", "history_size", "line_search_fn"}
 
 
@@ -72,7 +73,7 @@ class LBFGS(Optimizer):
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        nonneg("learning rate")("lr", lr)
+        _LR.check(lr)
         if max_eval is None:
             max_eval = max_iter * 5 // 4
         defaults = {

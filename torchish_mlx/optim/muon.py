@@ -15,7 +15,8 @@ class Muon(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         weight_decay, momentum, nesterov, ns_coefficients, eps, ns_steps, adjust_lr_fn: as in the rule.
 
     Raises:

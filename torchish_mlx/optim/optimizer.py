@@ -13,20 +13,27 @@ from mlx.utils import tree_map
 
 from .._docs import see
 from ..optimizers import Rule
+from ..optimizers._alone import Alone, alone, has_moved
 from ..optimizers._core import Item
+from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._hyper import as_array
+from ..optimizers._mixups import check_update
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
+from ..optimizers._rates import is_schedule
 from ..optimizers._state import GROUPS
 from ..tensor import Tensor, enable_grad, parameters
 from ..tensor._evaluate import schedule
 from ..tensor._layouts import check_layout, in_mlx
-from ..tensor.parameter import is_buffer
+from ..tensor._ties import retie, retie_by_memory, united
+from ..tensor._walk import is_buffer
 from ._by_name import LoadReport, by_name, same_option
 from ._groups import Group, parameters_of, refuse_tree
 from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from ._mapping import ParameterState
+from ._mapping import CONTENT, ParameterState
+from ._mixups import check_closure, explained, nothing_given, refuse_param, refuse_params
 from ._scaling import scaling_of
+from ._scheduled import ScheduledGroup, group_of, with_numbers
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
@@ -53,6 +60,10 @@ class Optimizer(Hooked):
             an ``mlx.nn.Module`` may stand wherever parameters may. A tree of arrays is refused: ``model.parameters()``
             of MLX is a copy of the references, and updating it would change nothing.
         defaults: options of every group that does not give its own.
+
+    ``lr`` may be a schedule, a function from the number of steps (an array) to the rate, as those of MLX and of
+    ``torchish_mlx.optimizers.schedules``. Then ``group["lr"]`` is the rate of the last step, and ``group["lr_step"]``
+    the number of steps that the schedule has counted; a number written to ``group["lr"]`` ends the schedule.
 
     Attributes:
         param_groups: a list of dicts, which may be edited: a parameter keeps its entries in another group.
@@ -86,22 +97,20 @@ class Optimizer(Hooked):
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
             cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__ and cls.__module__.startswith(__package__ + "."):
+            cls.__init__ = explained(cls.__dict__["__init__"])  # type: ignore[method-assign]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         if self.rule is not None:
             self._check_implementation(defaults)
-            self.rule.validate(defaults)
+            self.rule.validate(with_numbers(defaults))
         self.defaults = defaults
-        if isinstance(params, (Tensor, mx.array)):
-            raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{_typename(params)}"
-            )
+        refuse_params(params)
         refuse_tree(params)
         self.param_groups = []
         given: list[Any] = list(parameters(params)) if isinstance(params, Module) else list(params)
         if not given:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(nothing_given(params))
         if not isinstance(given[0], dict) or isinstance(given[0], Module):
             given = [{"params": given}]
         for group in given:
@@ -111,6 +120,7 @@ class Optimizer(Hooked):
                 raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
             if self.rule.eager_slots:
                 self._make_slots()
+                schedule(self._tree)
 
     @staticmethod
     def _check_implementation(defaults: Mapping[str, Any]) -> None:
@@ -145,9 +155,10 @@ class Optimizer(Hooked):
         tensors, names = parameters_of(param_group["params"])
         for p in tensors:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(p)}")
+                refuse_param(p)
             if not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
+        tensors = united(tensors, (p for group in self.param_groups for p in group["params"]))
         items = {**param_group, "params": tensors}
         if names:
             items["param_names"] = names
@@ -171,10 +182,17 @@ class Optimizer(Hooked):
         if not {p for group in self.param_groups for p in group["params"]}.isdisjoint(tensors):
             raise ValueError("some parameters appear in more than one parameter group")
         rule = self._rule_of_group(len(self.param_groups))
+        if rule is not None and is_schedule(items.get("lr")) and "_opt_called" in self.__dict__:
+            raise ValueError(
+                "the lr of this group is a schedule, and a scheduler moves the rates of this optimizer: give the group "
+                "a number" + see("a-schedule-as-lr")
+            )
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
-        self._append(Group(rule, items))
+        self._append(group_of(rule, items, param_group))
+        self.__dict__.setdefault("_before", []).extend((p, p.array) for p in tensors if p._storage.owned)
+        schedule([p.array for p in tensors], arrays_in([items[name] for name in self.defaults]))
 
     def _rule_of_group(self, i: int) -> type[Rule] | None:  # noqa: ARG002 - a MultiOptimizer has several
         """The rule of the group at place ``i``."""
@@ -192,8 +210,10 @@ class Optimizer(Hooked):
         """The tree of arrays, in line with ``param_groups``, which torch's users edit as a list of dicts."""
         tree, groups = self._tree, self.param_groups
         for i, group in enumerate(groups):
-            if type(group) is not Group:
-                groups[i] = Group(self._rule_of_group(i), group)
+            if isinstance(group, Group):
+                group.follow()
+            else:
+                groups[i] = group_of(self._rule_of_group(i), group, group)
         if not self.__dict__.get("_borrowed"):
             tree.settle(groups)
         return tree
@@ -225,6 +245,7 @@ class Optimizer(Hooked):
 
     def _set_option(self, name: str, value: Any) -> None:
         """Set an option in every group; refuse it where the groups differ, for one value would take that away."""
+        self._settled()
         groups = self.param_groups
         if any(not same_option(group.get(name), groups[0].get(name)) for group in groups):
             if same_option(value, self.defaults.get(name)):  # a subclass that remembers its arguments
@@ -245,7 +266,10 @@ class Optimizer(Hooked):
 
     @property
     def _tree(self) -> OptimizerState:
-        """The tree of arrays, its own or that of the optimizer whose ``state`` it was given."""
+        """The tree of arrays: its own, or that of the optimizer whose ``state`` a wrapper was given or shows."""
+        if type(self).state is not Optimizer.state and (shown := tree_of(self.state)) is not None:
+            self.__dict__["_borrowed"] = True
+            return shown
         tree: OptimizerState | None = self.__dict__.get("_state")
         if tree is None:
             tree = self.__dict__["_state"] = OptimizerState(in_place=self.rule is None)
@@ -263,6 +287,8 @@ class Optimizer(Hooked):
         """
         tree = self._tree
         if tree.of_modules:
+            if not self._stepping:
+                self._retie(tree)
             return tree
         face = self.__dict__.get("_face")
         if face is None or face.tree is not tree:
@@ -270,10 +296,13 @@ class Optimizer(Hooked):
         return face
 
     @state.setter
+    @alone("an assignment to optimizer.state")
     def state(self, value: Mapping[Any, Any]) -> None:
         if not isinstance(value, Mapping):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(value).__name__}")
         groups = self.__dict__.setdefault("param_groups", [])
+        if value.keys() == {CONTENT}:  # torch's mapping, after it went through a compiled function
+            value = value[CONTENT]
         given = tree_of(value)
         if given is not None and self.rule is None and given is not self._tree:
             self.__dict__.update(_state=given, _borrowed=True)
@@ -286,7 +315,7 @@ class Optimizer(Hooked):
         if is_mlx_state(value):
             value, unsaved = taken(value, self._mlx_parts())
             if unsaved:
-                warnings.warn(unsaved, stacklevel=2)
+                warnings.warn(unsaved, stacklevel=3)  # past __setattr__
         if GROUPS in value:
             self._check_tree(value)
             tree.load(value)
@@ -296,6 +325,7 @@ class Optimizer(Hooked):
             restore(tree, groups, value)
         else:
             tree.load(value)  # says what is wrong with it
+        self._schedule_state()
 
     def state_tree(self) -> OptimizerState:
         """The state as MLX's nested dict of arrays, for ``tree_flatten``, ``mx.save_safetensors`` and the like.
@@ -337,7 +367,7 @@ class Optimizer(Hooked):
                 f"{type(self).__name__} is written in Python, and a tree of arrays (tree_flatten(optimizer.state)) "
                 f"holds neither its options, which stay {options}, nor entries of its state that are no arrays (counts "
                 "as ints, lists). state_dict() holds all of it: save that by torchish_mlx.save().",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each group
@@ -357,6 +387,7 @@ class Optimizer(Hooked):
         """path -> the arrays of that parameter."""
         return self._tree.slots
 
+    @alone("state_dict()")
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout: parameters are numbers, in the order of the groups.
 
@@ -371,6 +402,7 @@ class Optimizer(Hooked):
             state_dict = state_dict if result is None else result
         return state_dict
 
+    @alone("load_state_dict()")
     def load_state_dict(
         self,
         state_dict: Mapping[str, Any],
@@ -440,8 +472,10 @@ class Optimizer(Hooked):
         tree = self._settled()
         return {
             "defaults": self.defaults,
-            "state": {**{p: tree.of(p).apart() for p in tree.holders()}, **tree.loose.apart()},
-            "param_groups": [dict(group) for group in self.param_groups],
+            "state": {**{p: entries.apart() for p, entries in tree.saved()}, **tree.loose.apart()},
+            "param_groups": [
+                group.given() if isinstance(group, ScheduledGroup) else dict(group) for group in self.param_groups
+            ],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -452,11 +486,12 @@ class Optimizer(Hooked):
         if "param_groups" not in self.__dict__:
             self.param_groups = []
             for i, items in enumerate(state["param_groups"]):
-                self._append(Group(self._rule_of_group(i), items))
+                self._append(group_of(self._rule_of_group(i), items, {}))
         else:
             for group, items in zip(self.param_groups, state["param_groups"], strict=True):
                 group.replace(items)
         restore(self._settled(), self.param_groups, state["state"])
+        self._schedule_state()
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -497,14 +532,15 @@ class Optimizer(Hooked):
             raise NotImplementedError("an optimizer without a rule must write its own step()")
         loss = None
         if closure is not None:
+            check_closure(closure)
             with enable_grad():
                 loss = closure()
         tree = self._settled()
         # No name here may hold an old array, whose memory MLX would not use again.
         scaling = scaling_of(self)
-        new = advance_all(tree, gradients_of(tree, self.param_groups), scaling)
+        new = advance_all(tree, gradients_of(tree, self.param_groups), self.param_groups, scaling)
         for path, array in new.items():
-            tree.parameters[path].array = array
+            tree.parameters[path]._storage.array = array
         if scaling is not None:
             scaling.write_back(self.param_groups)
         schedule(new, tree)
@@ -512,10 +548,35 @@ class Optimizer(Hooked):
 
     step = hooked(step)
 
+    def _retie(self, tree: OptimizerState) -> None:
+        """See which Parameters were tied, or are no longer; a compiled step has to be traced again then."""
+        if retie(tree.paths):
+            tree.renew()
+
+    def _look(self) -> None:
+        """See what was tied, before a step that a user wrote; that of a rule sees it by the arrays that it reads."""
+        self.__dict__.pop("_before", None)
+        if self.rule is None:
+            self._retie(self._tree)
+
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
         if self.rule is None:
-            schedule([p.array for group in self.param_groups for p in group["params"]], self._tree)
+            self._schedule_state([p.array for p in self._held()])
+
+    def _held(self) -> list[Any]:
+        """The parameters of all groups."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _schedule_state(self, *more: Any) -> None:
+        """Have all of the state evaluated, so that any thread can go on with it."""
+        schedule(self._tree, arrays_in(self._tree.beside), *more)
+
+    def _check_moved(self, *given: Any) -> None:
+        """Where several threads work here by turns: refuse what another one has left unevaluated."""
+        if has_moved(self):
+            what = "arrays among the parameters, the gradients or optimizer.state"
+            schedule_given(what, self._tree, arrays_in(self._held(), *given))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -523,36 +584,50 @@ class Optimizer(Hooked):
             for p in group["params"]:
                 if p.grad is not None:
                     p.grad = None if set_to_none or p.grad.is_sparse else mx.zeros_like(p.grad.array)
+        if not set_to_none:
+            schedule(arrays_in([p.grad for p in self._held()]))
 
     # MLX's tree API -------------------------------------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> mx.array:
         """The learning rate of the first group, as an array; assigning sets it in every group."""
+        self._settled()
         group = self.param_groups[0]
         known = group.rule is not None and "lr" in group.arrays
         return group.rule.fields()["lr"].read(group.arrays["lr"]) if known else mx.array(group["lr"])
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:
+        self._settled()
         for group in self.param_groups:
             if group.rule is not None and as_array(value) is None:
                 group.rule.validate({**group, "lr": value})
         for group in self.param_groups:
             group["lr"] = value
 
+    @alone("init()")
     def init(self, parameters: Any) -> None:
-        """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
+        """Make all state of the parameters in ``parameters`` (a module or a tree) before the first step.
 
-        Raises ValueError for one that this optimizer does not hold.
+        A step that is compiled afterwards is traced once. Frozen parameters get no state. An optimizer whose ``step``
+        is written in Python (LBFGS, your own) makes its state in its first step, and nothing here.
+
+        Raises ValueError for a parameter that this optimizer does not hold.
         """
         tree = self._settled()
-        for group, items in resolve(tree, _arrays(parameters), parameters)[0]:
+        for group, items in resolve(tree, _arrays(parameters), parameters).work:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
-                    if not tree.slots.get(path) and (made := group.rule.slots(h, p)):
+                    new = tree.parameters[path].requires_grad and not tree.slots.get(path)
+                    if new and (made := group.rule.early_slots(h, p)):
                         tree.create(path).update(made)
+                        tree.unused.add(path)
+        for parameter, path in tree.paths.items():
+            if not parameter.requires_grad:
+                tree.keep_count(path)  # here, because a compiled step would be traced twice if it did so
+        schedule(tree)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree like ``gradients``; ``parameters`` (a module or a tree) may hold more.
@@ -562,16 +637,37 @@ class Optimizer(Hooked):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        tree = self._settled()
-        work, order = resolve(tree, gradients, parameters)
-        self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work, scaling_of(self))
+        with Alone("apply_gradients()", self._tree, self._held):
+            order, new, _ = self._applied(gradients, parameters)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
 
     def update(self, model: Module, gradients: Any) -> None:
-        """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does."""
-        model.update(self.apply_gradients(gradients, model))
+        """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does. Tied weights change at all places."""
+        check_update(model, gradients)
+        with Alone("update()", self._tree, self._held):
+            if type(self).apply_gradients is not Optimizer.apply_gradients:
+                model.update(self.apply_gradients(gradients, model))
+                return
+            order, new, placed = self._applied(gradients, model)
+            if len(placed) < len(new):
+                leaves = (new[path] for path in order)
+                model.update(tree_map(lambda _: next(leaves), gradients))
+            for path in placed:
+                self._tree.parameters[path].array = new[path]
+
+    def _applied(self, gradients: Any, parameters: Any) -> tuple[list[str], dict[str, mx.array], set[str]]:
+        """The path of each leaf of ``gradients``, path -> new array, and which paths are placed in a module."""
+        tree = self._settled()
+        self._check_moved(gradients)
+        before = self.__dict__.pop("_before", None)
+        if before and retie_by_memory(before):
+            tree.renew()
+        before = None
+        work, order, placed = resolve(tree, gradients, parameters)
+        self._note_step()
+        new = self._by_step(work) if self.rule is None else advance_all(tree, work, self.param_groups, scaling_of(self))
+        return order, new, placed
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""
@@ -592,13 +688,8 @@ class Optimizer(Hooked):
                 p.array, p.grad = array, grad
 
 
-def _typename(value: Any) -> str:
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
 def _arrays(tree: Any) -> Any:
-    """The tree of a module's parameters, without its buffers; a tree as it is."""
+    """The tree of a module's parameters that are trained, without its buffers; a tree as it is."""
     if not isinstance(tree, Module):
         return tree
-    return tree.filter_and_map(lambda m, k, v: Module.valid_parameter_filter(m, k, v) and not is_buffer(m, (k,)))
+    return tree.filter_and_map(lambda m, k, v: Module.trainable_parameter_filter(m, k, v) and not is_buffer(m, (k,)))

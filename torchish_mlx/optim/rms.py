@@ -17,7 +17,8 @@ class Adagrad(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         lr_decay, weight_decay, initial_accumulator_value, eps: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         maximize (bool): ascend instead of descend.
@@ -80,7 +81,8 @@ class Adadelta(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         rho, eps, weight_decay: as in the rule.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
         capturable (bool): kept in the group; the numbers are the same either way.
@@ -140,7 +142,8 @@ class RMSprop(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         alpha, eps, weight_decay, momentum, centered: as in the rule.
         capturable (bool): kept in the group; the numbers are the same either way.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.

@@ -17,7 +17,8 @@ class SGD(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         momentum, dampening, weight_decay, nesterov: as in the rule.
         maximize (bool): ascend instead of descend.
         foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import mlx.core as mx
-
 from .. import optimizers as rules
 from ..tensor import Tensor
+from ._mixups import refuse_params
 from .optimizer import Optimizer, ParamsT
 
 __all__ = ["SparseAdam"]
@@ -20,7 +19,8 @@ class SparseAdam(Optimizer):
 
     Args:
         params: Parameters, (name, Parameter) pairs, an ``mlx.nn.Module``, or dicts of groups.
-        lr (float or 1-element tensor): step length; a tensor may be changed in place.
+        lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
+            steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps: as in the rule.
         maximize (bool): ascend instead of descend.
 
@@ -50,7 +50,8 @@ class SparseAdam(Optimizer):
         eps: float = 1e-8,
         maximize: bool = False,
     ) -> None:
-        groups = params if isinstance(params, (Tensor, mx.array, dict)) else list(params)
+        refuse_params(params)
+        groups = params if isinstance(params, dict) else list(params) or params
         if isinstance(groups, list):
             self._refuse(groups)
         super().__init__(groups, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})

@@ -4,13 +4,12 @@
     optimizer.update(model, grads)
     mx.eval(model.parameters(), optimizer.state)
 
-MLX's schedules, ``MultiOptimizer``, ``Lion`` and the base class ``Optimizer`` stand here as well,
+MLX's schedules, ``Lion`` and the base class ``Optimizer`` are here as well, and a :class:`MultiOptimizer`,
 so that ``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimizers as optim``.
 """
 
 from mlx.optimizers import (
     Lion,
-    MultiOptimizer,
     Optimizer,
     cosine_decay,
     exponential_decay,
@@ -21,6 +20,7 @@ from mlx.optimizers import (
 
 from . import schedules
 from ._mlx_state import mlx_state
+from ._multi import MultiOptimizer
 from ._rule import Rule
 from ._sparse import RowSparse
 from .adafactor import Adafactor

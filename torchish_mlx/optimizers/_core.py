@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._docs import see
-from ._hyper import STRUCTURE, traced
+from ._hyper import FIRST, STRUCTURE, traced
 from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
 from ._sparse import RowSparse
@@ -41,7 +41,7 @@ def paired(gradients: Any, parameters: Any, path: str = "") -> list[Item]:
                 "theirs"
             )
         return [(path, gradients, parameters)]
-    if isinstance(parameters, mx.array):
+    if children and isinstance(parameters, mx.array):
         raise ValueError(f"the gradient of {path!r} has {_named(gradients)}, but the parameter is {_named(parameters)}")
     items: list[Item] = []
     for key, child in children:
@@ -146,6 +146,8 @@ class Task:
         """The arguments of :func:`formulas`. The group has ``count`` parameters, with or without a gradient in this
         step, and ``members`` gives their paths.
         """
+        if self.rule.late and self.state.unused:
+            self._mark_first()
         if self._plan is None or count != len(self.items):
             self._count(members())
         if self._plan is None:
@@ -158,6 +160,14 @@ class Task:
             [p for _, p, _ in joined] + [ps[i] for i in alone],
             [s for _, _, s in joined] + [dict(self.given[i]) for i in alone],
         )
+
+    def _mark_first(self) -> None:
+        """Tell the formula which parameters make their first step with slots that init() made, where that matters."""
+        if self.rule.hypers(self.values, self.arrays).marks:
+            for path, own in zip(self.paths, self.given, strict=True):
+                if path in self.state.unused and own and FIRST not in own:
+                    own[FIRST] = mx.array(True)
+                    self._plan = None
 
     def _count(self, members: Iterable[str]) -> None:
         """Say which parameters share the group's count in this step, and make the slots of the new ones.
@@ -228,20 +238,9 @@ class Task:
             if s:
                 (find(paths[i]) or create(paths[i])).update(s)
         state.plans[id(self.arrays)] = plan
+        if state.unused and (not self.rule.late or self.rule.hypers(self.values, self.arrays).remembers):
+            state.unused.difference_update(paths)
         return ordered
-
-
-def advance(
-    rule: Any,
-    values: Mapping[str, Any],
-    arrays: dict[str, Any],
-    state: State,
-    members: Collection[str],
-    items: Sequence[Item],
-) -> list[mx.array]:
-    """New parameters of ``items``, in their order; the state and the arrays move on."""
-    task = Task(rule, values, arrays, state, items)
-    return task.commit(formulas(rule, values)(*task.begin(len(members), lambda: members)))
 
 
 def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:

@@ -14,9 +14,12 @@ import mlx.core as mx
 import numpy as np
 
 from .._docs import see
+from ._evaluate import of_a_trace, schedule
+from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
+FIRST = "_first_step"  # a slot that init() makes: whether the next step is the first one of the parameter
 
 
 def as_array(value: Any) -> mx.array | None:
@@ -39,8 +42,8 @@ def as_number(name: str, value: Any) -> Any:
 class Hyper:
     """A number that training may change. ``check(name, value)`` raises torch's error for a value out of range."""
 
-    def __init__(self, default: Any, check: Check | None = None) -> None:
-        self.default, self._check, self.name = default, check, ""
+    def __init__(self, default: Any, check: Check | None = None, name: str = "") -> None:
+        self.default, self._check, self.name = default, check, name
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -52,21 +55,34 @@ class Hyper:
         rule.write(self.name, value)
 
     def check(self, value: Any) -> None:
+        self.refuse(value)
+        (self._check or _no_nan)(self.name, value)
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        """Raise what says that ``value`` is no number."""
+        if words := no_number(self.name, value):
+            raise error(words)
+        self._refuse_schedule(value)
+
+    def _refuse_schedule(self, value: Any) -> None:
         if callable(value):
             raise TypeError(
-                f"{self.name} is a schedule, where a number is wanted. Only the constructors of "
-                "torchish_mlx.optimizers take one, as learning_rate; elsewhere construct with a number, and let "
-                "lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the loop "
-                '(group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
+                f"{self.name} is a schedule, where a number is wanted. Only the constructors take one, as lr in "
+                "torchish_mlx.optim (and in a group that is added) and as learning_rate in torchish_mlx.optimizers; "
+                "elsewhere let lr_scheduler.FromSchedule(optimizer, schedule) set the rate, or write the number in the "
+                'loop (group["lr"] = schedule(step)).' + see("a-schedule-as-lr")
             )
-        (self._check or _no_nan)(self.name, value)
 
     def carry(self, value: Any) -> Any:
         """The arrays that stand for ``value`` in the state."""
+        if not isinstance(value, (tuple, list)):  # of a wrong length, as below
+            Hyper.refuse(self, value, ValueError if isinstance(value, str) else TypeError)
         array = as_array(value)
         carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
         if carried.size != 1:
             raise ValueError(f"{'Tensor ' if array is not None else ''}{self.name} must be 1-element, but is {value!r}")
+        if array is not None:
+            schedule(carried)
         return carried
 
     def read(self, carried: Any) -> Any:
@@ -107,16 +123,13 @@ class Each(Hyper):
         super().__init__(default, check)
         self.element = element
 
-    def check(self, value: Any) -> None:
-        if not isinstance(value, (tuple, list)) or len(value) != len(self.default):
-            raise ValueError(
-                f"{self.name} takes {len(self.default)} numbers, such as {self.default}, but got {value!r}"
-            )
-        super().check(value)
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        refuse_several(self, value, error)
 
     def carry(self, value: Any) -> Any:
         if len(value) != len(self.default):  # a group is written without a check, as in torch
             raise ValueError(f"{self.name} takes {len(self.default)} numbers, but got {value!r}")
+        self.refuse(value, ValueError)
         return [self.element.carry(v) for v in value]
 
     def read(self, carried: Any) -> Any:
@@ -126,8 +139,20 @@ class Each(Hyper):
         return tuple(self.element.restore(c, v) for c, v in zip(carried, value, strict=True))
 
 
+def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
+    """Raise what says that ``value`` is no tuple of numbers as the default of ``field`` is."""
+    if not isinstance(value, (tuple, list)) or len(value) != len(field.default):
+        raise ValueError(f"{field.name} takes {len(field.default)} numbers, such as {field.default}, but got {value!r}")
+    for i, number in enumerate(value):
+        if number is not None and (words := no_number(f"{field.name}[{i}]", number)):  # Adafactor has one that may be
+            raise error(words)
+
+
 class Static(Hyper):
     """A choice that shapes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:  # noqa: ARG002 - any value may be one
+        self._refuse_schedule(value)
 
 
 def shortest(carried: mx.array) -> float:
@@ -147,15 +172,19 @@ def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.arr
 
     A Python value in a captured tree is a constant of the trace, and a change of it is silently missed; a shape is not.
     ``before`` is the array that stood for them until now; what :func:`renewed` gave it stays, and where the values are
-    the same it stays itself (it has been evaluated, so that :func:`traced` need not wait for a new one).
+    the same it stays itself. It comes from NumPy, and so needs no evaluation, in whatever thread it is read.
     """
     shape = (0, hash(repr(values)) & 0x7FFFFFFF, *(() if before is None else before.shape[2:]))
-    return before if before is not None and before.shape == shape else mx.zeros(shape)
+    return before if before is not None and before.shape == shape else _empty(shape)
 
 
 def renewed(before: mx.array, count: int) -> mx.array:
     """The same with a shape that no trace has seen, if ``count`` is new."""
-    return mx.zeros((*before.shape[:2], count))
+    return _empty((*before.shape[:2], count))
+
+
+def _empty(shape: tuple[int, ...]) -> mx.array:
+    return mx.array(np.empty(shape, np.float32))
 
 
 def traced(array: mx.array) -> bool:
@@ -167,11 +196,6 @@ def traced(array: mx.array) -> bool:
             raise
         return True
     return False
-
-
-def of_a_trace(error: Exception) -> bool:
-    """Whether MLX refused to evaluate a traced array; the second text is that after a ``value_and_grad`` inside."""
-    return "transformation" in str(error) or "without a primitive" in str(error)
 
 
 def _no_nan(name: str, value: Any) -> None:

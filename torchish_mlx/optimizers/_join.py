@@ -15,6 +15,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from ._hyper import FIRST
+
 MOST = 2**16  # elements of all that are joined into one array, which lives as long as any view of it
 LARGEST = 2**14  # elements of a parameter that is worth joining: a larger one costs more to copy than to call for
 BLOCK = 32  # pieces of one cut: its time grows with their square
@@ -73,7 +75,7 @@ class Plan:
         alike: dict[Any, list[int]] = {}
         for i, (g, p, own) in enumerate(zip(gs, ps, slots, strict=True)):
             fits = joins and rule.elementwise and self.dense and 0 < p.size <= LARGEST
-            if fits and all(a.shape == p.shape for a in own.values()):
+            if fits and FIRST not in own and all(a.shape == p.shape for a in own.values()):
                 alike.setdefault((g.dtype, p.dtype, *((name, a.dtype) for name, a in own.items())), []).append(i)
             else:
                 self.alone.append(i)
@@ -95,7 +97,7 @@ def _likes(gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[dict[str, Any]]
     """All that the checks and the joining depend on."""
     own = [a for entries in slots for a in entries.values()]
     names = [name for entries in slots for name in entries]
-    return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names]
+    return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names, [*map(len, slots)]]
 
 
 def _parts(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]:

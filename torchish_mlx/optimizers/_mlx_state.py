@@ -35,6 +35,7 @@ import mlx.core as mx
 from mlx.optimizers import MultiOptimizer, Optimizer
 from mlx.utils import tree_map, tree_unflatten
 
+from ._hyper import FIRST
 from ._state import GROUPS
 
 GLOBAL = ("step", "learning_rate")  # what stands at the top of MLX's tree, beside the parameters
@@ -195,7 +196,7 @@ def _renamed(part: Part, path: str, held: Mapping[str, mx.array]) -> Iterator[tu
             "of torchish_mlx.named_parameters(model)"
         )
     mlx = part.counterpart()
-    ours = {name: value for name, value in held.items() if name != "step"}
+    ours = {name: value for name, value in held.items() if name not in ("step", FIRST)}
     names = {name: name for name in ours} if mlx.slots is None else {v: k for k, v in mlx.slots.items()}
     for name, value in ours.items():
         if name not in names:

@@ -11,6 +11,7 @@ from .._docs import see
 from ._hyper import shortest, traced
 from ._mlx_slots import Leaf, converted, entry
 from ._mlx_state import GLOBAL, Part
+from ._rates import LR_STEP
 from ._state import State, copied, listed
 
 
@@ -28,6 +29,8 @@ def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:
         for i, by_path in zip(members, found, strict=True):
             part, arrays = parts[i], new.groups[i]
             arrays["step"] = mx.array(step, mx.float32)
+            if LR_STEP in arrays:
+                arrays[LR_STEP] = mx.array(step, mx.uint64)
             if rate is not None:
                 arrays["lr"] = part.rule.fields()["lr"].carry(rate)
             for path, slots in _slots(part, by_path, step, where).items():

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import mlx.core as mx
+from mlx.nn import Module
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
-from ._core import advance, check_items, check_slots, paired
-from ._hyper import STRUCTURE, Hyper, Static, as_array, structure, traced
+from ._alone import alone, has_moved
+from ._core import Task, check_items, check_slots, formulas, paired
+from ._evaluate import arrays_in, schedule, schedule_given
+from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
+from ._mixups import check_update, no_number, refuse_parameters, unexpected
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
+from ._rates import first_rate, is_schedule, rate_at
 from ._sparse import RowSparse
-from ._state import State
+from ._state import RuleState
 
 HALF = (mx.float16, mx.bfloat16)
 
@@ -45,7 +50,7 @@ class Rule(Optimizer):
     elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
     traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
-    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that are made by the first step alone
+    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that the first step makes if h.remembers
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
@@ -55,6 +60,14 @@ class Rule(Optimizer):
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
         """Initial slots of the parameter ``p``: arrays in its dtype."""
         return {}
+
+    @classmethod
+    def early_slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+        """All slots of ``p`` before its first step, for :meth:`init`: also those that otherwise the first step makes.
+
+        Where ``h.marks``, the formula finds in ``h.first`` whether this is the first step of such a parameter.
+        """
+        return cls.slots(h, p)
 
     @classmethod
     def start(cls, h: Any) -> dict[str, mx.array]:
@@ -83,6 +96,7 @@ class Rule(Optimizer):
         Half precision is widened to float32, and what is kept is narrowed again.
         """
         dtype = p.dtype
+        h.first = s.pop(FIRST, None)  # a bool array, of a parameter whose slots were made by init(); else None
         g = g if isinstance(g, RowSparse) else cut(h, g)
         wide = mx.float32 if dtype in HALF else dtype
         inner, p = _Slots(s, dtype, wide), p.astype(wide)
@@ -92,6 +106,8 @@ class Rule(Optimizer):
             g = mx.where(h.weight_decay == 0, g, (g + h.weight_decay * p).astype(dtype).astype(wide))
         new = cls.formula(h, g, p, inner, k)
         s.update((name, cut(h, value)) for name, value in inner.narrow.items())
+        if h.first is not None:
+            s[FIRST] = mx.zeros_like(h.first) if h.remembers else h.first
         return new.astype(dtype)
 
     @classmethod
@@ -182,35 +198,64 @@ class Rule(Optimizer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        bound = self.__signature__.bind(*args, **kwargs)
+        name = type(self).__name__
+        if args:
+            refuse_parameters(name, args[0])
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(unexpected(name, error, list(self.__signature__.parameters), kwargs)) from None
         bound.apply_defaults()
         given = dict(bound.arguments)
         rate = given.pop("learning_rate")
-        if callable(rate):
+        refuse_parameters(name, rate)
+        if is_schedule(rate):
             self._schedulers["lr"] = rate
-        given = {"lr": rate(mx.array(0, mx.uint64)) if callable(rate) else rate, **given}
+        elif words := no_number("learning_rate", rate):
+            raise TypeError(words)
+        given = {"lr": first_rate(rate) if is_schedule(rate) else rate, **given}
         self.validate(given)
-        self.values: dict[str, Any] = given
-        self._state: State = State()
-        self._state.groups.append(self.carried(given))
+        self._values: dict[str, Any] = given
+        self._state: RuleState = RuleState(self.carried(given))
+        self._rate = self._state["learning_rate"]  # the array that stands for values["lr"]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The hyper-parameters as Python values."""
+        rate = self._state["learning_rate"]
+        if rate is not self._rate and not traced(self._state.groups[0][STRUCTURE]):
+            self._values["lr"] = self.fields()["lr"].restore(self.arrays["lr"], self._values["lr"])
+            self._rate = rate
+        return self._values
+
+    @values.setter
+    def values(self, new: dict[str, Any]) -> None:
+        self._values, self._rate = new, self._state["learning_rate"]
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """The numbers as they stand in the state, as arrays by name."""
-        return self._state.groups[0]
+        """The numbers of the state, as arrays by name."""
+        return self._state.numbers()[0]
 
     def write(self, name: str, value: Any) -> None:
         """Set a hyper-parameter; a compiled step that captured ``state`` sees it."""
         if as_array(value) is None:  # an array may be a tracer, and has no value yet
             self.fields()[name].check(value)
-        carried = {STRUCTURE: self.arrays[STRUCTURE]}
-        self.carry(carried, {**self.values, name: value}, name)
-        self.values[name] = value
-        self.arrays.update(carried)
+        arrays = self.arrays
+        carried = {**arrays}
+        self.carry(carried, {**self._values, name: value}, name)
+        self._state.write(carried)
+        schedule(self._state)
+        self.values = {**self._values, name: value}
+        if self._schedulers.pop(name, None) is not None:
+            self._state.renew()  # a step that was compiled before holds the schedule
 
     @property
-    def state(self) -> State:
-        """The nested dict of arrays; assigning a tree, ours or that of MLX's class, loads it into the same dicts."""
+    def state(self) -> RuleState:
+        """The nested dict of arrays, with ``step``, ``learning_rate`` and the parameters' names as in MLX.
+
+        Assigning a tree, ours or that of MLX's class, loads it into the same dicts.
+        """
         return self._state
 
     @state.setter
@@ -220,9 +265,16 @@ class Rule(Optimizer):
             if unsaved:
                 warnings.warn(unsaved, stacklevel=2)
         self._state.load(tree)
+        arrays = self.arrays
         if not tree:
-            self.arrays.update(self.start(self.hypers(self.values, self.arrays)))
-        self.values = self.adopted(self.values, self.arrays)
+            arrays.update(self.start(self.hypers(self._values, arrays)))
+        self.values = self.adopted(self._values, arrays)
+        self._state.write(arrays)
+        schedule(self._state)
+
+    @property
+    def _tree(self) -> RuleState:
+        return self._state
 
     @property
     def _slots(self) -> Mapping[str, dict[str, mx.array]]:
@@ -237,49 +289,86 @@ class Rule(Optimizer):
     @property
     def step(self) -> mx.array:
         """How many updates were made, as an unsigned integer array."""
-        return self.arrays["step"].astype(mx.uint64)
+        return self._state["step"]
 
     @property
     def learning_rate(self) -> mx.array:
-        """The learning rate, as an array; assigning a number sets it for compiled steps too."""
-        return self.arrays["lr"]
+        """The learning rate, as an array; assigning a number sets it for compiled steps too, and ends a schedule."""
+        return self._state["learning_rate"]
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:
         self.write("lr", value)
 
+    @alone("init()")
     def init(self, parameters: Any) -> None:
-        """Make the slots of every array of ``parameters`` that has none."""
-        h = self.hypers(self.values, self.arrays)
+        """Make all slots of every array of ``parameters`` that has none; a compiled step is then traced once.
+
+        Of a module the arrays that are not frozen are taken.
+        """
+        if isinstance(parameters, Module):
+            parameters = parameters.trainable_parameters()
+        h = self.hypers(self._values, self.arrays)
         items = paired(parameters, parameters)
         for _, p, _ in items:
             self.check_parameter(p)
         for name, p, _ in items:
-            if name not in self._state.slots and (made := self.slots(h, p)):
+            if name not in self._state.slots and (made := self.early_slots(h, p)):
                 self._state.create(name).update(made)
+                self._state.unused.add(name)
+        schedule(self._state)
 
+    def update(self, model: Any, gradients: Any) -> None:
+        """Update ``model`` by a tree of gradients."""
+        check_update(model, gradients)
+        model.update(self.apply_gradients(gradients, model))
+
+    @alone("apply_gradients()")
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:
         """New parameters, a tree of the structure of ``gradients``; ``parameters`` may hold more.
 
         Raises ValueError, with nothing changed, for a gradient without a parameter or of another shape than it.
         """
-        items = paired(gradients, parameters)
-        check_items(type(self), items)
-        if self._state.unchecked:
-            check_slots(type(self), self.hypers(self.values, self.arrays), self._state.slots, items)
-            self._state.unchecked = False
-        for name, schedule in self._schedulers.items():
-            self.arrays[name] = mx.array(schedule(self.step), mx.float32)
-        new = iter(advance(type(self), self.values, self.arrays, self._state, self._state.slots.keys(), items))
-        return tree_map(lambda _: next(new), gradients)
+        return self.prepared(gradients, parameters)()
+
+    def prepared(self, gradients: Any, parameters: Any) -> Callable[[], Any]:
+        """:meth:`apply_gradients` in two parts: the checks, and a function that makes the step."""
+        rule, state, items = type(self), self._state, paired(gradients, parameters)
+        if has_moved(self):
+            schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), state)
+        if state.unchecked:
+            check_items(rule, items)
+            check_slots(rule, self.hypers(self._values, self.arrays), state.slots, items)
+            state.unchecked = False
+        arrays = state.at_work
+        arrays.update(self.arrays)
+        try:
+            task = Task(rule, self._values, arrays, state, items)
+        except BaseException:
+            arrays.clear()
+            raise
+
+        def finish() -> Any:
+            try:
+                for name, rate in self._schedulers.items():
+                    arrays[name] = rate_at(rate, self.step)
+                inputs = task.begin(len(state.slots), lambda: state.slots)
+                new = iter(task.commit(formulas(rule, self._values)(*inputs)))
+                state.write(arrays)
+            finally:
+                arrays.clear()  # while MLX traces a function, these are arrays of the trace
+            return tree_map(lambda _: next(new), gradients)
+
+        return finish
 
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:
         """Write the initial slots of one array into ``state``."""
-        state.update(self.slots(self.hypers(self.values, self.arrays), parameter))
+        state.update(self.slots(self.hypers(self._values, self.arrays), parameter))
 
     def apply_single(self, gradient: Any, parameter: mx.array, state: dict[str, mx.array]) -> mx.array:
         """The new value of one array, at the next count of this optimizer (which stays as it is)."""
-        h, clock = self.hypers(self.values, self.arrays), {name: self.arrays[name] for name in self.clock}
+        arrays = self.arrays
+        h, clock = self.hypers(self._values, arrays), {name: arrays[name] for name in self.clock}
         return self.apply(h, gradient, parameter, state, self.tick(h, clock))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
+from ._evaluate import schedule
 from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"
@@ -43,6 +44,7 @@ class State(dict[Any, Any]):
         self.plans = ByGroup()  # how the last step was made
         self.kinds = ByGroup()  # which sets of parameters were updated at once
         self.renewals = 0
+        self.unused = set[str]()  # the paths of the slots that init() made and no step has used yet
         self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
 
     @property
@@ -74,23 +76,41 @@ class State(dict[Any, Any]):
             return
         if not isinstance(tree, dict):
             raise TypeError(f"an optimizer's state is a dict of arrays, but got {type(tree).__name__}")
-        tree = copied(tree or {GROUPS: self.groups})
-        groups = _completed(self.groups, tree.get(GROUPS))
+        mine = self.numbers()
+        tree = gathered(copied(tree or {GROUPS: mine}))
+        groups = _completed(mine, tree.get(GROUPS))
         if groups is None:
             raise ValueError(
-                f"this is not the state of an optimizer with {len(self.groups)} parameter group(s) of this kind: its "
-                f"{GROUPS!r} entry holds {_describe(tree.get(GROUPS))}, expected {_describe(self.groups)}, each a "
-                "number. Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
+                f"this is not the state of an optimizer with {len(mine)} parameter group(s) of this kind: its "
+                f"{GROUPS!r} entry holds {_describe(tree.get(GROUPS))}, expected {_describe(mine)}, each a number. "
+                "Give the state that tree_flatten(optimizer.state) saved from an optimizer built the same way."
             )
         self.examine(tree)
         held = {path for path, slots in self.slots.items() if slots}
-        replace(self, {**tree, GROUPS: groups})
-        self.slots = dict(leaves(self, ""))
+        replace(self, self.laid_out({**tree, GROUPS: groups}))
+        self.slots = self.found()
         if not held <= self.slots.keys():
             self.renew()
 
+    def assign_below(self, name: str, tree: Any) -> None:
+        """Load what a user assigned to one name at the top of the tree, or with None forget what is there."""
+        rest = {key: value for key, value in self.items() if key != name}
+        self.load(rest if tree is None else {**rest, name: tree})
+
+    def numbers(self) -> list[dict[str, Any]]:
+        """The arrays of each group: hyper-parameters, and the count."""
+        return self.groups
+
+    def laid_out(self, tree: dict[Any, Any]) -> dict[Any, Any]:
+        """``tree`` as the state keeps it."""
+        return tree
+
+    def found(self) -> dict[str, dict[str, Any]]:
+        """path -> slots of every parameter in the tree."""
+        return dict(leaves(self, ""))
+
     def renew(self) -> None:
-        """Have compiled steps traced anew, after slots were dropped.
+        """Have compiled steps traced again, after slots were dropped.
 
         A step that makes slots makes their places in Python, while it is traced. With the slots gone ``mx.compile``
         would find that first trace again, and run it without Python: its new slots would have no places, and be lost.
@@ -135,7 +155,11 @@ def _child(node: Any, key: str, kind: type) -> Any:
     else:
         index, present = key, node.get(key)
     if not isinstance(present, (dict, list)) or (not present and not isinstance(present, kind)):
-        node[index] = present = kind()
+        present = kind()
+        if isinstance(node, dict):
+            dict.__setitem__(node, index, present)  # a State loads what is assigned to it
+        else:
+            node[index] = present
     return present
 
 
@@ -180,13 +204,115 @@ def replace(node: Any, new: Any) -> None:
 
 
 def leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(path, dict) of every dict that holds arrays; interior nodes hold dicts and lists only."""
-    if isinstance(node, dict) and any(isinstance(value, mx.array) for value in node.values()):
-        yield path, node
-        return
+    """(path, dict) of every dict that holds arrays below ``node``; nodes above these hold dicts and lists only."""
     for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-        if isinstance(child, (dict, list)) and not (path == "" and key == GROUPS):
-            yield from leaves(child, f"{path}.{key}" if path else str(key))
+        if not isinstance(child, (dict, list)) or (path == "" and key == GROUPS):
+            continue
+        where = f"{path}.{key}" if path else str(key)
+        if isinstance(child, dict) and any(isinstance(value, mx.array) for value in child.values()):
+            yield where, child
+        else:
+            yield from leaves(child, where)
+
+
+def gathered(tree: dict[Any, Any]) -> dict[Any, Any]:
+    """A tree whose groups hold all numbers: that of a rule used alone has two of them at its top, as MLX's have."""
+    top = {name: tree[name] for name in TOP if isinstance(tree.get(name), mx.array)}
+    groups = tree.get(GROUPS)
+    if not top or not isinstance(groups, list) or len(groups) != 1 or not isinstance(groups[0], dict):
+        return tree
+    if any(name in groups[0] for name in TOP.values()):
+        return tree  # numbers in both places: it is refused
+    rest = {key: value for key, value in tree.items() if key not in top}
+    rest = {key[1:] if key in _APART else key: value for key, value in rest.items()}
+    return {**rest, GROUPS: [{**groups[0], **{TOP[name]: a.astype(mx.float32) for name, a in top.items()}}]}
+
+
+class RuleState(State):
+    """The state of a rule that is used alone, with ``step`` and ``learning_rate`` at its top, as MLX's documentation
+    has them: ``{"step": ..., "learning_rate": ..., "_groups": [{...}], "layers": [...]}``.
+
+    Both may be read and written there. The slots of a parameter that is called like one of them are kept under its
+    name with an underscore.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        super().__init__()
+        dict.clear(self)
+        self.at_work: dict[str, Any] = {}  # the numbers during a step: always the same dict, which is known by its id
+        self.write(arrays)
+        schedule(self)
+
+    def numbers(self) -> list[dict[str, Any]]:
+        return [{**self.groups[0], **{TOP[name]: _number(self[name]) for name in TOP}}]
+
+    def write(self, arrays: Mapping[str, Any]) -> None:
+        """Take over the numbers of :meth:`numbers`, after they have changed."""
+        dict.update(self, self._top(arrays))
+        rest = {name: value for name, value in arrays.items() if name not in TOP.values()}
+        if GROUPS in self:
+            self.groups[0].update(rest)
+        else:
+            dict.__setitem__(self, GROUPS, [rest])
+
+    def _top(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: arrays[short].astype(mx.uint64 if name == "step" else mx.float32) for name, short in TOP.items()}
+
+    def laid_out(self, tree: dict[Any, Any]) -> dict[Any, Any]:
+        (arrays,) = tree[GROUPS]
+        rest = {name: value for name, value in arrays.items() if name not in TOP.values()}
+        names = {f"_{key}" if key in TOP else key: value for key, value in tree.items()}
+        return {**self._top(arrays), **names, GROUPS: [rest]}
+
+    def found(self) -> dict[str, dict[str, Any]]:
+        return {path[1:] if path.split(".")[0] in _APART else path: slots for path, slots in leaves(self, "")}
+
+    def create(self, name: str) -> dict[str, Any]:
+        if name.split(".")[0] not in TOP:
+            return super().create(name)
+        slots = self.slots[name] = super().create(f"_{name}")
+        del self.slots[f"_{name}"]
+        return slots
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if key in TOP:
+            value = _number(value).astype(mx.uint64 if key == "step" else mx.float32)
+            schedule(value)
+        elif isinstance(value, (dict, list)):
+            self.assign_below(key, value)
+            return
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self.pop(key)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        if key in TOP or key == GROUPS:
+            raise KeyError(
+                f"{key!r} can't be removed from the state of an optimizer; optimizer.state = {{}} starts over"
+            )
+        held = self.get(key)
+        if not isinstance(held, (dict, list)):
+            return super().pop(key, *default)
+        held = copied(held)
+        self.assign_below(key, None)
+        return held
+
+    def clear(self) -> None:
+        raise RuntimeError("the state of an optimizer can't be cleared in place: optimizer.state = {} starts over")
+
+
+TOP = {"step": "step", "learning_rate": "lr"}  # what MLX has at the top of its tree -> what it is called in a group
+_APART = {f"_{name}" for name in TOP}  # where the slots of parameters with these names are
+
+
+def _number(value: Any) -> mx.array:
+    """A number of the state, in float32; a user may have written a Python number, or an array of another dtype."""
+    array = as_array(value)
+    array = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
+    if array.size != 1:
+        raise ValueError(f"step and learning_rate are numbers, but an array of shape {tuple(array.shape)} was written")
+    return array.reshape(()) if array.ndim else array
 
 
 def listed(names: Collection[str]) -> str:

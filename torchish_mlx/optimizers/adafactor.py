@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 
-from ._hyper import Hyper, as_number, at_least_zero, same, shortest
+from ._hyper import Hyper, as_number, at_least_zero, refuse_several, same, shortest
 from ._kernels import computed_once, cut, root
 from ._mlx_state import InMLX
 from ._rule import Rule, lerp
@@ -17,6 +17,9 @@ __all__ = ["Adafactor"]
 
 class _Epsilons(Hyper):
     """(eps1, eps2), where eps1 may be None: then no array stands for it."""
+
+    def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
+        refuse_several(self, value, error)
 
     def carry(self, value: Any) -> Any:
         return [super(_Epsilons, self).carry(v) for v in value if v is not None]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 
-from ._hyper import Decay, Hyper, Static, as_number, nonneg
+from ._hyper import FIRST, Decay, Hyper, Static, as_array, as_number, nonneg
 from ._mlx_state import InMLX
 from ._rule import Rule
 
@@ -63,24 +63,32 @@ class SGD(Rule):
 
     @classmethod
     def choices(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return (*super().choices(values), cls._remembers(values))
+        return (*super().choices(values), *cls._remembers(values))
 
     @staticmethod
-    def _remembers(values: Mapping[str, Any]) -> bool:
-        return as_number("momentum", values["momentum"]) != 0
+    def _remembers(values: Mapping[str, Any]) -> tuple[bool, bool]:
+        """Whether there is a buffer, and whether its first step, which is not dampened, differs from the others."""
+        remembers = as_number("momentum", values["momentum"]) != 0
+        return remembers, remembers and (as_array(values["dampening"]) is not None or values["dampening"] != 0)
+
+    @classmethod
+    def early_slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+        made = {"momentum_buffer": mx.zeros_like(p)} if h.remembers else {}
+        return {**made, FIRST: mx.array(True)} if h.marks else made
 
     @classmethod
     def hypers(cls, values: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
         h = super().hypers(values, arrays)
-        h.remembers = cls._remembers(values)
+        h.remembers, h.marks = cls._remembers(values)
         return h
 
     @classmethod
     def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         if h.remembers:
             if "momentum_buffer" in s:
+                share = h.dampening[1] if h.first is None else mx.where(h.first, 1.0, h.dampening[1])
                 s["momentum_buffer"] = h.momentum * s["momentum_buffer"]
-                s["momentum_buffer"] = s["momentum_buffer"] + h.dampening[1] * g
+                s["momentum_buffer"] = s["momentum_buffer"] + share * g
             else:
                 s["momentum_buffer"] = g
             b = s["momentum_buffer"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..optimizers._hyper import of_a_trace
+from ..optimizers._evaluate import of_a_trace
 
 
 class Kind(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers._hyper import of_a_trace
+from ..optimizers._evaluate import of_a_trace
 from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor._storage import Alias, Storage, View
 from ._arrays import OF_DTYPE, plain

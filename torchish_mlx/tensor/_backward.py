@@ -7,11 +7,15 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 
 from .._docs import see
+from ..optimizers._alone import Alone
+from ..optimizers._mixups import is_torchs, what
 from ._evaluate import schedule
 from ._storage import Storage
-from .parameter import Parameter, named
+from .creation import array_of
+from .parameter import Parameter, named, parameters
 from .tensor import Tensor
 
 
@@ -22,13 +26,15 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     ``requires_grad``, summed with the gradients that are there. A Parameter that the loss does not use gets zeros,
     where torch leaves None.
 
-    Gradients that are there already are scheduled for evaluation first, so that k micro-batches in a row hold one
-    sum, and the activations of one of them at a time.
+    The gradients are scheduled for evaluation, and not waited for, so that any thread can use them, and k
+    micro-batches in a row hold one sum, and the activations of one of them at a time. Where the call is traced, as in a
+    compiled step, nothing is evaluated.
 
     Args:
         module: the model; ``loss_fn`` gets it first.
         loss_fn: gives the loss, a scalar array or Tensor, or a tuple ``(loss, *others)``.
-        args: for ``loss_fn``; Tensors among them are handed over as arrays.
+        args: for ``loss_fn``, which gets arrays of MLX for the Tensors, NumPy arrays and CPU tensors of other libraries
+            among them, also within dicts, lists and tuples. The dtype stays, but NumPy's float64 becomes float32.
         kwargs: likewise.
 
     Returns:
@@ -41,30 +47,30 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
     >>> next(parameters(model)).grad
     tensor([[3., 3.]])
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"backward() takes an mlx.nn.Module and a loss function, not {type(module).__name__}; for a Tensor that "
-            "was computed with this package's operations call loss.backward()" + see("a-loss-that-is-an-array")
-        )
+    _check_call(module, loss_fn)
+    with Alone("backward()", module, lambda: parameters(module)):
+        return _backward(module, loss_fn, args, kwargs)
+
+
+def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
     trained, held = _sorted(module)
     if not trained:
         raise RuntimeError(
             "element 0 of tensors does not require grad and does not have a grad_fn: nothing in the module is trainable"
             + see("nothing-to-train")
         )
-    if sums := [p._grad.array for p in trained if isinstance(p._grad, Tensor)]:
-        schedule(sums)
-    args = tuple(a.array if isinstance(a, Tensor) else a for a in args)
-    kwargs = {k: a.array if isinstance(a, Tensor) else a for k, a in kwargs.items()}
+    args = tuple(_as_arrays(a) for a in args)
+    kwargs = {k: _as_arrays(a) for k, a in kwargs.items()}
     given = [p.array for p in trained]
+    storages: list[Any] = [p._storage for p in trained]
     traced: list[mx.array] = []
     several = False
 
     def run(arrays: list[mx.array]) -> Any:
         nonlocal several, traced
         traced = list(arrays)
-        for parameter, array in zip(trained, arrays, strict=True):
-            parameter._storage.write(array)
+        for storage, array in zip(storages, arrays, strict=True):
+            storage.lend(array)
         out = loss_fn(module, *args, **kwargs)
         several = isinstance(out, (tuple, list))
         loss, *others = out if several else (out,)
@@ -74,15 +80,49 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
         # MLX fills the list with the arrays it traces, and leaves them there after an exception: a copy for it
         (loss, *others), gradients = mx.value_and_grad(run)(list(given))
     finally:
-        for parameter, before, during in zip(trained, given, traced, strict=False):
-            if parameter.array is during:  # unless the forward pass wrote another
-                parameter._storage.write(before)
+        for storage, before, during in zip(storages, given, traced, strict=False):
+            storage.take_back(during, before)
     # a loop that evaluates its parameters only must evaluate the loss and the running statistics too
     written = [now for place, before in held if (now := place.read()) is not before]
     gradients[0] = mx.depends(gradients[0], [loss, *written])
+    added = any(p._grad is not None for p in trained)
+    schedule(gradients)
     for parameter, gradient in zip(trained, gradients, strict=True):
         parameter._accumulate(gradient)
+    if added:
+        schedule([p.grad.array for p in trained])
     return (Tensor(loss), *others) if several else Tensor(loss)
+
+
+def _check_call(module: Any, loss_fn: Any) -> None:
+    """Raise TypeError where the model or the loss function is something else."""
+    if not isinstance(module, nn.Module):
+        kind = "a module of torch, which is written with mlx.nn here" if is_torchs(module) else type(module).__name__
+        raise TypeError(
+            f"backward() takes an mlx.nn.Module and a loss function, not {kind}; for a Tensor that was computed with "
+            "this package's operations call loss.backward()" + see("a-loss-that-is-an-array")
+        )
+    if not callable(loss_fn):
+        raise TypeError(
+            f"backward() takes a loss function after the model, backward(model, loss_fn, x, y), but loss_fn is "
+            f"{what(loss_fn)}. It computes the loss itself, from loss_fn(model, x, y)" + see("a-loss-that-is-an-array")
+        )
+
+
+def _as_arrays(value: Any) -> Any:
+    """``value`` with arrays of MLX in place of Tensors, NumPy arrays and other libraries' tensors."""
+    if isinstance(value, mx.array):
+        return value
+    if isinstance(value, np.ndarray):
+        return array_of(value) if value.dtype.kind in "biufc" else value
+    if type(value) in (list, tuple):
+        new = [_as_arrays(v) for v in value]
+        return value if all(a is b for a, b in zip(new, value, strict=True)) else type(value)(new)
+    if type(value) is dict:
+        named = {key: _as_arrays(v) for key, v in value.items()}
+        return value if all(named[key] is v for key, v in value.items()) else named
+    array = None if isinstance(value, nn.Module) else array_of(value)
+    return value if array is None else array
 
 
 def _sorted(module: nn.Module) -> tuple[list[Parameter], list[tuple[Storage, mx.array]]]:

@@ -1,4 +1,4 @@
-"""When MLX computes: a torch script never says so, so a few places schedule what must not pile up."""
+"""When MLX computes: see ``optimizers/_evaluate.py``; and the number in an array, where there is one."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers._hyper import of_a_trace
+from ..optimizers._evaluate import of_a_trace, schedule
 
-
-def schedule(*trees: Any) -> bool:
-    """Evaluate the arrays in ``trees`` without waiting for them.
-
-    False, and nothing is done, where they are being traced: there is nothing to evaluate yet.
-
-    >>> import mlx.core as mx
-    >>> schedule([mx.array(1.0) + 1], {"b": mx.array(2.0)})
-    True
-    >>> mx.compile(lambda x: (schedule(x), x + 1)[1])(mx.array(1.0)).item()
-    2.0
-    """
-    try:
-        mx.async_eval(*trees)
-    except (ValueError, RuntimeError) as error:
-        if not of_a_trace(error):
-            raise
-        return False
-    return True
+__all__ = ["schedule", "value"]
 
 
 def value(array: mx.array) -> Any:

@@ -30,11 +30,18 @@ class Storage:
 
     #: Whether the elements lie in row-major order in torch's account of strides.
     contiguous = True
+    #: The places in modules, see ``Held``.
+    owned: Sequence[Any] = ()
 
     def __init__(self, array: Any = None) -> None:
         self._array = array
         self.places: list[tuple[Any, Any]] = []
         self.version = 0
+
+    @property
+    def placed(self) -> bool:
+        """Whether the array is kept in a container."""
+        return bool(self.places or self.owned)
 
     def add_place(self, container: Any, key: Any) -> None:
         """Become a slot, or one with a further place: a write goes to every place, a read comes from the first.

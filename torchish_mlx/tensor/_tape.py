@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 
-from ._evaluate import schedule
+from ..optimizers._alone import Alone
+from ..optimizers._evaluate import arrays_in, schedule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -173,17 +174,18 @@ def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create
     """Send gradients from ``roots``, pairs of (edge, gradient), to the leaves.
 
     The newest call goes first, so that every use of a value has been summed before its own call is pulled;
-    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``. What a leaf has from earlier passes
-    is scheduled for evaluation before this pass adds to it: a sum, and not the work behind k losses, is what waits.
+    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``. What a leaf gets from
+    this pass is summed, scheduled for evaluation, and then added to what it has: a sum, and not the work behind k
+    losses, is what is kept.
     """
     pending: dict[Node, list[Any]] = {}
     queue: list[tuple[int, Node]] = []
-    leaves: list[tuple[Any, Any]] = []
+    leaves: dict[int, tuple[Any, Any]] = {}
 
     def give(edge: tuple[Any, int | None], gradient: Any) -> None:
         to, index = edge
         if index is None:
-            leaves.append((to, gradient))
+            leaves[id(to)] = (to, leaves[id(to)][1] + gradient if id(to) in leaves else gradient)
             return
         slots = pending.get(to)
         if slots is None:
@@ -207,10 +209,13 @@ def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create
                     give(edge, gradient)
             if not retain_graph:
                 node.release()
-        if sums := [to._grad.array for to, _ in leaves if to._grad is not None and not to._grad.is_sparse]:
-            schedule(sums)
-        for to, gradient in leaves:
-            to._accumulate(gradient)
+        with Alone("backward()", leaves, lambda: [to for to, _ in leaves.values()]):
+            added = any(to._grad is not None for to, _ in leaves.values())
+            schedule(arrays_in([gradient for _, gradient in leaves.values()]))
+            for to, gradient in leaves.values():
+                to._accumulate(gradient)
+            if added:
+                schedule(arrays_in([to._grad for to, _ in leaves.values()]))
     finally:
         mode.enabled = before
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..optimizers import RowSparse
 from ._device import check_placement
+from ._evaluate import schedule
 from ._promote import DEFAULTS, cast, number_category
 from .tensor import Tensor, origin_of, wrap
 
@@ -84,6 +85,7 @@ def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requ
     """
     check_placement(device)
     out = Tensor(to_array(data, dtype), requires_grad)
+    schedule(out.array)
     out._keep_origin(origin_of(data))
     return out
 
@@ -221,4 +223,6 @@ def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSp
             f"indices must be of shape (1, n), the numbers of rows, but got {list(where.shape)}: a sparse gradient "
             "here has whole rows. Give single elements as a dense gradient."
         )
-    return RowSparse(where[0], rows, size)
+    row = where[0]
+    schedule(row, rows)
+    return RowSparse(row, rows, size)

@@ -12,12 +12,14 @@ import mlx.nn as nn
 
 from .._docs import see
 from ._arraylike import Size
+from ._evaluate import schedule
 from ._layouts import Entry, check_layout, doubts, in_mlx, layouts_of, torchs_layout, transposed
 from ._nested import below, flattened
 from ._origin import MLX, TORCH, Origin
 from ._renaming import Renaming, advice, renaming
+from ._walk import checked as _checked
 from .creation import array_of
-from .parameter import Parameter, _checked, named
+from .parameter import Parameter, named
 from .tensor import Tensor, origin_of
 
 _COUNT = "num_batches_tracked"  # torch's BatchNorm counts its batches, MLX's does not
@@ -38,8 +40,9 @@ class _IncompatibleKeys(NamedTuple):
 def state_dict(model: nn.Module) -> OrderedDict[str, Tensor]:
     """The arrays of ``model`` by name: parameters, frozen ones too, and buffers, as torch's ``model.state_dict()``.
 
-    The names and their order are those of ``mlx.utils.tree_flatten(model.parameters())``; a layer that stands in two
-    places is listed under both. The Tensors follow the model, as torch's do: ``copy.deepcopy`` keeps a moment.
+    The names and their order are those of ``mlx.utils.tree_flatten(model.parameters())``; a layer that is in two places
+    is listed under both, and so is an array (tied weights), as one storage. The Tensors follow the model, as torch's
+    do: ``copy.deepcopy`` keeps a moment.
 
     Args:
         model (mlx.nn.Module): any module.
@@ -73,7 +76,8 @@ def load_state_dict(
     can't be told so is refused until ``layout`` says it.
 
     The names ``*.num_batches_tracked`` of torch's BatchNorm, which has no such count in MLX, are passed over. One array
-    at two places of the model stays one, unless the two have different values in ``state_dict``.
+    at several places of the model (tied weights) stays one: it takes the value that ``state_dict`` has for the last of
+    these places, and with ``strict=False`` one of them is enough.
 
     Args:
         model (mlx.nn.Module): what to load into.
@@ -163,7 +167,9 @@ def load_state_dict(
         lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(cures)]
         where = see("a-convolution-from-torch") if torchs else see("a-state-dict-that-does-not-fit")
         raise RuntimeError("\n\t".join(lines) + where)
-    for place, array in _tied(arrays):
+    arrays = _tied(arrays)
+    schedule([array for _, array in arrays])
+    for place, array in arrays:
         place.array = array
     return keys
 
@@ -175,17 +181,11 @@ def _is_count(name: Any, own: Collection[str]) -> bool:
 
 
 def _tied(arrays: list[tuple[Tensor, mx.array]]) -> list[tuple[Tensor, mx.array]]:
-    """The same in array objects of the model's own; places that held one array object and get one value share it."""
-    made: dict[int, list[tuple[mx.array, mx.array]]] = {}
-    tied = []
-    for place, array in arrays:
-        shared = made.setdefault(id(place.array), [])
-        new = next((n for a, n in shared if a is array or mx.array_equal(a, array, equal_nan=True).item()), None)
-        if new is None:
-            new = mx.array(array)
-            shared.append((array, new))
-        tied.append((place, new))
-    return tied
+    """The same in array objects of the model's own. Of several values for one Parameter the last one stays, as in
+    torch, which copies them one after the other.
+    """
+    last = {id(place): (place, array) for place, array in arrays}
+    return [(place, mx.array(array)) for place, array in last.values()]
 
 
 # -- what would make it load -----------------------------------------------------------------------------------------

@@ -1,32 +1,40 @@
-"""Parameters over ``mlx.nn`` models: places with an identity, their gradients, and ``backward``."""
+"""Parameters over ``mlx.nn`` models: places with an identity, and their gradients."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 
+from ._evaluate import schedule
+from ._held import Key, found
 from ._promote import INEXACT
-from ._storage import slot
+from ._registry import LOCK, Registry, dotted, frozen, made, prefixes, registry_of
+from ._ties import tie
+from ._walk import Path, arrays_of, find, is_buffer, places
+from ._walk import checked as _checked
 from .creation import to_array
 from .tensor import Tensor, origin_of
-
-_REGISTRY = "_torchish_parameters"
-Path = tuple[Any, ...]
 
 
 class Parameter(Tensor):
     """A leaf Tensor that requires grad: free-standing, or a place in an ``mlx.nn`` module.
 
-    ``Parameter(array)`` stands on its own. Those of a module come from ``parameters(module)``: they read and write
+    ``Parameter(array)`` is one by itself. Those of a module come from ``parameters(module)``: they read and write
     the module's array, are the same objects at every call, and their ``requires_grad`` is MLX's freezing.
 
+    One array object at several places of a model (``model.head.weight = model.emb.weight``) is one Parameter, whose
+    writes reach all of them, and which is frozen as soon as one of them is. It stays one, although MLX makes several
+    objects of the array. A new array that is assigned to one of the places gets a Parameter of its own.
+
+    The module keeps its Parameters. They do not keep the module: when it is deleted, a Parameter that is still in use
+    goes on with its array.
+
     Attributes:
-        owner: the module that holds the array, or None.
-        key: the path inside the owner: ``"weight"``, or ``"blocks.0"`` in a list.
+        owner: the module that holds the array, the first of several, or None.
+        key: the path inside the owner, ``"weight"``, or ``"blocks.0"`` in a list; None without an owner.
         path: the path from the module through which it was listed last, or None.
 
     >>> import mlx.core as mx
@@ -39,9 +47,8 @@ class Parameter(Tensor):
     tensor([3.], requires_grad=True)
     """
 
-    owner: nn.Module | None = None
-    key: str | None = None
     path: str | None = None
+    _also: tuple[str, ...] = ()  # further paths through which it was listed
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         if isinstance(data, (Tensor, mx.array)):
@@ -49,141 +56,168 @@ class Parameter(Tensor):
         else:
             super().__init__(to_array(data))
             self._keep_origin(origin_of(data))
+        schedule(self.array)  # so that any thread can use it
         self.requires_grad = requires_grad
 
     @property
+    def owner(self) -> nn.Module | None:
+        """The module that holds the array, the first of several, or None."""
+        owned = self._storage.owned
+        return owned[0][0].owner() if owned else None
+
+    @property
+    def key(self) -> str | None:
+        """The path inside the owner; None without one."""
+        owned = self._storage.owned
+        return dotted(owned[0][1]) if owned else None
+
+    @property
     def requires_grad(self) -> bool:
-        """Whether a gradient is wanted; for a place in a module, whether MLX has it unfrozen."""
-        if self.owner is None:
+        """Whether a gradient is wanted; for places in modules, whether MLX has all of them unfrozen."""
+        owned = self._storage.owned
+        if not owned:
             return self._requires_grad
-        assert self.key is not None
-        frozen = self.owner._no_grad
-        if frozen and any(prefix in frozen for prefix in _prefixes(self.key)):
-            return False
+        for registry, key in owned:
+            owner = registry.owner()
+            names = registry.frozen if owner is None else owner._no_grad
+            if names and frozen(names, key):
+                return False
         return self.array.dtype in INEXACT
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self.array.dtype not in INEXACT:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
-        if self.owner is None:
-            self._requires_grad = bool(value)
-            return
-        assert self.key is not None
-        frozen = self.owner._no_grad
-        if not value:
-            frozen.add(self.key)
-            return
-        for prefix in _prefixes(self.key):
-            if prefix in frozen:  # what else lies below it stays frozen
-                frozen.discard(prefix)
-                below = [".".join(map(str, key)) for key, _ in _arrays_of(self.owner)]
-                frozen.update(key for key in below if key.startswith(prefix + "."))
-        frozen.discard(self.key)
+        self._requires_grad = bool(value)
+        for registry, key in self._storage.owned:
+            _freeze(registry.owner(), dotted(key), not value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_requires_grad": self.requires_grad}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        new = super().__deepcopy__(memo)
+        new._requires_grad = self.requires_grad  # a copy without its module
+        return new
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
 
 
-def _prefixes(key: str) -> Iterator[str]:
-    """``a``, ``a.b``, ``a.b.c``: what MLX may have frozen for the array at ``a.b.c``."""
-    end = key.find(".")
-    while end != -1:
-        yield key[:end]
-        end = key.find(".", end + 1)
-    yield key
+def _freeze(owner: nn.Module, key: str, value: bool) -> None:
+    """Freeze or unfreeze one array of a module."""
+    names = owner._no_grad
+    if value:
+        names.add(key)
+        return
+    for prefix in prefixes(key):
+        if prefix in names:  # what else is below it stays frozen
+            names.discard(prefix)
+            below = [dotted(inner) for inner, _ in arrays_of(owner)]
+            names.update(other for other in below if other.startswith(prefix + "."))
+    names.discard(key)
 
 
-# -- walking a module ----------------------------------------------------------------------------------------
+# -- the Parameters of a module ------------------------------------------------------------------------------
 
 
-def _children(container: Any) -> Iterator[tuple[Any, Any]]:
-    """What lies in a module, dict or list, as MLX's ``parameters()`` sees it: no attribute with an underscore."""
-    if isinstance(container, list):
-        yield from enumerate(container)
-    elif isinstance(container, nn.Module):
-        for key, value in container.items():
-            if not key.startswith("_"):
-                yield key, value
-    else:
-        yield from container.items()
+def _key(inner: Path) -> Key:
+    return inner[0] if len(inner) == 1 else inner
 
 
-def _arrays_of(module: nn.Module) -> Iterator[tuple[Path, mx.array]]:
-    """The arrays that ``module`` itself owns, with their paths inside it; not those of its submodules."""
-    stack: list[tuple[Path, Any]] = [((), module)]
-    while stack:
-        path, value = stack.pop()
-        if isinstance(value, mx.array):
-            yield path, value
-        elif isinstance(value, (dict, list)) and (value is module or not isinstance(value, nn.Module)):
-            stack.extend(reversed([((*path, key), child) for key, child in _children(value)]))
-
-
-def _places(module: nn.Module) -> Iterator[tuple[str, nn.Module, Path]]:
-    """(path from ``module``, owner, path inside the owner) of every array, in MLX's order."""
-    stack: list[tuple[str, nn.Module, Path, Any]] = [("", module, (), module)]
-    while stack:
-        path, owner, inner, value = stack.pop()
-        if isinstance(value, mx.array):
-            yield path, owner, inner
-            continue
-        if isinstance(value, nn.Module):
-            owner, inner = value, ()
-        elif not isinstance(value, (dict, list)):
-            continue
-        lead = path + "." if path else ""
-        stack.extend(reversed([(f"{lead}{key}", owner, (*inner, key), child) for key, child in _children(value)]))
-
-
-def is_buffer(owner: nn.Module, inner: Path) -> bool:
-    """Whether the array is what torch calls a buffer: a running statistic, or one that the owner's class names."""
-    if isinstance(owner, nn.BatchNorm) and inner[0] in ("running_mean", "running_var"):
-        return True
-    return inner[0] in getattr(type(owner), "_torchish_buffers", ())
-
-
-def _registered(owner: nn.Module, inner: Path) -> Tensor:
+def at_place(owner: nn.Module, inner: Path) -> Tensor:
     """The Parameter, or for a buffer the Tensor, of a place: always the same for as long as it lives."""
-    registry: dict[Path, Tensor] = owner.__dict__.setdefault(_REGISTRY, {})
-    found = registry.get(inner)
-    if found is None:
-        kind = Tensor if is_buffer(owner, inner) else Parameter
-        found = registry[inner] = kind.__new__(kind)
-        found._storage = slot(owner, inner[0] if len(inner) == 1 else inner)
-        if isinstance(found, Parameter):
-            found.owner, found.key = owner, ".".join(map(str, inner))
-    return found
+    registry, key = registry_of(owner), _key(inner)
+    tensor = registry.get(key)
+    if tensor is not None and len(tensor._storage.owned) > 1:
+        tensor._storage.read()  # whether the place is still one of several
+        tensor = registry.get(key)
+    if tensor is None:
+        with LOCK:
+            tensor = registry.get(key)
+            if tensor is None:
+                kind = Tensor if is_buffer(owner, inner) else Parameter
+                tensor = made(kind, owner, key, found(registry, key))
+    return tensor
 
 
-def _checked(module: Any, function: str) -> nn.Module:
-    if not isinstance(module, nn.Module):
-        hint = (
-            ": model.parameters() of MLX is a copy of the tree, pass the model itself"
-            if isinstance(module, (dict, list))
-            else ""
-        )
-        raise TypeError(f"{function}() takes an mlx.nn.Module, not {type(module).__name__}{hint}")
-    return module
+def walked(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """(path, Parameter or buffer) of every array of ``module``, at every path; what is one array is one of them."""
+    listed: list[tuple[str, Tensor]] = []
+    first: dict[int, Tensor] = {}
+    owner, registry = None, None
+    for path, holder, inner, array in places(module):
+        if holder is not owner:
+            owner, registry = holder, registry_of(holder)
+        assert registry is not None
+        tensor = registry.get(inner[0] if len(inner) == 1 else inner)
+        if (
+            tensor is None
+            or first.setdefault(id(array), tensor) is not tensor
+            or (len(tensor._storage.owned) > 1 and not tensor._storage.agrees())  # type: ignore[attr-defined]
+        ):
+            with LOCK:
+                return _looked_over(module)
+        listed.append((path, tensor))
+    return listed if len(first) == len(listed) else _noted(listed)
+
+
+def _looked_over(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The same, where an array has no Parameter yet, or where Parameters are to be tied or to part."""
+    entries: list[tuple[str, Registry, Key, type[Tensor], mx.array]] = []
+    known: dict[tuple[int, type[Tensor]], Tensor] = {}
+    for path, owner, inner, array in places(module):
+        registry, key, kind = registry_of(owner), _key(inner), Tensor if is_buffer(owner, inner) else Parameter
+        tensor = registry.get(key)
+        if tensor is not None and len(tensor._storage.owned) > 1:
+            tensor._storage.read()
+            tensor, now = registry.get(key), found(registry, key)
+            array = array if now is None else now
+        entries.append((path, registry, key, kind, array))
+        if tensor is not None:
+            other = known.setdefault((id(array), kind), tensor)
+            if other is not tensor:
+                known[id(array), kind] = tie(other, tensor, array)
+    for _, registry, key, kind, array in entries:
+        if key not in registry:
+            tensor = known.get((id(array), kind))
+            if tensor is None:
+                known[id(array), kind] = made(kind, registry.owner(), key, array)
+            else:
+                registry.add(key, tensor, array)
+    return _noted([(path, registry[key]) for path, registry, key, _, _ in entries])
+
+
+def _noted(listed: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+    """Note further paths of what was listed under several, for trees of arrays, which have paths only."""
+    paths: dict[int, list[str]] = {}
+    for path, tensor in listed:
+        others = paths.setdefault(id(tensor), [])
+        others.append(path)
+        if len(others) > 1 and isinstance(tensor, Parameter):
+            tensor._also = tuple(others[1:])
+    return listed
 
 
 def named(module: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
     """(path, Parameter or buffer) of every array of ``module``, each once, or at every path that leads to it."""
+    listed = walked(module)
+    if not remove_duplicate:
+        yield from listed
+        return
     seen: set[int] = set()
-    for path, owner, inner in _places(module):
-        tensor = _registered(owner, inner)
+    for path, tensor in listed:
         if id(tensor) not in seen:
-            if remove_duplicate:
-                seen.add(id(tensor))
+            seen.add(id(tensor))
             yield path, tensor
 
 
 def named_parameters(module: nn.Module) -> Iterator[tuple[str, Parameter]]:
     """(path, Parameter) of every array of ``module``, frozen ones too, in MLX's order; each once.
 
-    The paths are those of ``mlx.utils.tree_flatten(module.parameters())``. A submodule that stands in two places
-    is listed under the first. The running statistics of BatchNorm are not parameters but ``buffers``, and so is
-    what the class of a module names in ``_torchish_buffers``.
+    The paths are those of ``mlx.utils.tree_flatten(module.parameters())``. A submodule that is in two places, or an
+    array that is (tied weights), is listed under the first. The running statistics of BatchNorm are not parameters but
+    ``buffers``, and so is what the class of a module names in ``_torchish_buffers``.
 
     >>> import mlx.nn as nn
     >>> [name for name, _ in named_parameters(nn.Linear(2, 3))]
@@ -226,32 +260,17 @@ def buffers(module: nn.Module) -> Iterator[Tensor]:
         yield buffer
 
 
-def copied(module: nn.Module) -> nn.Module:
-    """A deep copy of a model with Parameters of its own: without gradients, and in no optimizer's hands."""
-    memo: dict[int, Any] = {id(m.__dict__[_REGISTRY]): {} for m in module.modules() if _REGISTRY in m.__dict__}
-    return copy.deepcopy(module, memo)
-
-
 def locate(module: nn.Module, path: str) -> Parameter:
     """The Parameter at ``path``, as ``"layers.0.weight"``. KeyError where there is no array."""
-    owner: nn.Module = _checked(module, "locate")
-    value: Any = module
-    inner: Path = ()
-    walked: list[str] = []
-    for part in path.split("."):
-        entries = {str(k): (k, v) for k, v in _children(value)} if isinstance(value, (dict, list)) else {}
-        if part not in entries:
-            where = ".".join(walked) or type(module).__name__
-            raise KeyError(f"no parameter {path!r}: {where} has {', '.join(entries) or 'no entries'}, not {part!r}")
-        key, value = entries[part]
-        walked.append(part)
-        inner = (*inner, key)
-        if isinstance(value, nn.Module):
-            owner, inner = value, ()
-    if not isinstance(value, mx.array):
-        raise KeyError(f"{path!r} is a {type(value).__name__}, not an array")
+    walked(_checked(module, "locate"))  # for ties to what is elsewhere in the module
+    return at_path(module, path)
+
+
+def at_path(module: nn.Module, path: str) -> Parameter:
+    """The same, without a look at the rest of the module."""
+    owner, inner, _ = find(module, path)
     if is_buffer(owner, inner):
         raise KeyError(f"{path!r} is a buffer, not a parameter")
-    found = _registered(owner, inner)
+    found = at_place(owner, inner)
     assert isinstance(found, Parameter)
     return found

@@ -96,7 +96,7 @@ class Tensor(ArrayLike):
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
         mine, given = _unaliased(self._storage), _unaliased(value._storage)
-        if mine.places:
+        if mine.placed:
             mine.write(given.read())
         elif mine is not given:
             self._storage = Alias(given)

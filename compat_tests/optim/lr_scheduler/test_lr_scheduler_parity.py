@@ -14,6 +14,7 @@ import torch
 import torchish_mlx
 from compat_tests.bridge import to_ours, to_torch
 from compat_tests.two_sides import Side
+from tests.marks import mostly_long
 from torchish_mlx.parity.scheduler_cases import CASES, LRS, OPTIMIZERS, TABLE, class_of
 from torchish_mlx.parity.scheduler_pair import Pair, words
 
@@ -50,13 +51,13 @@ def test_the_table():
 
 
 @every_case
-@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("groups", mostly_long([3, 1], lambda groups: groups == 3))
 def test_500_steps(case, groups):
     assert Pair(CASES[case], groups=groups).run(STEPS) == ENDS.get(case, STEPS)
 
 
 @every_case
-@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("groups", mostly_long([3, 1], lambda groups: groups == 3))
 def test_learning_rates_that_are_tensors(case, groups):
     """They keep their identity, and nothing that a scheduler remembers is the same object or moves with them."""
     pair = Pair(CASES[case], groups=groups, lrs=tensors)
@@ -85,6 +86,7 @@ def test_other_optimizers(case):
             pair.run(30, full=15)
 
 
+@pytest.mark.long
 @every_case
 @pytest.mark.parametrize("order", ["before", "after", "last"])
 def test_saved_and_loaded_at_any_step(case, order):

@@ -41,10 +41,23 @@ def test_eager(i):
         assert schedule(mx.array(n, mx.uint64)).item() == schedule(n).item() == values[n].item()
 
 
+def place(i: int) -> int:
+    """How many configurations of its class come before it."""
+    return [config[0] for config in CONFIGS[:i]].count(CONFIGS[i][0])
+
+
 #: Four configurations of each class: a compiled step costs g++ most of a second.
-FOUR = [i for i, config in enumerate(CONFIGS) if [c[0] for c in CONFIGS[:i]].count(config[0]) < 4]
+FOUR = [i for i in range(len(CONFIGS)) if place(i) < 4]
+FIRST = [i for i in range(len(CONFIGS)) if place(i) == 0]
 
 
+@pytest.mark.parametrize("i", FIRST, ids=[label(CONFIGS[i]) for i in FIRST])
+def test_compiled(i):
+    """All steps in one array, for the first configuration of each class."""
+    near(mx.compile(factory(CONFIGS[i]))(mx.arange(len(reference(i)))), reference(i), "compiled")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("i", FOUR, ids=[label(CONFIGS[i]) for i in FOUR])
 def test_compiled_inside_mlx_sgd(i):
     """``mlx.optimizers.SGD(learning_rate=schedule)`` in a compiled step, one call for each of the 10,000 steps."""
@@ -65,9 +78,8 @@ def test_compiled_inside_mlx_sgd(i):
     near(moved.reshape(1), theirs[-1:], "what the parameter moved by in the last step")
 
 
-@pytest.mark.parametrize("cls", sorted({config[0] for config in CONFIGS}))
-def test_eager_inside_mlx_sgd(cls):
-    i = next(i for i, config in enumerate(CONFIGS) if config[0] == cls)
+@pytest.mark.parametrize("i", FIRST, ids=[CONFIGS[i][0] for i in FIRST])
+def test_eager_inside_mlx_sgd(i):
     theirs, schedule = reference(i), factory(CONFIGS[i])
     optimizer = mlx.optimizers.SGD(learning_rate=schedule)
     w = {"w": mx.array(0.0)}

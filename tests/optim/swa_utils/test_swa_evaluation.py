@@ -21,6 +21,7 @@ from tests.averaging import (
     walk,
 )
 from tests.cases import flat, inputs, squared_error
+from tests.marks import mostly_long
 from tests.optim.test_evaluation import FEWER, SLACK, STEPS, growth, pending
 from torchish_mlx import optim
 from torchish_mlx.optim.swa_utils import (
@@ -42,7 +43,10 @@ def test_an_update_schedules_one_evaluation(name, use_buffers, evaluations):
         assert pending(ema.parameters()) == []
 
 
-@pytest.mark.parametrize(("name", "steps"), [("default", STEPS), ("ema-lists", FEWER), ("plain", FEWER)])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    mostly_long([("default", STEPS), ("ema-lists", FEWER), ("plain", FEWER)], lambda name, _: name == "plain"),
+)
 def test_memory_is_flat(name, steps):
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4), nn.Linear(4, 3))
     optimizer = optim.AdamW(model, lr=1e-3)

@@ -15,6 +15,7 @@ import mlx.core as mx
 from mlx.nn import Module
 
 from ...optimizers import RowSparse
+from ...optimizers._evaluate import arrays_in, schedule
 from ...optimizers.clip import Leaf, Number, clamped, coefficient, norm_of, refuse_complex, scaled
 from ...tensor import Tensor, parameters
 from ...tensor._promote import INEXACT, NAMES
@@ -209,6 +210,7 @@ def clip_grad_value_(
     refuse_complex([_leaf(g) for g in grads])
     for grad in grads:
         _write(grad, clamped(_leaf(grad), bound))
+    schedule(arrays_in(grads))
 
 
 def _listed(given: ParametersT) -> list[Tensor]:
@@ -269,6 +271,7 @@ def _scale(grads: list[Gradient], max_norm: Number, total_norm: Tensor) -> None:
         factor = coefficient(max_norm, norm)
         for grad in grads:
             _write(grad, scaled(_leaf(grad), factor))
+        schedule(arrays_in(grads))
 
 
 def _write(grad: Gradient, new: Leaf) -> None:

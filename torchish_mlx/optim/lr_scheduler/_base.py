@@ -15,9 +15,12 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
 from ..._docs import see
+from ...optimizers._evaluate import arrays_in, schedule
 from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
 from ...tensor import Tensor
+from .._mixups import no_optimizer
+from .._scheduled import refuse_scheduler
 from ..optimizer import Optimizer
 from ._schedule import to_schedule
 
@@ -177,7 +180,7 @@ class LRScheduler:
                 if group["lr"] is not value:
                     group["lr"] = value
                 elif copy is not value:
-                    value.copy_(copy)
+                    _update_param_group_val(group, "lr", copy)
             raise
         self._last_lr = _param_groups_val_list(self.optimizer, "lr")
 
@@ -303,8 +306,9 @@ class _Factors(LRScheduler):
 
 def _checked(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, Optimizer):
+        refuse_scheduler(optimizer.param_groups)
         return optimizer
-    hint = ""
+    hint = no_optimizer(optimizer)
     if isinstance(optimizer, NativeOptimizer):
         hint = (
             ": it is one of MLX's, which take a function as learning_rate (torchish_mlx.optimizers.schedules has one "
@@ -314,7 +318,10 @@ def _checked(optimizer: Any) -> Optimizer:
 
 
 def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        value = value.clone()
+    schedule(arrays_in(value))
+    return value
 
 
 def _format_param(name: str, optimizer: Optimizer, param: Any) -> list[Any]:
@@ -340,6 +347,7 @@ def _update_param_group_val(group: dict[str, Any], key: str, value: Any) -> None
     held = group[key]
     if isinstance(held, Tensor):
         held.fill_(value.squeeze() if isinstance(value, Tensor) and value.ndim else value)
+        schedule(held.array)
     else:
         group[key] = value
 
@@ -383,7 +391,7 @@ def undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
                 if group[key] is not value:
                     group[key] = value
                 elif values[key] is not value:
-                    value.copy_(values[key])
+                    _update_param_group_val(group, key, values[key])
         raise
 
 

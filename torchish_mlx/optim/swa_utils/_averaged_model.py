@@ -10,12 +10,14 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from ..._docs import see
+from ...optimizers._alone import Alone
 from ...tensor import Parameter, Tensor, load_state_dict, state_dict
+from ...tensor._copies import copied, rebuilt
 from ...tensor._device import check_placement
 from ...tensor._evaluate import schedule, value
 from ...tensor._promote import INEXACT
 from ...tensor.module_state import _IncompatibleKeys
-from ...tensor.parameter import copied, named
+from ...tensor.parameter import named
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
 
 
@@ -83,6 +85,7 @@ class AveragedModel(nn.Module):
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers
+        schedule(self.state)
 
     @property
     def _no_grad(self) -> set[str]:
@@ -94,6 +97,10 @@ class AveragedModel(nn.Module):
     @_no_grad.setter
     def _no_grad(self, names: set[str]) -> None:
         self.__dict__["_no_grad"] = names
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AveragedModel:
+        new: AveragedModel = rebuilt(self, memo)  # Python's own way fails on most models of MLX
+        return new
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the averaged model gives."""
@@ -110,6 +117,10 @@ class AveragedModel(nn.Module):
             RuntimeError: it is traced by ``mx.compile`` without ``ema.state`` among the captured inputs.
         """
         pairs = _paired(self.module, model)
+        with Alone("update_parameters()", self, lambda: [place for pair in pairs for place in pair]):
+            self._update(pairs)
+
+    def _update(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
         held = [place.array for place, _ in pairs]
         # in array objects of their own: MLX changes the model's in place in `model.weight += 1`
         given = [mx.array(other.array) for _, other in pairs]
