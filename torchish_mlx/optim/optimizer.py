@@ -393,7 +393,7 @@ class Optimizer(Hooked):
 
     def _schedule_state(self, *more: Any) -> None:
         """Have all of the state evaluated, so that any thread can go on with it."""
-        state = self.state
+        state: Any = self.state
         if isinstance(state, OptimizerState):
             schedule(state, arrays_in(state.beside, state.loose), *more)
         else:  # a wrapper that keeps a dict of its own
