@@ -1,6 +1,6 @@
 """Two threads on one optimizer: the second one gets an error, nothing is changed, and the work goes on.
 
-The first thread is held inside a call (a closure of ``step()``, a loss function) while the second one is let in, so that
+The first thread is held inside a call (a closure of ``step()``, a loss function) while the second is let in, so that
 each case comes every time.
 """
 
