@@ -550,7 +550,7 @@ class Optimizer(Hooked):
 
     def _retie(self, tree: OptimizerState) -> None:
         """See which Parameters were tied, or are no longer; a compiled step has to be traced again then."""
-        if retie(tree.paths):
+        if retie(list(tree.paths)):
             tree.renew()
 
     def _look(self) -> None:
