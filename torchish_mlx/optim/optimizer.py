@@ -34,7 +34,7 @@ from ._hooks import Hooked, hooked, register_optimizer_step_post_hook, register_
 from ._mapping import CONTENT, ParameterState
 from ._mixups import check_closure, explained, nothing_given, refuse_param, refuse_params
 from ._scaling import scaling_of
-from ._scheduled import ScheduledGroup, group_of, with_numbers
+from ._scheduled import ScheduledGroup, advance, group_of, with_numbers
 from ._state import OptimizerState
 from ._state_dict import LATER_KEYS, packed, restore, tree_of, undone_on_error, unpacked
 from ._step import advance_all, gradients_of, resolve
@@ -669,8 +669,11 @@ class Optimizer(Hooked):
         before = None
         work, order, placed = resolve(tree, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work, self.param_groups, scaling_of(self))
-        return order, new, placed
+        if self.rule is None:
+            return order, self._by_step(work), placed
+        if not work:
+            advance(self.param_groups)  # a schedule counts the updates without gradients too, as in MLX
+        return order, advance_all(tree, work, self.param_groups, scaling_of(self)), placed
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""
