@@ -20,6 +20,7 @@ from mlx.utils import tree_flatten
 
 import torchish_mlx as tm
 from torchish_mlx import checkpoint, optim
+from torchish_mlx.optimizers import RowSparse, get_total_norm
 from torchish_mlx.tensor._copies import copied
 
 
@@ -398,6 +399,40 @@ def test_names_for_loading_by_name() -> None:
     assert optimizer.param_groups[0]["param_names"] == ["emb.weight", "mid.weight", "mid.bias"]
     other = optim.AdamW(tm.named_parameters(Tied()))
     assert other.load_state_dict(copy.deepcopy(optimizer.state_dict()), strict=True).missing_keys == []
+
+
+def test_gradient_trees_are_clipped_by_the_norm_of_the_sum() -> None:
+    model = Tied()
+    tm.backward(model, loss_of)
+    expected = tm.nn.utils.get_total_norm([p.grad for p in tm.parameters(model)]).item()
+    _, gradients = nn.value_and_grad(model, loss_of)(model)
+    whole = tm.tied_gradients(model, gradients)
+    assert get_total_norm(whole).item() == pytest.approx(expected, rel=1e-5)
+    assert get_total_norm(gradients).item() != pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(
+        np.array(whole["emb"]["weight"]), tm.locate(model, "head.weight").grad.numpy(), rtol=1e-5, atol=1e-7
+    )
+    twin = copied(model)
+    for tree, at in ((gradients, model), (whole, twin)):
+        optim.SGD(at, lr=1.0).update(at, tree)
+    np.testing.assert_allclose(np.array(model.head.weight), np.array(twin.emb.weight), rtol=1e-5, atol=1e-6)
+    part = {"head": {"weight": mx.ones((5, 3))}, "mid": {}}
+    assert tm.tied_gradients(model, part)["head"]["weight"].sum().item() == 15
+    with pytest.raises(KeyError, match="no parameter 'tail'"):
+        tm.tied_gradients(model, {"tail": mx.ones(3)})
+
+
+def test_rows_and_whole_gradients_are_summed() -> None:
+    rows = RowSparse(mx.array([1, 1]), mx.ones((2, 3)), (5, 3))
+    dense = mx.ones((5, 3))
+    for a, b, expected in ((rows, dense, 21.0), (dense, rows, 21.0), (rows, rows, 12.0)):
+        model = Tied()
+        before = model.emb.weight.sum().item()
+        tree = {"emb": {"weight": a}, "head": {"weight": b}}
+        whole = tm.tied_gradients(model, tree)
+        assert isinstance(whole["emb"]["weight"], RowSparse) == (a is b)
+        optim.SGD(model, lr=1.0).update(model, tree)
+        assert before - model.head.weight.sum().item() == pytest.approx(expected, rel=1e-4)
 
 
 # -- copies and pickles -----------------------------------------------------------------------------------------------

@@ -59,6 +59,9 @@ def clip_grad_norm(
     ``g * min(max_norm / (norm + 1e-6), 1)``. As ``mlx.optimizers.clip_grad_norm``, with the range of
     :func:`get_total_norm` and its arguments.
 
+    A tree has a gradient at each place of tied weights, and the norm counts each by itself:
+    ``torchish_mlx.tied_gradients(model, grads)`` sums them up first.
+
     Args:
         grads: a tree of arrays and ``RowSparse``. Each keeps its dtype; integers become float32, as in MLX.
         max_norm: at least 0; an array without dimensions may be given, also a traced one.

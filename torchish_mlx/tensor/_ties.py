@@ -28,7 +28,8 @@ def retie(tensors: Iterable[Tensor]) -> bool:
             continue
         if len(owned) == 1:
             registry, key = owned[0]
-            array = dict.get(registry.owner() or {}, key) if type(key) is str else found(registry, key)
+            owner = registry.owner()
+            array = dict.get(owner, key) if owner is not None and type(key) is str else found(registry, key)
         else:
             array = tensor._storage.read()
             changed = changed or len(tensor._storage.owned) != len(owned)

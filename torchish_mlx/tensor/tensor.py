@@ -60,7 +60,7 @@ class Tensor(ArrayLike):
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
-            self._keep_origin(origin_of(data))
+            self._keep_origin(data._origin)
             data = data._storage
         elif not isinstance(data, Storage):
             if not isinstance(data, mx.array):
@@ -86,7 +86,7 @@ class Tensor(ArrayLike):
         """
         out = Tensor.__new__(Tensor)
         out._storage = Alias(_unaliased(self._storage))
-        out._keep_origin(origin_of(self))
+        out._keep_origin(self._origin)
         return out
 
     @data.setter
@@ -116,7 +116,7 @@ class Tensor(ArrayLike):
         """A Tensor on the same storage that requires no gradient."""
         out = Tensor.__new__(Tensor)
         out._storage = self._storage
-        out._keep_origin(origin_of(self))
+        out._keep_origin(self._origin)
         return out
 
     def detach_(self) -> Tensor:
