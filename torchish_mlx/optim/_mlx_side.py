@@ -20,6 +20,7 @@ from ._by_name import same_option
 from ._groups import Group
 from ._saving import Saving
 from ._scaling import scaling_of
+from ._scheduled import advance
 from ._step import advance_all, resolve
 
 
@@ -145,8 +146,11 @@ class MLXSide(Saving):
         before = None
         work, order, placed = resolve(tree, gradients, parameters)
         self._note_step()
-        new = self._by_step(work) if self.rule is None else advance_all(tree, work, self.param_groups, scaling_of(self))
-        return order, new, placed
+        if self.rule is None:
+            return order, self._by_step(work), placed
+        if not work:
+            advance(self.param_groups)  # a schedule counts the updates without gradients too, as in MLX
+        return order, advance_all(tree, work, self.param_groups, scaling_of(self)), placed
 
     def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""

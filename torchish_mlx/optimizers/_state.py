@@ -133,9 +133,7 @@ class State(dict[Any, Any]):
 
 
 def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] | None:
-    """Loaded groups in float32, with the empty lists that ``tree_flatten`` leaves out; None for what is no such list of
-    groups.
-    """
+    """Loaded groups, with the empty lists that ``tree_flatten`` leaves out; None for what is no such list of groups."""
     if not isinstance(theirs, list) or len(theirs) != len(ours) or not all(isinstance(g, dict) for g in theirs):
         return None
     made = []
@@ -149,19 +147,19 @@ def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] 
 
 
 def _widened(number: Any, held: Any) -> Any:
-    """A loaded number as float32. Where it is the one that is held, in half precision, it is that one.
+    """A loaded number in the dtype of the one that is held. Where it is that one, in half precision, it is that one.
 
     A whole state is cast by ``tree_map``, to save memory: the betas and the count must not be rounded with it.
     """
     if isinstance(number, list):
         alike = isinstance(held, list) and len(held) == len(number)
         return [_widened(one, other) for one, other in zip(number, held if alike else number, strict=True)]
-    if number.dtype == mx.float32:
+    if number.dtype == held.dtype:
         return number
-    known = number.dtype in (mx.float16, mx.bfloat16) and isinstance(held, mx.array) and held.size == number.size == 1
-    if known and not (traced(number) or traced(held)) and held.astype(number.dtype).item() == number.item():
+    half = number.dtype in (mx.float16, mx.bfloat16) and number.size == held.size == 1
+    if half and not (traced(number) or traced(held)) and held.astype(number.dtype).item() == number.item():
         return held
-    return number.astype(mx.float32)
+    return number.astype(held.dtype)
 
 
 def _describe(groups: Any) -> str:
