@@ -144,7 +144,17 @@ class Program:
             tm.locate(self.ours, "layers.0.weight").requires_grad_(True)
 
     def run(self, length: int) -> None:
-        kinds = [self.tie, self.tie, self.assign, self.step, self.step, self.update, self.traced, self.copies, self.load]
+        kinds = [
+            self.tie,
+            self.tie,
+            self.assign,
+            self.step,
+            self.step,
+            self.update,
+            self.traced,
+            self.copies,
+            self.load,
+        ]
         kinds += [self.freeze] + [self.compiled] * (self.random.random() < 0.05)
         for _ in range(length):
             action = self.random.choice(kinds)
