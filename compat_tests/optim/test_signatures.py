@@ -56,7 +56,7 @@ def test_fifteen() -> None:
 
 
 #: What a method takes besides torch's arguments.
-MORE = {"load_state_dict": ["strict", "keep_state_dtype"]}
+MORE = {"load_state_dict": ["strict", "keep_state_dtype", "layout"]}
 
 
 @pytest.mark.parametrize("name", NAMES)

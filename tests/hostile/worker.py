@@ -106,6 +106,10 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype
 _CONTAINERS = (dict, OrderedDict, Counter, list, tuple, set)
 
 
+# "_origin" is what the record ".torchish_mlx" says: with another byte in its name, the file is as torch writes it.
+_KNOWN = {"_storage", "_requires_grad", "_origin"}
+
+
 def account(made: Any) -> list[Any]:
     """An object written out, each container and tensor once, so that two can be compared bit for bit."""
     seen: dict[int, int] = {}
@@ -123,7 +127,7 @@ def account(made: Any) -> list[Any]:
         seen[id(value)] = len(seen)
         if isinstance(value, torch.Tensor):
             assert kind in (torch.Tensor, torch.Parameter), kind
-            out.append((kind, *_tensor(value, seen), sorted(set(vars(value)) - {"_storage", "_requires_grad"})))
+            out.append((kind, *_tensor(value, seen), sorted(set(vars(value)) - _KNOWN)))
         else:
             assert kind in _CONTAINERS, f"{kind} was made"
             out.append((kind, len(value)))

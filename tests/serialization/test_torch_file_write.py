@@ -87,10 +87,10 @@ def test_an_evaluated_array_is_not_copied():
 # -- the container
 
 
-def test_the_records_are_torchs_in_torchs_order():
+def test_the_records_are_torchs_in_torchs_order_and_one_of_our_own():
     names = [name.removeprefix("archive/") for name in saved(some_state()).namelist()]
     marks = ["data.pkl", ".format_version", ".storage_alignment", "byteorder"]
-    assert names == [*marks, "data/0", "data/1", "data/2", "version", ".data/serialization_id"]
+    assert names == [*marks, "data/0", "data/1", "data/2", "version", ".torchish_mlx", ".data/serialization_id"]
 
 
 def test_every_record_is_whole_and_lies_at_a_multiple_of_64():

@@ -14,7 +14,6 @@ import numpy as np
 
 from .._docs import see
 from ..optim import Optimizer
-from ..optim._misfits import shown
 from ..optimizers._alone import Alone
 from ..optimizers._evaluate import arrays_in
 from ..tensor import Device, Tensor
@@ -22,6 +21,7 @@ from ..tensor._evaluate import schedule, value
 from ..tensor._promote import compute
 from ..tensor._storage import slot
 from ._gradients import gradients_of, moved, nonfinite, unscale
+from ._numbers import array_of_scale, new_scale_of, number_in
 
 __all__ = ["GradScaler", "OptState"]
 
@@ -320,7 +320,7 @@ class GradScaler:
         given = getattr(optimizer, "grad_scale", None)
         if state["stage"] is not OptState.UNSCALED:
             given = Tensor(
-                self._scale.array if given is None else compute(mx.multiply, self._scale.array, _array(given))
+                self._scale.array if given is None else compute(mx.multiply, self._scale.array, array_of_scale(given))
             )
         optimizer.grad_scale = given
         optimizer.found_inf = Tensor(mx.stack(checks).sum() if checks else mx.array(0.0))
@@ -354,7 +354,7 @@ class GradScaler:
             return
         scale, tracker = self._check_scale_growth_tracker("update")
         if new_scale is not None:
-            scale.array = _new(new_scale)
+            scale.array = new_scale_of(new_scale)
         else:
             states = self._per_optimizer_states.values()
             checks = [check.array for state in states for check in state["found_inf_per_device"].values()]
@@ -452,7 +452,7 @@ class GradScaler:
                 "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
             )
         names = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
-        scale, growth, backoff, interval, tracker = (_number(state_dict, name) for name in names)
+        scale, growth, backoff, interval, tracker = (number_in(state_dict, name) for name in names)
         arrays = mx.array(scale, mx.float32), mx.array(tracker, mx.int32)
         self._init_scale, self._init_growth_tracker = scale, tracker
         self._growth_factor, self._backoff_factor, self._growth_interval = growth, backoff, interval
@@ -475,36 +475,7 @@ class GradScaler:
         self.__dict__.update(state)
 
 
-def _number(state_dict: Mapping[str, Any], name: str) -> Any:
-    """An entry of a scaler's state dict, which must be a number."""
-    cure = "give what scaler.state_dict() returned"
-    if name not in state_dict:
-        raise KeyError(f"the scaler's state dict has {sorted(map(str, state_dict))}, and no {name!r}: {cure}")
-    value = state_dict[name]
-    huge = isinstance(value, int) and value.bit_length() > 63
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or huge:
-        raise TypeError(f'state_dict["{name}"] is {shown(value)} ({type(value).__name__}), expected a number: {cure}')
-    return value
-
-
 def _closure(optimizer: Any, args: tuple[Any, ...]) -> bool:
     """Whether a closure is among the positional arguments: it would compute gradients that nobody unscales."""
     given = inspect.signature(optimizer.step).bind_partial(*args).arguments
     return given.get("closure") is not None
-
-
-def _array(value: Any) -> mx.array:
-    return value.array if isinstance(value, Tensor) else mx.array(value, mx.float32)
-
-
-def _new(value: Any) -> mx.array:
-    """A scale that a user gave, as an array of its own."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return mx.array(value, mx.float32)
-    is_array = isinstance(value, (Tensor, mx.array))
-    if not is_array or (array := _array(value)).size != 1 or getattr(value, "requires_grad", False):
-        raise AssertionError(
-            "new_scale should be a float or a 1-element torch.cuda.FloatTensor or "
-            "torch.FloatTensor with requires_grad=False."
-        )
-    return mx.reshape(array.astype(mx.float32), ())

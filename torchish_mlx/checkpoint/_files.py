@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import serialization
 from ..serialization._atomic import make_folder, remove_stale
+from ..tensor._layouts import in_mlx
 
 _FILES = {".pt", ".pth", ".safetensors"}
 _STEP = re.compile(r"step-(\d{8,})\.pt")
@@ -117,6 +118,8 @@ def read(file: Path) -> dict[str, Any]:
     parts, step = notes.get("parts"), content.get("step")
     if type(step) is not int or not isinstance(parts, dict) or not all(map(_is_note, parts.items())):
         raise ValueError(f"{file} is not as checkpoint.save() wrote it. {_others(file)}")
+    # Whoever wrote the file last: these are states of objects of this package.
+    in_mlx({name: part for name, part in content.items() if name != "extra"})
     return content
 
 

@@ -11,7 +11,7 @@ from ..optimizers import Rule
 from ..optimizers._core import kept_shapes
 from ..optimizers._hyper import Hyper, Static
 from ..tensor import Tensor
-from ..tensor._layouts import torchs_layout
+from ..tensor._layouts import layouts_of, torchs_layout
 from ..tensor.creation import array_of
 
 
@@ -90,7 +90,8 @@ def entry_faults(rule: type[Rule], h: Any, p: Tensor, entries: Mapping[str, Any]
                 "load by name (strict=True)."
             )
             if expected == shape and (layout := torchs_layout(p, tuple(value.shape))):
-                cure = f"{layout}, as every entry of a convolution's weights."
+                every = ', or pass layout="torch"' * (layouts_of(p) is not None)
+                cure = f"{layout}, as every entry of these weights{every}."
             faults.append(
                 f"{entry}, of a parameter of shape {shape}, has shape {tuple(value.shape)}, expected {expected}. It "
                 f"{cure}"

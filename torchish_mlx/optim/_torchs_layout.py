@@ -25,11 +25,12 @@ def arranged(optimizer: Any, layout: str | None, entries: Mapping[Any, Any], of:
     origins tell it.
     """
     out = Arranged(entries, {})
-    known = {n: found for n, p in of.items() if (found := layouts_of(p)) is not None and found.moves}
+    known = {n: found for n, p in of.items() if (found := layouts_of(p)) is not None}
     if layout == MLX or not known:
         return out
     if optimizer._in_order:
-        out.faults.update(_joined_faults(layout, entries, of))
+        if any(layouts.moves for layouts in known.values()):
+            out.faults.update(_joined_faults(layout, entries, of))
         return out
     if layout == TORCH:
         new = {n: _transposed(found, entries[n], n, out.faults) for n, found in known.items() if n in entries}
@@ -92,8 +93,8 @@ def _joined_faults(layout: str | None, entries: Mapping[Any, Any], numbers: Iter
             if tuple(value.shape) not in ((), (1,)) and (layout == TORCH or origin_of(value) != Origin(MLX)):
                 fault = (
                     f"{name} is one vector of all parameters, with the weights of convolutions in torch's order or in "
-                    "MLX's, and a vector is not put into the other order here: begin with a new optimizer; or, if it is "
-                    'in MLX\'s order, pass layout="mlx".'
+                    "MLX's, and a vector is not put into the other order here: begin with a new optimizer; or, if "
+                    'it is in MLX\'s order, pass layout="mlx".'
                 )
                 return {number: [fault]}
     return {}

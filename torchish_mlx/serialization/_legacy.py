@@ -13,6 +13,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from ._input import AGAIN, Input, Pickled, Stream
+from ._layout_note import mark_records
 from ._map_location import Restored
 from ._place import placed, survey
 from ._rebuild import Record, TorchBuilder, is_name
@@ -48,7 +49,9 @@ def load_legacy(source: Input, restored: Restored) -> Any:
     def read(record: Record, memory: memoryview) -> Callable[[], object]:
         return source.filling(places[record.key], memory, summed=False)
 
-    return placed(made, builder, read, restored)
+    placed(made, builder, read, restored)
+    mark_records(builder.records.values(), None)
+    return made
 
 
 def _places(source: Input, stream: Stream, builder: TorchBuilder) -> dict[Any, int]:

@@ -14,6 +14,7 @@ from ..tensor import Device, Parameter, Size, Tensor
 from ..tensor._storage import Alias, Storage, View
 from ._arrays import OF_DTYPE, plain
 from ._keys import Keys
+from ._layout_note import is_foreign
 from ._refusal import refusal
 from ._where import entry
 
@@ -38,6 +39,7 @@ class Pickler:
 
     def __init__(self) -> None:
         self.storages: list[mx.array] = []
+        self.foreign: set[int] = set()  # the places of those that are not known to be in MLX's layout
         self._out = bytearray()
         self._memo: dict[Any, int] = {}
         self._keys: dict[Any, int] = {}  # the storages by what they are
@@ -247,17 +249,19 @@ class Pickler:
     def _tensor(self, value: Any) -> None:
         if type(value) is Parameter:
             self._global("torch._utils", "_rebuild_parameter")
-            self._rebuilt(value._storage, requires_grad=False)
+            key = self._rebuilt(value._storage, requires_grad=False)
             self._out += b"\x88" if value.requires_grad else b"\x89"
             self._hooks()
             self._out += _TUPLES[3] + _REDUCE
         elif type(value) is Tensor:
-            self._rebuilt(value._storage, requires_grad=value.requires_grad)
+            key = self._rebuilt(value._storage, requires_grad=value.requires_grad)
         else:
-            self._rebuilt(Storage(value), requires_grad=False, identity=("array", id(value)))
+            key = self._rebuilt(Storage(value), requires_grad=False, identity=("array", id(value)))
+        if is_foreign(value):
+            self.foreign.add(key)
 
-    def _rebuilt(self, storage: Storage, requires_grad: bool, identity: Any = None) -> None:
-        """A tensor on a storage of the file, as its offset, size and strides."""
+    def _rebuilt(self, storage: Storage, requires_grad: bool, identity: Any = None) -> int:
+        """A tensor on a storage of the file, as its offset, size and strides; returns the key of the storage."""
         shape = storage.read().shape
         strides, offset = storage.layout()
         base = storage
@@ -267,7 +271,7 @@ class Pickler:
         kind = OF_DTYPE[array.dtype]
         self._global("torch._utils", "_rebuild_tensor_v2" if kind.storage else "_rebuild_tensor_v3")
         self._out += _MARK
-        self._persistent(array, base, identity or _identity(base))
+        key = self._persistent(array, base, identity or _identity(base))
         self._int(offset)
         self._ints(shape)
         self._ints(strides)
@@ -276,8 +280,9 @@ class Pickler:
         if not kind.storage:
             self._global("torch", kind.torch)
         self._out += _TUPLE + _REDUCE
+        return key
 
-    def _persistent(self, array: mx.array, base: Storage, identity: Any) -> None:
+    def _persistent(self, array: mx.array, base: Storage, identity: Any) -> int:
         key = self._keys.get(identity)
         if key is None:
             try:
@@ -302,6 +307,7 @@ class Pickler:
         self._str("cpu")
         self._int(array.size if kind.storage else array.nbytes)
         self._out += _TUPLE + _PERSISTENT
+        return key
 
     def _hooks(self) -> None:
         self._global("collections", "OrderedDict")

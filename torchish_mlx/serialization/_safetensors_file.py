@@ -9,10 +9,12 @@ from typing import Any, BinaryIO
 
 import mlx.core as mx
 
+from ..tensor._origin import Origin
 from . import _safetensors_header as header
 from ._arrays import buffer, filled
 from ._crc import Summer
 from ._input import AGAIN, Input
+from ._layout_note import note_of, origins
 from ._output import write_all
 from ._seal import NOTE, SEAL, hexadecimal
 from ._strict_json import parsed
@@ -33,7 +35,8 @@ class Written:
         arrays = {name: named.array for name, named in tensors.items()}
         self._tensors = tensors
         self._entries = header.placed((name, array.dtype, tuple(array.shape)) for name, array in arrays.items())
-        note = {"version": VERSION, "crc32": _checksums(tensors), **noted}
+        layouts = note_of({name: named.holder for name, named in tensors.items()})
+        note = {"version": VERSION, "crc32": _checksums(tensors), **layouts, **noted}
         self.start = header.written(self._entries, {NOTE: json.dumps(note), **metadata})
 
     def to(self, file: BinaryIO) -> None:
@@ -77,6 +80,10 @@ class Reader:
         self._checksums = self.note.get("crc32", {})
         if self.note and self._checksums.keys() != self.entries.keys():
             raise RuntimeError(f"{what}: the checksums are not those of the tensors in the file. {AGAIN}")
+
+    def origins(self) -> dict[str, Origin | None]:
+        """Where each tensor is from, as far as the file tells."""
+        return origins(self.entries, self.note, self.metadata)
 
     def arrays(self) -> dict[str, mx.array]:
         """All tensors, read in the order in which they lie in the file."""

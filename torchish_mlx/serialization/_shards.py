@@ -23,6 +23,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..tensor._origin import Origin
 from ._atomic import remove_stale, replacing
 from ._input import Input, opened
 from ._output import write_all
@@ -196,16 +197,22 @@ class Index:
         self.note: dict[str, Any] = metadata.get(NOTE, {})
         self.metadata: dict[str, str] = {}
         found: dict[str, str] = {}
+        self._origins: dict[str, Origin | None] = {}
         for i, name in enumerate(dict.fromkeys(self._files.values())):
             with self._shard(name) as shard:
                 for tensor in shard.entries:
                     self._check_place(tensor, name)
                     found[tensor] = name
+                self._origins |= shard.origins()
                 if i == 0:
                     self.metadata = shard.metadata
         for tensor, name in self._files.items():
             if tensor not in found:
                 raise RuntimeError(f"{what}: the tensor {shortened(tensor)} should be in {name}, and is not")
+
+    def origins(self) -> dict[str, Origin | None]:
+        """Where each tensor is from, as far as the shards tell."""
+        return self._origins
 
     def arrays(self) -> dict[str, mx.array]:
         """All tensors, in the order of the index."""

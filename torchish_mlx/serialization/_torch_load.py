@@ -10,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 
 from ._input import AGAIN, Input, Pickled, opened
+from ._layout_note import RECORD, mark_records
 from ._legacy import is_legacy, load_legacy
 from ._map_location import Restored, restorer
 from ._place import entry_of, placed, survey
@@ -69,7 +70,9 @@ def _load_zip(archive: Archive, restored: Restored) -> Any:
             raise RuntimeError(
                 f"the record {name!r} has {archive.size(name)} bytes and its tensors say {record.nbytes}. {AGAIN}"
             )
-    return placed(made, builder, read, restored)
+    placed(made, builder, read, restored)
+    mark_records(builder.records.values(), archive.read(RECORD) if RECORD in archive else None)
+    return made
 
 
 def _swap(memory: memoryview, dtype: mx.Dtype | None) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import PurePath
 from typing import Any
 
+from ._layout_note import record_of
 from ._output import check_target, saving
 from ._pickle import Pickler
 from ._spread import check_spread
@@ -38,7 +39,7 @@ def save_torch(obj: Any, f: Any) -> None:
     pickled = pickler.dump(obj)
     check_spread(obj)
     with saving(f) as file:
-        write_torch_zip(file, _folder(f), pickled, pickler.storages)
+        write_torch_zip(file, _folder(f), pickled, pickler.storages, record_of(pickler.foreign))
 
 
 def _folder(f: Any) -> str:

@@ -6,13 +6,16 @@ import base64
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..tensor import Device, Parameter, Size, Tensor
+from ..tensor._origin import Origin
 from ..tensor._storage import Storage
 from ._arrays import OF_TORCH
 from ._input import AGAIN
 from ._keys import Keys
+from ._layout_note import mark
 from ._spread import EXPLODES, explodes
 from ._tree_write import MAX_DEPTH
 from ._where import entry, shortened
@@ -23,8 +26,10 @@ _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 _HEXADECIMAL = re.compile("-?0x[0-9a-f]+")
 
 
-def put_together(tree: Any, storages: Mapping[str, Storage]) -> Any:
-    """The object of a tree and the storages of the tensors that it names.
+def put_together(
+    tree: Any, storages: Mapping[str, Storage], origins: Mapping[str, Origin | None] = MappingProxyType({})
+) -> Any:
+    """The object of a tree and the storages of the tensors that it names, and where these are from.
 
     Raises:
         RuntimeError: naming the entry that is not as `_tree_write` writes it, or a tensor that no entry names.
@@ -33,7 +38,7 @@ def put_together(tree: Any, storages: Mapping[str, Storage]) -> Any:
     >>> put_together({"betas": {"!tuple": [0.9, 0.999]}, "weight": {"!tensor": "w"}}, {"w": Storage(mx.array([1.0]))})
     {'betas': (0.9, 0.999), 'weight': tensor([1.])}
     """
-    reader = _Reader(storages)
+    reader = _Reader(storages, origins)
     try:
         out = reader.decoded(tree, ())
     except RecursionError:
@@ -49,8 +54,8 @@ def put_together(tree: Any, storages: Mapping[str, Storage]) -> Any:
 
 
 class _Reader:
-    def __init__(self, storages: Mapping[str, Storage]) -> None:
-        self._storages = storages
+    def __init__(self, storages: Mapping[str, Storage], origins: Mapping[str, Origin | None]) -> None:
+        self._storages, self._origins = storages, origins
         self.used: set[str] = set()
         self._tensors: dict[tuple[Any, ...], Tensor] = {}
         self._shared: dict[int, Any] = {}
@@ -145,7 +150,7 @@ class _Reader:
                 found = Parameter(made, grad) if tag == "!parameter" else Tensor(made, grad)
             except RuntimeError as error:  # integers that require grad
                 raise RuntimeError(f"{entry(path)}: {error}") from None
-            self._tensors[name, tag, grad, face] = found
+            self._tensors[name, tag, grad, face] = mark(found, self._origins.get(name))
         return found
 
 

@@ -17,6 +17,7 @@ import mlx.core as mx
 
 from ._arrays import buffer
 from ._crc import Summer
+from ._layout_note import RECORD
 from ._output import write_all
 
 ALIGNMENT = 64
@@ -95,8 +96,10 @@ def _zip64(numbers: tuple[int, ...]) -> bytes:
     return struct.pack(f"<HH{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
 
 
-def write_torch_zip(file: Any, folder: str, pickled: bytes, storages: Sequence[mx.array]) -> None:
+def write_torch_zip(file: Any, folder: str, pickled: bytes, storages: Sequence[mx.array], layouts: bytes) -> None:
     """The records of torch.save in its order: the pickle, the marks of the format, and each storage's bytes.
+
+    ``layouts`` is a record that torch does not write, and does not read.
 
     The bytes of one array are let go before those of the next are asked for.
     """
@@ -109,5 +112,6 @@ def write_torch_zip(file: Any, folder: str, pickled: bytes, storages: Sequence[m
         for key, array in enumerate(storages):
             writer.record(f"data/{key}", buffer(array))
         writer.record("version", b"3\n")
+        writer.record(RECORD, layouts)
         writer.record(".data/serialization_id", writer.identity().encode())
         writer.close()

@@ -23,6 +23,9 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     object after loading. Tensors on one storage, such as views with their strides and offsets, are on one storage
     again. Gradients, graphs and attributes of tensors are not saved, and ``requires_grad`` is.
 
+    Which tensors are of a state dict of this package is noted: where torch's layout of a convolution and MLX's have one
+    shape, that tells them apart (see :func:`torchish_mlx.load_state_dict`).
+
     A path is written atomically: under its name stands the old file or the complete new one, whatever happens.
 
     Args:
@@ -59,6 +62,8 @@ def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weig
     The format is recognized by the content: torch's zip file, the older format of torch (before 1.6), safetensors, and
     the JSON index of a model in several safetensors files. Nothing in a file is executed: tensors and plain Python
     values are built, and all else is refused by name.
+
+    The Tensors of a file that torch wrote remember it: see ``layout`` of :func:`torchish_mlx.load_state_dict`.
 
     Args:
         f: a path, or a binary file object that can seek, read from where it stands.

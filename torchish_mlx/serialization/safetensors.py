@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from ..tensor import Tensor
 from ..tensor._storage import Storage
 from ._input import Input, opened
+from ._layout_note import mark
 from ._map_location import restorer
 from ._output import check_target, saving
 from ._safetensors_file import Reader, Written
@@ -109,11 +110,12 @@ def load_safetensors(f: str | os.PathLike[str] | BinaryIO, map_location: Any = N
     with opened(f) as source:
         content = _content(source, f)
         storages = {name: Storage(array) for name, array in content.arrays().items()}
+        origins = content.origins()
     for storage in storages.values():
         restored(storage, "cpu")
     if "object" not in content.note:
-        return {name: Tensor(storage) for name, storage in storages.items()}
-    return put_together(content.note["object"], storages)
+        return {name: mark(Tensor(storage), origins[name]) for name, storage in storages.items()}
+    return put_together(content.note["object"], storages, origins)
 
 
 def safetensors_metadata(f: str | os.PathLike[str] | BinaryIO) -> dict[str, str]:

@@ -44,6 +44,8 @@ class Origin(NamedTuple):
 
 def of_another_library(value: Any) -> Origin | None:
     """The origin of an array of another library: torch's tensors, and what has torch's memory with its axes moved."""
+    if not hasattr(value, "shape"):  # numbers and lists
+        return None
     of_torch = any(kind.__module__.partition(".")[0] == "torch" for kind in type(value).__mro__)
     axes = _moved_axes(value)
     return Origin(TORCH, axes) if of_torch or axes else None
