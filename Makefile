@@ -78,7 +78,8 @@ clean: ## delete .venv, out/ and every cache
 	rm -rf $(VENV) out build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp for each set of extras: set-up runs again only when pyproject.toml changes.
+# A stamp for each set of extras: set-up runs again only when pyproject.toml changes. For the tests it also precompiles
+# what MLX's kernels include.
 EXTRAS_examples := examples
 EXTRAS_test := compat,examples
 EXTRAS_lint := lint
@@ -88,6 +89,7 @@ EXTRAS_dist := dist
 $(VENV)/.examples $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.dist: $(VENV)/.%: pyproject.toml | $(PY)
 	@echo "Installing .[$(EXTRAS_$*)] into $(VENV)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[$(EXTRAS_$*)]"
+	@$(if $(filter test,$*),$(PY) .ci/kernels.py)
 	@touch $@
 
 # Debian keeps ensurepip, which `python -m venv` needs, in a package of its own; virtualenv brings its own pip.

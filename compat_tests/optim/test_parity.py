@@ -132,7 +132,7 @@ def test_fused(case: Case, apart: None) -> None:
     assert not list(failures(ours(case, scenario, path={"fused": True})[0], case, scenario))
 
 
-@pytest.mark.parametrize("case", DISTINCT, ids=repr)
+@pytest.mark.parametrize("case", mostly_long(DISTINCT, lambda case: case in DEFAULTS), ids=repr)
 def test_compiled_by_default(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a large model is, through each door in turn; where gradients are missing, some steps are not compiled."""
     monkeypatch.setattr(_paths, "SMALL", 1)

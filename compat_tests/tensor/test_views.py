@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 import torchish_mlx as tm
 from compat_tests.sides import SIDES, to_array, values
+from torchish_mlx.tensor._views import reshaped_strides
 
 Call = Callable[..., Any]
 
@@ -219,6 +222,30 @@ def test_a_view_of_the_data_of_a_view_knows_its_strides() -> None:
         assert (tuple(v.stride()), v.is_contiguous()) == ((1, 4), False)
         with pytest.raises(RuntimeError, match="view size is not compatible"):
             v.view(-1)
+
+
+def test_the_strides_of_any_view_in_another_shape() -> None:
+    """Of axes of size 1 too, where torch goes by the strides that they happen to have; and which views there are."""
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(3000):
+        shape, strides, step = [rng.choice([1, 1, 2, 3, 4]) for _ in range(rng.randint(0, 4))], [], rng.choice([1, 2])
+        for n in shape:
+            strides.append(step * rng.choice([1, 1, 1, 2]))
+            step = strides[-1] * n
+        new, left = [1] * rng.randint(0, 2), math.prod(shape)
+        while left > 1:
+            new.append(rng.choice([n for n in range(2, left + 1) if left % n == 0]))
+            left //= new[-1]
+        rng.shuffle(new)
+        given = torch.empty(10_000).as_strided(shape[::-1], strides[::-1])
+        try:
+            expected = given.view(new).stride()
+        except RuntimeError:
+            expected = None
+            refused += 1
+        assert reshaped_strides(tuple(given.shape), given.stride(), tuple(new)) == expected
+    assert 100 < refused < 2900
 
 
 def test_data_assignment() -> None:

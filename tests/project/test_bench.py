@@ -113,6 +113,7 @@ def test_the_four_sets(name, tensors, numbers):
     assert all(len(shape) == 2 for shape in matrices(given.shapes).values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", on_mlx.OPTIMIZERS)
 def test_every_path_takes_a_step_in_every_turn(optimizer):
     """Also in the turns that clock host time, where nothing is scheduled."""

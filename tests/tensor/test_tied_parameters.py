@@ -20,6 +20,8 @@ from mlx.utils import tree_flatten
 
 import torchish_mlx as tm
 from torchish_mlx import checkpoint, optim
+from torchish_mlx import optimizers as rules
+from torchish_mlx.optimizers import RowSparse, get_total_norm
 from torchish_mlx.tensor._copies import copied
 
 
@@ -364,6 +366,63 @@ def test_a_compiled_step_is_traced_once() -> None:
     assert is_tied(model)
 
 
+def test_optimizers_of_mlx_and_several_in_one() -> None:
+    muon = [rules.Muon(learning_rate=0.02), rules.AdamW(learning_rate=0.01)]
+    makers: list[Callable[[nn.Module], Any]] = [
+        lambda m: optim.Lion(m, lr=0.01),
+        lambda m: optim.from_mlx(mlx.optimizers.AdaDelta)(m, lr=0.1),
+        lambda m: optim.MultiOptimizer(m, muon, [lambda path, a: a.ndim == 2 and "emb" not in path]),
+    ]
+    for make in makers:
+        for how in ("step", "update"):
+            model = Tied()
+            optimizer = make(model)
+            before = np.array(model.emb.weight)
+            for _ in range(2):
+                if how == "step":
+                    tm.backward(model, loss_of)
+                    optimizer.step()
+                else:
+                    _, gradients = nn.value_and_grad(model, loss_of)(model)
+                    optimizer.update(model, gradients)
+            assert not np.array_equal(before, np.array(model.emb.weight))
+            assert model.emb.weight is model.head.weight
+            assert is_tied(model)
+
+
+def test_an_optimizer_that_a_user_wrote() -> None:
+    class Plain(optim.Optimizer):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {"lr": 0.1})
+
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        state = self.state[p]
+                        state["count"] = state.get("count", 0) + 1
+                        p.data.add_(p.grad, alpha=-group["lr"])
+
+    for after in (False, True):
+        model, twin = Tied(), Tied()
+        twin.update(model.parameters())
+        if after:
+            model.head.weight = mx.ones((5, 3))
+        mine, sgd = Plain(model), optim.SGD(twin, lr=0.1)
+        if after:
+            model.head.weight = model.emb.weight
+        for how in (mine.step, lambda m=model, o=mine: o.update(m, nn.value_and_grad(m, loss_of)(m)[1])):
+            tm.backward(model, loss_of)
+            how()
+            mine.zero_grad()
+            tm.backward(twin, loss_of)
+            sgd.step()
+            sgd.zero_grad()
+        np.testing.assert_allclose(np.array(model.head.weight), np.array(twin.emb.weight), rtol=1e-5, atol=1e-6)
+        assert is_tied(model)
+        assert mine.state[tm.locate(model, "head.weight")]["count"] == 2
+
+
 def test_a_checkpoint_goes_on(tmp_path: Path) -> None:
     def run() -> tuple[Any, Any]:
         mx.random.seed(3)
@@ -398,6 +457,40 @@ def test_names_for_loading_by_name() -> None:
     assert optimizer.param_groups[0]["param_names"] == ["emb.weight", "mid.weight", "mid.bias"]
     other = optim.AdamW(tm.named_parameters(Tied()))
     assert other.load_state_dict(copy.deepcopy(optimizer.state_dict()), strict=True).missing_keys == []
+
+
+def test_gradient_trees_are_clipped_by_the_norm_of_the_sum() -> None:
+    model = Tied()
+    tm.backward(model, loss_of)
+    expected = tm.nn.utils.get_total_norm([p.grad for p in tm.parameters(model)]).item()
+    _, gradients = nn.value_and_grad(model, loss_of)(model)
+    whole = tm.tied_gradients(model, gradients)
+    assert get_total_norm(whole).item() == pytest.approx(expected, rel=1e-5)
+    assert get_total_norm(gradients).item() != pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(
+        np.array(whole["emb"]["weight"]), tm.locate(model, "head.weight").grad.numpy(), rtol=1e-5, atol=1e-7
+    )
+    twin = copied(model)
+    for tree, at in ((gradients, model), (whole, twin)):
+        optim.SGD(at, lr=1.0).update(at, tree)
+    np.testing.assert_allclose(np.array(model.head.weight), np.array(twin.emb.weight), rtol=1e-5, atol=1e-6)
+    part = {"head": {"weight": mx.ones((5, 3))}, "mid": {}}
+    assert tm.tied_gradients(model, part)["head"]["weight"].sum().item() == 15
+    with pytest.raises(KeyError, match="no parameter 'tail'"):
+        tm.tied_gradients(model, {"tail": mx.ones(3)})
+
+
+def test_rows_and_whole_gradients_are_summed() -> None:
+    rows = RowSparse(mx.array([1, 1]), mx.ones((2, 3)), (5, 3))
+    dense = mx.ones((5, 3))
+    for a, b, expected in ((rows, dense, 21.0), (dense, rows, 21.0), (rows, rows, 12.0)):
+        model = Tied()
+        before = model.emb.weight.sum().item()
+        tree = {"emb": {"weight": a}, "head": {"weight": b}}
+        whole = tm.tied_gradients(model, tree)
+        assert isinstance(whole["emb"]["weight"], RowSparse) == (a is b)
+        optim.SGD(model, lr=1.0).update(model, tree)
+        assert before - model.head.weight.sum().item() == pytest.approx(expected, rel=1e-4)
 
 
 # -- copies and pickles -----------------------------------------------------------------------------------------------

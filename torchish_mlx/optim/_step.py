@@ -16,6 +16,7 @@ from .._docs import see
 from ..optimizers import RowSparse
 from ..optimizers._core import Item, Task, paired
 from ..optimizers._evaluate import schedule_given
+from ..optimizers._sparse import added
 from ..optimizers._state import listed
 from ..tensor._held import Held
 from ..tensor._ties import retie
@@ -173,7 +174,7 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
                 "named_parameters(model)." + see("groups-made-of-submodules")
             )
         order.append(known)
-        items[known] = (known, g if known not in items else items[known][1] + g, p)
+        items[known] = (known, g if known not in items else added(items[known][1], g), p)
     if replaced:
         raise ValueError(
             f"there is a gradient for {listed(replaced)}, and this optimizer holds other parameters of that name: a "

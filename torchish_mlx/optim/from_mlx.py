@@ -21,6 +21,7 @@ from ..optimizers._kernels import cut
 from ..optimizers._mixups import unexpected
 from ..optimizers._mlx_state import InMLX
 from ..optimizers._multi import checked_parts
+from ..optimizers._single import refuse_single
 from ..tensor import parameters
 from ._mixups import refuse_params
 from ._moving import among, moving_field, sign_of, weak
@@ -131,6 +132,7 @@ class _NativeRule(Rule):
 def _rule_for(cls: type[native_optimizers.Optimizer]) -> type[Rule]:
     """The rule of an optimizer class: ours are rules; MLX's get their fields from the constructor's arguments."""
     if issubclass(cls, Rule):
+        refuse_single(cls, "from_mlx")
         return cls
     rate = _constructor(cls).get("learning_rate")
     fields: dict[str, Any] = {

@@ -8,17 +8,9 @@ MLX's schedules, ``Lion`` and the base class ``Optimizer`` are here as well, and
 so that ``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimizers as optim``.
 """
 
-from mlx.optimizers import (
-    Lion,
-    Optimizer,
-    cosine_decay,
-    exponential_decay,
-    join_schedules,
-    linear_schedule,
-    step_decay,
-)
+from mlx.optimizers import Lion, Optimizer
 
-from . import schedules
+from . import schedulers, schedules
 from ._mlx_state import mlx_state
 from ._multi import MultiOptimizer
 from ._rule import Rule
@@ -30,6 +22,7 @@ from .clip import clip_grad_norm, clip_grad_value, get_total_norm, scale_by_norm
 from .muon import Muon
 from .rms import Adadelta, Adagrad, RMSprop
 from .rprop import Rprop
+from .schedulers import cosine_decay, exponential_decay, join_schedules, linear_schedule, step_decay
 from .sgd import SGD
 from .sparse_adam import SparseAdam
 
@@ -64,6 +57,7 @@ __all__ = [
     "join_schedules",
     "linear_schedule",
     "mlx_state",
+    "schedulers",
     "schedules",
     "scale_by_norm",
     "step_decay",

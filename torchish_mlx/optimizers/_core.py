@@ -259,7 +259,7 @@ def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
             h.traced = tracing and p.size >= WORTHWHILE
             h.apart = h.traced and apart_here
             g = after(h, new, g)
-            own = {name: s.pop(name) for name in rule.clock if name in s} if rule.counted else {}
+            own = {name: s.pop(name).astype(mx.float32) for name in rule.clock if name in s} if rule.counted else {}
             new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else shared))
             s.update(own)
         return clock, new, ss

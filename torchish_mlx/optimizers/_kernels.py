@@ -29,10 +29,14 @@ def cut(h: Any, x: mx.array) -> mx.array:
 
 
 def computed_once(h: Any, k: Any) -> Any:
-    """``k``, a scalar or what ``tick`` gives, at the end of a kernel: ``mx.compile`` would move it into that of the one
-    parameter that needs it, and compute it for each element.
+    """``k``, numbers or arrays that are small next to the parameter, at the end of a kernel.
+
+    ``mx.compile`` would move them into the kernel of the parameter, and compute them for each element. It ends a kernel
+    at a change of shape, which every transformation of MLX and ``mx.export_function`` can handle.
     """
-    return tree_map(lambda x: mx.contiguous(x) if isinstance(x, mx.array) else x, k) if h.traced else k
+    if not h.traced:
+        return k
+    return tree_map(lambda x: x.reshape(1, *x.shape).reshape(x.shape) if isinstance(x, mx.array) else x, k)
 
 
 def after(h: Any, before: Sequence[mx.array], g: Any) -> Any:

@@ -22,6 +22,7 @@ from ._mixups import check_update, no_number, refuse_parameters, unexpected
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
 from ._rates import first_rate, is_schedule, rate_at
+from ._single import Single
 from ._sparse import RowSparse
 from ._state import RuleState
 
@@ -52,6 +53,7 @@ class Rule(Optimizer):
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
     late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that the first step makes if h.remembers
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
+    order: ClassVar[tuple[str, ...]] = ()  # its first arguments, where mlx.optimizers has them in another order
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
     # The formula ----------------------------------------------------------------------------------------------------
@@ -123,7 +125,7 @@ class Rule(Optimizer):
 
     @classmethod
     def fields(cls) -> dict[str, Hyper]:
-        """name -> Hyper, in the order of declaration, ``lr`` first and ``maximize`` last."""
+        """name -> Hyper, in the order of the arguments: that of declaration, ``lr`` first and ``maximize`` last."""
         return cls._fields
 
     @classmethod
@@ -183,17 +185,20 @@ class Rule(Optimizer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__dict__.keys() & {"formula", "apply"}:
+        cls._by_single = cls.init_single is not Rule.init_single or cls.apply_single is not Rule.apply_single
+        if cls._by_single or cls.__dict__.keys() & {"formula", "apply"}:
             for name in ("elementwise", "traceable"):  # who writes another formula says so of it
                 setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
         found["maximize"] = found.pop("maximize")
-        cls._fields = found
+        cls._fields = {name: found[name] for name in cls.order} | found
         kind = Parameter.POSITIONAL_OR_KEYWORD
         names = {"learning_rate" if name == "lr" else name: field for name, field in cls.fields().items()}
         cls.__signature__ = Signature([Parameter(n, kind, default=f.default) for n, f in names.items()])
 
     _fields: ClassVar[dict[str, Hyper]] = {}
+    _by_single: ClassVar[bool] = False  # whether a subclass writes init_single or apply_single
+    _now: Any = None  # (h, k) while it is asked for one parameter of a step
     __signature__ = Signature([])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -313,7 +318,7 @@ class Rule(Optimizer):
         for _, p, _ in items:
             self.check_parameter(p)
         for name, p, _ in items:
-            if name not in self._state.slots and (made := self.early_slots(h, p)):
+            if name not in self._state.slots and (made := self._rule.early_slots(h, p)):
                 self._state.create(name).update(made)
                 self._state.unused.add(name)
         schedule(self._state)
@@ -333,7 +338,7 @@ class Rule(Optimizer):
 
     def prepared(self, gradients: Any, parameters: Any) -> Callable[[], Any]:
         """:meth:`apply_gradients` in two parts: the checks, and a function that makes the step."""
-        rule, state, items = type(self), self._state, paired(gradients, parameters)
+        rule, state, items = self._rule, self._state, paired(gradients, parameters)
         if has_moved(self):
             schedule_given("arrays among the parameters, the gradients or the state", arrays_in(items), state)
         if state.unchecked:
@@ -342,6 +347,7 @@ class Rule(Optimizer):
             state.unchecked = False
         arrays = state.at_work
         arrays.update(self.arrays)
+        before = {**arrays}
         try:
             task = Task(rule, self._values, arrays, state, items)
         except BaseException:
@@ -352,24 +358,40 @@ class Rule(Optimizer):
             try:
                 for name, rate in self._schedulers.items():
                     arrays[name] = rate_at(rate, self.step)
+                if self._by_single:
+                    state.write({**arrays, "step": arrays["step"] + 1})  # which such a method may read
                 inputs = task.begin(len(state.slots), lambda: state.slots)
                 new = iter(task.commit(formulas(rule, self._values)(*inputs)))
                 state.write(arrays)
+            except BaseException:
+                state.write(before)
+                raise
             finally:
                 arrays.clear()  # while MLX traces a function, these are arrays of the trace
             return tree_map(lambda _: next(new), gradients)
 
         return finish
 
+    @property
+    def _rule(self) -> Any:
+        """What gives the slots and new values of a parameter: the class, or methods that a user's class writes."""
+        return Single(self) if self._by_single else type(self)
+
     def init_single(self, parameter: mx.array, state: dict[str, mx.array]) -> None:
-        """Write the initial slots of one array into ``state``."""
+        """Write the initial slots of one array into ``state``. A subclass may write its own, as with MLX's classes."""
         state.update(self.slots(self.hypers(self._values, self.arrays), parameter))
 
     def apply_single(self, gradient: Any, parameter: mx.array, state: dict[str, mx.array]) -> mx.array:
-        """The new value of one array, at the next count of this optimizer (which stays as it is)."""
-        arrays = self.arrays
-        h, clock = self.hypers(self._values, arrays), {name: arrays[name] for name in self.clock}
-        return self.apply(h, gradient, parameter, state, self.tick(h, clock))
+        """The new value of one array, at the next count of this optimizer (which stays as it is).
+
+        A subclass may write its own, as with MLX's classes: then each step calls it for each parameter.
+        """
+        if self._now is None:
+            arrays = self.arrays
+            h, clock = self.hypers(self._values, arrays), {name: arrays[name] for name in self.clock}
+            return self.apply(h, gradient, parameter, state, self.tick(h, clock))
+        h, k = self._now
+        return self.apply(h, gradient, parameter, state, k)
 
 
 class _Slots(dict[str, mx.array]):

@@ -80,3 +80,11 @@ class RowSparse:
 
     def __repr__(self) -> str:
         return f"RowSparse(indices={self.indices}, values={self.values}, shape={self.shape})"
+
+
+def added(a: mx.array | RowSparse, b: mx.array | RowSparse) -> mx.array | RowSparse:
+    """The sum of two gradients of one parameter; of rows only where both are."""
+    if isinstance(a, RowSparse) and isinstance(b, RowSparse):
+        indices, values = mx.concatenate([a.indices, b.indices]), mx.concatenate([a.values, b.values])
+        return RowSparse(indices, values, a.shape)
+    return (a.dense() if isinstance(a, RowSparse) else a) + (b.dense() if isinstance(b, RowSparse) else b)

@@ -19,7 +19,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from ._evaluate import schedule
-from ._hyper import STRUCTURE, as_array, renewed
+from ._hyper import STRUCTURE, as_array, renewed, traced
 
 GROUPS = "_groups"
 _DEPTH = 200  # levels of nesting that no model has
@@ -46,6 +46,13 @@ class State(dict[Any, Any]):
         self.renewals = 0
         self.unused = set[str]()  # the paths of the slots that init() made and no step has used yet
         self.unchecked = False  # whether slots were loaded that no parameter has been compared with yet
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # that of dict would assign the entries one by one
+        """A copy of the tree is a plain dict, with containers of its own."""
+        return dict, (copied(self),)
+
+    def __copy__(self) -> dict[Any, Any]:
+        return dict(self)
 
     @property
     def groups(self) -> list[dict[str, Any]]:
@@ -135,7 +142,24 @@ def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] 
         held: Any = tree_flatten(made[-1])
         if set(made[-1]) != set(mine) or not all(isinstance(a, mx.array) and a.size < 2 for _, a in held):
             return None
+        made[-1] = {name: _widened(value, mine[name]) for name, value in made[-1].items()}
     return made
+
+
+def _widened(number: Any, held: Any) -> Any:
+    """A loaded number in the dtype of the one that is held. Where it is that one, in half precision, it is that one.
+
+    A whole state is cast by ``tree_map``, to save memory: the betas and the count must not be rounded with it.
+    """
+    if isinstance(number, list):
+        alike = isinstance(held, list) and len(held) == len(number)
+        return [_widened(one, other) for one, other in zip(number, held if alike else number, strict=True)]
+    if number.dtype == held.dtype:
+        return number
+    half = number.dtype in (mx.float16, mx.bfloat16) and number.size == held.size == 1
+    if half and not (traced(number) or traced(held)) and held.astype(number.dtype).item() == number.item():
+        return held
+    return number.astype(held.dtype)
 
 
 def _describe(groups: Any) -> str:
@@ -217,7 +241,7 @@ def leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def gathered(tree: dict[Any, Any]) -> dict[Any, Any]:
     """A tree whose groups hold all numbers: that of a rule used alone has two of them at its top, as MLX's have."""
-    top = {name: tree[name] for name in TOP if isinstance(tree.get(name), mx.array)}
+    top = {name: tree[name] for name in TOP if isinstance(tree.get(name), (int, float, mx.array))}
     groups = tree.get(GROUPS)
     if not top or not isinstance(groups, list) or len(groups) != 1 or not isinstance(groups[0], dict):
         return tree
@@ -225,7 +249,8 @@ def gathered(tree: dict[Any, Any]) -> dict[Any, Any]:
         return tree  # numbers in both places: it is refused
     rest = {key: value for key, value in tree.items() if key not in top}
     rest = {key[1:] if key in _APART else key: value for key, value in rest.items()}
-    return {**rest, GROUPS: [{**groups[0], **{TOP[name]: a.astype(mx.float32) for name, a in top.items()}}]}
+    numbers = {TOP[name]: a if isinstance(a, mx.array) else mx.array(a, mx.float32) for name, a in top.items()}
+    return {**rest, GROUPS: [{**groups[0], **numbers}]}
 
 
 class RuleState(State):
@@ -242,6 +267,15 @@ class RuleState(State):
         self.at_work: dict[str, Any] = {}  # the numbers during a step: always the same dict, which is known by its id
         self.write(arrays)
         schedule(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """The copy of a rule has a state like this, whose index is of the copied dicts."""
+        return type(self).__new__, (type(self),), (vars(self), dict(self))
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[Any, Any]]) -> None:
+        attributes, content = state
+        vars(self).update(attributes)
+        dict.update(self, content)
 
     def numbers(self) -> list[dict[str, Any]]:
         return [{**self.groups[0], **{TOP[name]: _number(self[name]) for name in TOP}}]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import mlx.core as mx
+import numpy as np
 
 from .._docs import see
 from ._hyper import Decay, Each, Hyper, Static, as_array, each_in_unit, nonneg
@@ -54,6 +55,11 @@ class _Moments(Rule):
 
 
 def _check_bias_correction(_: str, value: Any) -> None:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(
+            f"bias_correction takes True, but got {value!r}. By position it follows eps in Adam, and weight_decay in "
+            "AdamW, as in mlx.optimizers: give the options that torch has at these places by name, such as weight_decay"
+        )
     if not value:
         raise ValueError(
             "bias_correction=False is not torch's Adam, which always corrects: use mlx.optimizers.Adam, or "
@@ -72,11 +78,12 @@ class Adam(_Moments):
         learning_rate (float or schedule): length of a step, in units of p; >= 0. Default: 1e-3.
         betas (tuple of 2 floats): decay rates of m and v, each in [0, 1). Default: (0.9, 0.999).
         eps (float): added to the root, in units of g; >= 0. Default: 1e-8.
+        bias_correction (bool): MLX's argument, at the place where MLX has it; only True is torch's Adam, and False
+            raises.
         weight_decay (float): g gains weight_decay * p; when decoupled, p shrinks by lr * weight_decay; >= 0. Default:
             0.
         amsgrad (bool): divide by the largest v so far (Reddi et al. 2018, https://openreview.net/forum?id=ryQu7f-RZ).
         decoupled_weight_decay (bool): decay as AdamW does.
-        bias_correction (bool): MLX's argument; only True is torch's Adam, and False raises.
         maximize (bool): ascend instead of descend.
 
     State: ``exp_avg``, ``exp_avg_sq`` and, with amsgrad, ``max_exp_avg_sq``, in the shape and dtype of the parameter.
@@ -98,6 +105,7 @@ class Adam(_Moments):
     mlx: ClassVar[InMLX | None] = InMLX(
         {"m": "exp_avg", "v": "exp_avg_sq"}, squares=("v",), alone={"max_exp_avg_sq": "amsgrad=False"}
     )
+    order: ClassVar[tuple[str, ...]] = ("lr", "betas", "eps", "bias_correction")
     amsgrad: Any = Static(False)
     decoupled_weight_decay: Any = Static(False)
     bias_correction: Any = Static(True, _check_bias_correction)
@@ -136,6 +144,7 @@ class AdamW(Adam):
     """Adam whose weight decay bypasses the moments (Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101).
 
     Arguments, state and errors are those of :class:`Adam`, with weight_decay 1e-2 and decoupled decay as defaults.
+    By position weight_decay follows eps, and bias_correction follows weight_decay, as in MLX.
 
     Example:
         >>> import mlx.core as mx
@@ -146,6 +155,7 @@ class AdamW(Adam):
     Source: ``torch.optim.AdamW``.
     """
 
+    order: ClassVar[tuple[str, ...]] = ("lr", "betas", "eps", "weight_decay", "bias_correction")
     weight_decay: Any = Hyper(1e-2, nonneg("weight_decay value"))
     decoupled_weight_decay: Any = Static(True)
 

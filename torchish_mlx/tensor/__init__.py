@@ -18,6 +18,7 @@ from ._tape import enable_grad as enable_grad
 from ._tape import is_grad_enabled as is_grad_enabled
 from ._tape import no_grad as no_grad
 from ._tape import set_grad_enabled as set_grad_enabled
+from ._tied_gradients import tied_gradients as tied_gradients
 from .creation import as_tensor as as_tensor
 from .creation import empty_like as empty_like
 from .creation import full as full

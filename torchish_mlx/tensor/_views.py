@@ -235,26 +235,24 @@ def layout_after(strides: Shape, offset: int, steps: Sequence[Step]) -> tuple[Sh
 def reshaped_strides(shape: Shape, strides: Shape, new: Shape) -> Shape | None:
     """The strides that show the same elements in ``new`` shape without a copy, or None where there are none.
 
-    Runs of axes that lie together in memory are merged; every new axis must fit into one run.
+    Runs of axes that lie together in memory are merged; every new axis must fit into one run. Axes of size 1 have the
+    strides that torch gives them.
     """
     if math.prod(shape) == 0:
         return strides if shape == new else row_major(new)
-    runs: list[tuple[int, int]] = []  # (elements, innermost stride), outermost first
-    for n, s in zip(shape, strides, strict=True):
-        if n == 1:
-            continue
-        if runs and runs[-1][1] == n * s:
-            runs[-1] = (runs[-1][0] * n, s)
+    runs: list[tuple[int, int]] = [] if shape else [(1, 1)]  # (elements, innermost stride), innermost first
+    for n, s in zip(reversed(shape), reversed(strides), strict=True):
+        if runs and (n == 1 or s == math.prod(runs[-1])):
+            runs[-1] = (runs[-1][0] * n, runs[-1][1])
         else:
             runs.append((n, s))
     out: list[int] = []
-    left, stride = runs.pop() if runs else (1, 1)
-    for n in reversed(new):
-        if left == 1 and n != 1 and runs:
-            left, stride = runs.pop()
-        if left % n:
+    left = list(new)
+    for elements, stride in runs:
+        size = 1
+        while left and (size < elements or left[-1] == 1):
+            out.append(size * stride)
+            size *= left.pop()
+        if size != elements:
             return None
-        out.append(stride)
-        left //= n
-        stride *= n
-    return tuple(reversed(out)) if left == 1 and not runs else None
+    return None if left else tuple(reversed(out))
