@@ -23,7 +23,7 @@ def test_the_table_is_found():
 
 @pytest.mark.parametrize("row", ROWS[1:], ids=lambda row: row[0])
 def test_the_test_of_a_row_exists(row):
-    found = re.fullmatch(r"`(\w+/test_\w+\.py)::(test_\w+)`", row[-1])
+    found = re.fullmatch(r"`([\w/]+/test_\w+\.py)::(test_\w+)`", row[-1])
     assert found, f"the row names no test: {row[-1]}"
     tree = ast.parse((ROOT / found[1]).read_text(encoding="utf-8"))
     assert found[2] in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -1,7 +1,7 @@
 """Two threads on one optimizer: the second one gets an error, nothing is changed, and the work goes on.
 
-The first thread is held inside a call (a closure of ``step()``, a loss function) while the second one is let in, so that
-each case comes every time.
+The first thread is held inside a call (a closure of ``step()``, a loss function) while the second one comes. So no case
+depends on chance.
 """
 
 from __future__ import annotations
