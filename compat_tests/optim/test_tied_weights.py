@@ -15,8 +15,9 @@ import torchish_mlx as tm
 from torchish_mlx import optim as ours
 from torchish_mlx.nn.utils import clip_grad_norm_
 from torchish_mlx.optim.swa_utils import AveragedModel
+from torchish_mlx.optimizers import clip_grad_norm
 
-TOKENS, WIDTH = 7, 4
+TOKENS, WIDTH, LIMIT = 7, 4, 0.05
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
@@ -117,6 +118,19 @@ class Pair:
         self.ours.update(self.optimizer.apply_gradients(grads, self.ours.parameters()))
         return loss
 
+    def step_clipped(self, x: mx.array, y: mx.array) -> mx.array:
+        loss = tm.backward(self.ours, loss_of, x, y)
+        clip_grad_norm_(self.ours, LIMIT)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.array
+
+    def update_clipped(self, x: mx.array, y: mx.array) -> mx.array:
+        loss, grads = nn.value_and_grad(self.ours, loss_of)(self.ours, x, y)
+        grads, _ = clip_grad_norm(tm.tied_gradients(self.ours, grads), LIMIT)
+        self.optimizer.update(self.ours, grads)
+        return loss
+
     def compiled(self) -> Any:
         function = getattr(self, self.how.removeprefix("compiled "))
         if not self.how.startswith("compiled"):
@@ -134,6 +148,8 @@ class Pair:
             logits = self.theirs(torch.tensor(x))
             loss = torch.nn.functional.cross_entropy(logits.reshape(-1, TOKENS), torch.tensor(y).reshape(-1))
             loss.backward()
+            if "clipped" in self.how:
+                torch.nn.utils.clip_grad_norm_(self.theirs.parameters(), LIMIT)
             self.torchs.step()
             mine = self.function(mx.array(x), mx.array(y))
             mx.eval(mine, self.ours.parameters())
@@ -251,6 +267,11 @@ def test_untied_again() -> None:
         np.testing.assert_allclose(value.numpy(), theirs, rtol=2e-4, atol=2e-5, err_msg=name)
     np.testing.assert_array_equal(np.array(pair.ours.head.weight), new)
     assert len(list(tm.parameters(pair.ours))) == len(list(pair.theirs.parameters())) == 4
+
+
+@pytest.mark.parametrize("how", ["step_clipped", "update_clipped", "compiled step_clipped", "compiled update_clipped"])
+def test_clipped(how: str) -> None:
+    Pair("SGD", how).train(6)
 
 
 # -- what follows from one Parameter ----------------------------------------------------------------------------------

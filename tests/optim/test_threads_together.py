@@ -1,7 +1,7 @@
 """Two threads on one optimizer: the second one gets an error, nothing is changed, and the work goes on.
 
-The first thread is held inside a call (a closure of ``step()``, a loss function, a hook) while the second one is let in,
-so that each case comes every time.
+The first thread is held inside a call (a closure of ``step()``, a loss function) while the second is let in, so that
+each case comes every time.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def test_a_second_thread_is_refused_during_backward(second):
         return squared_error(model, x)
 
     for each, function in ((case, loss_fn), (undisturbed, squared_error)):
-        each.optimizer.zero_grad()
+        each.optimizer.zero_grad(set_to_none=False)
         torch.backward(each.model, function, inputs(1))
         each.optimizer.step()
         elsewhere(each.step, 2)

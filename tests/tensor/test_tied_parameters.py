@@ -20,6 +20,7 @@ from mlx.utils import tree_flatten
 
 import torchish_mlx as tm
 from torchish_mlx import checkpoint, optim
+from torchish_mlx import optimizers as rules
 from torchish_mlx.optimizers import RowSparse, get_total_norm
 from torchish_mlx.tensor._copies import copied
 
@@ -363,6 +364,63 @@ def test_a_compiled_step_is_traced_once() -> None:
         mx.eval(model.state, optimizer.state)  # looks at the model
     assert traces == 1
     assert is_tied(model)
+
+
+def test_optimizers_of_mlx_and_several_in_one() -> None:
+    muon = [rules.Muon(learning_rate=0.02), rules.AdamW(learning_rate=0.01)]
+    makers: list[Callable[[nn.Module], Any]] = [
+        lambda m: optim.Lion(m, lr=0.01),
+        lambda m: optim.from_mlx(mlx.optimizers.AdaDelta)(m, lr=0.1),
+        lambda m: optim.MultiOptimizer(m, muon, [lambda path, a: a.ndim == 2 and "emb" not in path]),
+    ]
+    for make in makers:
+        for how in ("step", "update"):
+            model = Tied()
+            optimizer = make(model)
+            before = np.array(model.emb.weight)
+            for _ in range(2):
+                if how == "step":
+                    tm.backward(model, loss_of)
+                    optimizer.step()
+                else:
+                    _, gradients = nn.value_and_grad(model, loss_of)(model)
+                    optimizer.update(model, gradients)
+            assert not np.array_equal(before, np.array(model.emb.weight))
+            assert model.emb.weight is model.head.weight
+            assert is_tied(model)
+
+
+def test_an_optimizer_that_a_user_wrote() -> None:
+    class Plain(optim.Optimizer):
+        def __init__(self, params: Any) -> None:
+            super().__init__(params, {"lr": 0.1})
+
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        state = self.state[p]
+                        state["count"] = state.get("count", 0) + 1
+                        p.data.add_(p.grad, alpha=-group["lr"])
+
+    for after in (False, True):
+        model, twin = Tied(), Tied()
+        twin.update(model.parameters())
+        if after:
+            model.head.weight = mx.ones((5, 3))
+        mine, sgd = Plain(model), optim.SGD(twin, lr=0.1)
+        if after:
+            model.head.weight = model.emb.weight
+        for how in (mine.step, lambda m=model, o=mine: o.update(m, nn.value_and_grad(m, loss_of)(m)[1])):
+            tm.backward(model, loss_of)
+            how()
+            mine.zero_grad()
+            tm.backward(twin, loss_of)
+            sgd.step()
+            sgd.zero_grad()
+        np.testing.assert_allclose(np.array(model.head.weight), np.array(twin.emb.weight), rtol=1e-5, atol=1e-6)
+        assert is_tied(model)
+        assert mine.state[tm.locate(model, "head.weight")]["count"] == 2
 
 
 def test_a_checkpoint_goes_on(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ class Stateful(Hooked):
 
     def _retie(self, tree: OptimizerState) -> None:
         """See which Parameters were tied, or are no longer; a compiled step has to be traced again then."""
-        if retie(tree.paths):
+        if retie(list(tree.paths)):
             tree.renew()
 
     def _schedule_state(self, *more: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import mlx.core as mx
@@ -12,15 +12,22 @@ from mlx.utils import tree_flatten, tree_map
 
 from .._docs import see
 from ._hyper import traced
+from ._norm import Group, Leaf, checked_group, norm, norm_across, wide
+from ._sharded import names_of_parts
 from ._sparse import RowSparse
 
-Leaf: TypeAlias = mx.array | RowSparse
 Number: TypeAlias = float | mx.array
+Sharded: TypeAlias = Module | Callable[[str, Any], bool] | None
 
-_SMALL = 4096  # gradients of up to so many elements are joined into one array: fewer and larger operations
 
-
-def get_total_norm(grads: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> mx.array:
+def get_total_norm(
+    grads: Any,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    *,
+    group: Group | None = None,
+    sharded: Sharded = None,
+) -> mx.array:
     """The norm of all gradients as one vector, ``(sum |g|^p)^(1/p)``.
 
     It is taken in float32 (float64 if a gradient is), whatever the gradients' dtype, and relative to the largest
@@ -31,6 +38,12 @@ def get_total_norm(grads: Any, norm_type: float = 2.0, error_if_nonfinite: bool 
         norm_type: p, any number, or "inf". inf gives the largest ``|g|`` and -inf the smallest. As in torch, 0 gives
             the number of arrays that have an element other than 0.
         error_if_nonfinite: evaluate the norm, and raise if it is nan or infinite.
+        group: the processes that hold the other parts of the arrays (``mx.distributed.init()``). All of them call it,
+            with trees of the same structure, and get the same norm. Leave it out where each process has the whole of
+            the gradients, as after ``mlx.nn.average_gradients``.
+        sharded: with ``group``, which arrays are parts; the others are whole in every process, and count once. None:
+            all. A model: those that its sharded layers hold (``mlx.nn.AllToShardedLinear`` and its like, what
+            ``fully_shard`` wrapped). A function ``(name, gradient) -> bool``: whatever it says.
 
     Returns:
         An array without dimensions; 0.0 for a tree without arrays.
@@ -38,7 +51,7 @@ def get_total_norm(grads: Any, norm_type: float = 2.0, error_if_nonfinite: bool 
     Raises:
         RuntimeError: the norm is not finite and ``error_if_nonfinite``; an array has no elements and p is inf or
             negative; ``error_if_nonfinite`` in a function that ``mx.compile`` traces.
-        TypeError: a leaf is no gradient.
+        TypeError: a leaf is no gradient, ``group`` is no group.
 
     Example:
         >>> import mlx.core as mx
@@ -48,11 +61,18 @@ def get_total_norm(grads: Any, norm_type: float = 2.0, error_if_nonfinite: bool 
 
     Source: ``torch.nn.utils.get_total_norm``.
     """
-    return norm_of(_leaves(grads), norm_type, error_if_nonfinite)
+    leaves = _leaves(grads)
+    return norm_of(list(leaves.values()), norm_type, error_if_nonfinite, group, _are_parts(leaves, group, sharded))
 
 
 def clip_grad_norm(
-    grads: Any, max_norm: Number, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    grads: Any,
+    max_norm: Number,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    *,
+    group: Group | None = None,
+    sharded: Sharded = None,
 ) -> tuple[Any, mx.array]:
     """The gradients, scaled down so that their total norm is at most ``max_norm``.
 
@@ -68,6 +88,8 @@ def clip_grad_norm(
         norm_type: as for :func:`get_total_norm`.
         error_if_nonfinite: as for :func:`get_total_norm`. Without it a nan or an infinity spreads, as in torch: a nan
             norm makes everything nan; an infinite one makes 0 of what is finite and nan of what is not.
+        group: as for :func:`get_total_norm`: every process scales its parts by the same factor.
+        sharded: as for :func:`get_total_norm`.
 
     Returns:
         The tree of clipped gradients, and the norm before clipping.
@@ -85,7 +107,7 @@ def clip_grad_norm(
     Source: ``torch.nn.utils.clip_grad_norm_``, ``mlx.optimizers.clip_grad_norm``.
     """
     max_norm = _at_least_zero("max_norm", max_norm)
-    total_norm = get_total_norm(grads, norm_type, error_if_nonfinite)
+    total_norm = get_total_norm(grads, norm_type, error_if_nonfinite, group=group, sharded=sharded)
     return scale_by_norm(grads, max_norm, total_norm), total_norm
 
 
@@ -136,17 +158,28 @@ def clip_grad_value(grads: Any, clip_value: Number) -> Any:
     Source: ``torch.nn.utils.clip_grad_value_``.
     """
     clip_value = _at_least_zero("clip_value", clip_value)
-    refuse_complex(_leaves(grads))
+    refuse_complex(list(_leaves(grads).values()))
     return tree_map(lambda g: clamped(g, clip_value), grads)
 
 
 # What the functions on Parameters need as well ------------------------------------------------------------------------
 
 
-def norm_of(leaves: Sequence[Leaf], norm_type: float, error_if_nonfinite: bool) -> mx.array:
-    """:func:`get_total_norm` of a list."""
-    order = float(norm_type)
-    total = _norm(leaves, order)
+def norm_of(
+    leaves: Sequence[Leaf],
+    norm_type: float,
+    error_if_nonfinite: bool,
+    group: Group | None = None,
+    are_parts: Sequence[bool] = (),
+) -> mx.array:
+    """:func:`get_total_norm` of a list; with a group, ``are_parts`` says of each leaf whether it is a part."""
+    order, several = float(norm_type), checked_group(group)
+    if several is None:
+        total = norm(leaves, order)
+    else:
+        parts = [g for g, is_part in zip(leaves, are_parts, strict=True) if is_part]
+        whole = [g for g, is_part in zip(leaves, are_parts, strict=True) if not is_part]
+        total = norm_across(parts, whole, order, several)
     if error_if_nonfinite:
         if traced(total):
             raise RuntimeError(
@@ -166,7 +199,7 @@ def norm_of(leaves: Sequence[Leaf], norm_type: float, error_if_nonfinite: bool) 
 def coefficient(max_norm: Number, total_norm: Number) -> mx.array:
     """What the gradients are multiplied by, in float32 or float64."""
     total = total_norm if isinstance(total_norm, mx.array) else mx.array(total_norm, mx.float32)
-    total = total.astype(_wide([total.dtype]))
+    total = total.astype(wide([total.dtype]))
     return mx.minimum(max_norm / (total + 1e-6), 1.0).astype(total.dtype)
 
 
@@ -191,96 +224,36 @@ def refuse_complex(leaves: Sequence[Leaf]) -> None:
         raise NotImplementedError("clamp is not supported for complex types")
 
 
-# The norm -----------------------------------------------------------------------------------------------------------
-
-
-def _norm(leaves: Sequence[Leaf], order: float) -> mx.array:
-    wide = _wide([g.dtype for g in leaves])
-    if (math.isinf(order) or order < 0) and any(0 in g.shape for g in leaves):
-        raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {order:g} norm on an empty tensor because the operation does not "
-            "have an identity"
-        )
-    vectors = [v for g in leaves if (v := _vector(g, order, wide)).size]
-    if not vectors:
-        return mx.array(0.0, wide)
-    if order == 0:
-        return mx.sum(mx.stack([mx.any(v != 0) for v in vectors])).astype(wide)
-    vectors = _joined(vectors)
-    if order == 1:
-        return _over(mx.sum, [mx.abs(v) for v in vectors])
-    unit = _largest(vectors) if order > 0 else _over(mx.min, [mx.abs(v) for v in vectors])
-    if math.isinf(order):
-        return unit
-    unit = mx.where((unit > 0) & (unit < math.inf), unit, mx.ones_like(unit))
-    if order == 2:
-        return unit * mx.sqrt(_over(mx.sum, [mx.square(v / unit) for v in vectors]))
-    return unit * mx.power(_over(mx.sum, [mx.power(mx.abs(v) / unit, order) for v in vectors]), 1 / order)
-
-
-def _vector(grad: Leaf, order: float, wide: mx.Dtype) -> mx.array:
-    """The elements as real numbers in ``wide``. Absent rows are zeros, which count for negative orders only."""
-    if isinstance(grad, RowSparse):
-        rows = grad if grad.dtype == mx.complex64 else grad.astype(wide)
-        grad = rows.dense() if order < 0 else rows.distinct().values
-    return (mx.abs(grad) if grad.dtype == mx.complex64 else grad).astype(wide).reshape(-1)
-
-
-def _joined(vectors: list[mx.array]) -> list[mx.array]:
-    """The same elements with the small vectors as one."""
-    small = [v for v in vectors if v.size <= _SMALL]
-    if len(small) < 2:
-        return vectors
-    return [v for v in vectors if v.size > _SMALL] + [mx.concatenate(small)]
-
-
-def _largest(vectors: list[mx.array]) -> mx.array:
-    """The largest |x|, without an array of the |x|."""
-    return mx.maximum(_over(mx.max, vectors), -_over(mx.min, vectors))
-
-
-def _over(fold: Callable[..., mx.array], vectors: list[mx.array]) -> mx.array:
-    parts = [_folded(fold, v) for v in vectors]
-    return fold(mx.stack(parts)) if len(parts) > 1 else parts[0]
-
-
-def _folded(fold: Callable[..., mx.array], vector: mx.array) -> mx.array:
-    """``fold`` over the columns of a square and then over their results.
-
-    On the CPU, MLX's sum of one vector adds up into a few float32 numbers: that of 30 million squares is 4% off. In two
-    stages it is off by 4e-6, and faster.
-    """
-    n = vector.size
-    if n < 64:
-        return fold(vector)
-    width = 1 << (n.bit_length() // 2)
-    square = n - n % width
-    parts = fold(vector[:square].reshape(-1, width), axis=0)
-    if square < n:
-        parts = mx.concatenate([parts, vector[square:]])
-    return fold(parts)
-
-
 # Leaves and numbers -------------------------------------------------------------------------------------------------
 
 
-def _wide(dtypes: Sequence[mx.Dtype]) -> mx.Dtype:
-    """The dtype in which norms of gradients of these dtypes are taken."""
-    return mx.float64 if mx.float64 in dtypes else mx.float32
+def _are_parts(leaves: Mapping[str, Leaf], group: Group | None, sharded: Sharded) -> list[bool]:
+    if sharded is None:
+        return [True] * len(leaves)
+    if group is None:
+        raise ValueError("sharded= says which gradients are parts of a group's, and no group= is given")
+    if isinstance(sharded, Module):
+        parts = names_of_parts(sharded)
+        return [name in parts for name in leaves]
+    if not callable(sharded):
+        raise TypeError(
+            f"sharded is a {type(sharded).__name__}, expected a model, a function (name, gradient) -> bool, or None"
+        )
+    return [bool(sharded(name, leaf)) for name, leaf in leaves.items()]
 
 
-def _leaves(grads: Any) -> list[Leaf]:
-    """The gradients of a tree. TypeError if there is anything else."""
+def _leaves(grads: Any) -> dict[str, Leaf]:
+    """The gradients of a tree by name. TypeError if there is anything else."""
     if isinstance(grads, Module):
         raise TypeError(
             f"the gradients are a tree of arrays, as mlx.nn.value_and_grad gives it, not a {type(grads).__name__}: for "
             "those that backward() left in the parameters of a model use torchish_mlx.nn.utils"
         )
-    leaves: list[Leaf] = []
+    leaves: dict[str, Leaf] = {}
     for path, leaf in cast(list[tuple[str, Any]], tree_flatten(grads)):
         if not isinstance(leaf, (mx.array, RowSparse)):
             raise TypeError(f"the gradient of {path!r} must be an mx.array, but is {type(leaf).__name__}")
-        leaves.append(leaf)
+        leaves[path] = leaf
     return leaves
 
 

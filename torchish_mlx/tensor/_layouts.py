@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import mlx.nn as nn
-
 from ._origin import MLX, TORCH, Origin
-from .parameter import Parameter
 from .tensor import Tensor
 
 LAST = "MLX has the channels last"
@@ -28,16 +25,11 @@ def orders(place: Tensor, ndim: int) -> dict[str, tuple[int, ...]]:
         return {"a bilinear layer": (0, 2, 1)}
     middle = range(2, ndim)
     found = {"a convolution": (0, *middle, 1), "a transposed convolution": (1, *middle, 0)} if ndim > 2 else {}
-    return dict(reversed(found.items())) if "Transpose" in _names(place) else found
-
-
-def _names(place: Tensor) -> str:
-    """The names of the class of the layer that holds ``place``, and of those that it is derived from."""
-    return " ".join(kind.__name__ for kind in type(place.owner).__mro__) if isinstance(place, Parameter) else ""
+    return dict(reversed(found.items())) if "Transpose" in place._layer else found
 
 
 def _is_bilinear(place: Tensor) -> bool:
-    return isinstance(place, Parameter) and isinstance(place.owner, nn.Bilinear) and place.ndim == 3
+    return place.ndim == 3 and "Bilinear" in place._layer.split()
 
 
 class Layouts(NamedTuple):
@@ -66,7 +58,7 @@ class Layouts(NamedTuple):
 
 def layouts_of(place: Tensor) -> Layouts | None:
     """The layouts of ``place``, if it is the weights of a layer that is known to have two."""
-    if place.ndim < 3 or not (_is_bilinear(place) or "Conv" in _names(place)):
+    if place.ndim < 3 or not (_is_bilinear(place) or "Conv" in place._layer):
         return None
     kind, order = next(iter(orders(place, place.ndim).items()))
     shape = tuple(place.shape)

@@ -10,6 +10,7 @@ from typing import Any
 import mlx.nn as nn
 
 from ._held import Held, Key
+from ._origin import MLX, Origin
 from ._promote import INEXACT
 from .tensor import Tensor
 
@@ -103,6 +104,8 @@ def made(kind: type[Tensor], owner: nn.Module, key: Key, array: Any) -> Tensor:
     """A new Parameter or buffer over an array of a module."""
     tensor = kind.__new__(kind)
     tensor._storage = Held()
+    tensor._origin = Origin(MLX)
+    tensor._layer = " ".join(each.__name__ for each in type(owner).__mro__)
     registry_of(owner).add(key, tensor, array)
     return tensor
 

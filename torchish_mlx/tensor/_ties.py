@@ -64,7 +64,7 @@ def tie(a: Tensor, b: Tensor, array: mx.array) -> Tensor:
         other: Any = b._storage
         if mine is other:
             return a
-        if other.kept() is array and mine.kept() is not array:
+        if _claim(other, array) > _claim(mine, array):
             a, b, mine, other = b, a, other, mine
         both = other.kept() is array  # they were made for one array, where different modules were listed
         for registry, key in list(other.owned):
@@ -81,6 +81,11 @@ def tie(a: Tensor, b: Tensor, array: mx.array) -> Tensor:
             other._array = mx.broadcast_to(mx.zeros((), array.dtype), array.shape)
             mx.eval(other._array)
         return a
+
+
+def _claim(storage: Any, array: mx.array) -> tuple[bool, bool]:
+    """What tells that the array was this storage's before it was assigned to another place, too."""
+    return storage.kept() is array, storage.seen() is array
 
 
 def retie_by_memory(before: Iterable[tuple[Tensor, mx.array]]) -> bool:

@@ -19,7 +19,7 @@ from ._origin import MLX, TORCH, Origin
 from ._renaming import Renaming, advice, renaming
 from ._walk import checked as _checked
 from .creation import array_of
-from .parameter import Parameter, named
+from .parameter import named
 from .tensor import Tensor, origin_of
 
 _COUNT = "num_batches_tracked"  # torch's BatchNorm counts its batches, MLX's does not
@@ -243,6 +243,6 @@ def _reshaped(path: str, place: Tensor, shape: tuple[int, ...]) -> str:
         return f'"{path}" {cure}{every}.'
     if len(shape) == 2 and shape[::-1] == tuple(place.shape):
         return f'"{path}" would fit transposed, if it is the same matrix: transpose it with (1, 0).'
-    if place.dtype == mx.uint32 and isinstance(place, Parameter) and "Quantized" in type(place.owner).__name__:
+    if place.dtype == mx.uint32 and "Quantized" in place._layer:
         return f'"{path}" belongs to a quantized layer: load before mlx.nn.quantize, or quantize the saved model too.'
     return f'"{path}" is of a model of another size: build the model as it was built for saving, or leave it out.'

@@ -54,6 +54,8 @@ class Tensor(ArrayLike):
     _follow: Callable[..., None] | None = None
     #: Whose layout its axes are in, where that is known (see ``_origin``).
     _origin: Origin | None = None
+    #: The names of the class of the module that it was made for, and of those that this is derived from.
+    _layer: str = ""
 
     __array_priority__ = 1000
     is_sparse = False
@@ -326,7 +328,7 @@ def wrap(array: mx.array) -> Tensor:
 def origin_of(value: Any) -> Origin | None:
     """Where a Tensor or an array is from, if that is known. What is in use here, in a module or a state, is MLX's."""
     if isinstance(value, Tensor):
-        return Origin(MLX) if getattr(_unaliased(value._storage), "places", None) else value._origin
+        return Origin(MLX) if getattr(_unaliased(value._storage), "placed", False) else value._origin
     return None if isinstance(value, mx.array) else of_another_library(value)
 
 

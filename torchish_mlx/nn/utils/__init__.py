@@ -1,5 +1,13 @@
-"""Functions on the gradients of Parameters, spelled like ``torch.nn.utils``."""
+"""Functions on the gradients of Parameters, spelled like ``torch.nn.utils``; and ``average_gradients_``."""
 
+from .average_gradients import average_gradients_
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
-__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = [
+    "clip_grad_norm",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+    "average_gradients_",
+]

@@ -9,19 +9,19 @@ from __future__ import annotations
 import types
 import warnings
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
 import mlx.core as mx
 from mlx.nn import Module
 
 from ...optimizers import RowSparse
+from ...optimizers._alone import Alone
 from ...optimizers._evaluate import arrays_in, schedule
-from ...optimizers.clip import Leaf, Number, clamped, coefficient, norm_of, refuse_complex, scaled
-from ...tensor import Tensor, parameters
+from ...optimizers._norm import Group, Leaf
+from ...optimizers.clip import Number, clamped, coefficient, norm_of, refuse_complex, scaled
+from ...tensor import Tensor
 from ...tensor._promote import INEXACT, NAMES
-
-Gradient: TypeAlias = Tensor | RowSparse
-ParametersT: TypeAlias = Tensor | Module | Iterable[Tensor | Module]
+from ._parameters import Given, Gradient, ParametersT, leaf_of
 
 
 def get_total_norm(
@@ -29,6 +29,8 @@ def get_total_norm(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,  # noqa: ARG001  # the same numbers, see above
+    *,
+    group: Group | None = None,
 ) -> Tensor:
     """The norm of all tensors as one vector, ``(sum |x|^p)^(1/p)``.
 
@@ -41,6 +43,8 @@ def get_total_norm(
             number of tensors with an element other than 0.
         error_if_nonfinite: evaluate the norm, and raise if it is nan or infinite.
         foreach: None, True or False: torch's choice of an implementation; the numbers are the same.
+        group: the processes of which each has another part of every tensor. All of them call it, and get the norm of
+            the whole. It has no place where the tensors are the same everywhere.
 
     Returns:
         A Tensor without dimensions or graph; 0.0 if there are no tensors.
@@ -64,13 +68,13 @@ def get_total_norm(
             f"get_total_norm() takes a Tensor or an iterable of Tensors, not {type(tensors).__name__}. For a tree of "
             "arrays use torchish_mlx.optimizers.get_total_norm; for a model, [p.grad for p in parameters(model)]"
         )
-    leaves = [_leaf(t) for t in tensors]
+    leaves = [leaf_of(t) for t in tensors]
     for leaf in leaves:
         if leaf.dtype not in INEXACT:
             raise RuntimeError(
                 "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[leaf.dtype]
             )
-    return Tensor(norm_of(leaves, norm_type, error_if_nonfinite))
+    return Tensor(norm_of(leaves, norm_type, error_if_nonfinite, group, [True] * len(leaves)))
 
 
 def clip_grads_with_norm_(
@@ -103,7 +107,9 @@ def clip_grads_with_norm_(
 
     Source: ``torch.nn.utils.clip_grads_with_norm_``.
     """
-    _scale(_gradients(_listed(parameters)), _number(max_norm), total_norm)
+    tensors = Given(parameters).with_gradient()
+    with Alone("clip_grads_with_norm_()", tensors, lambda: tensors):
+        _scale(tensors, _number(max_norm), total_norm)
 
 
 def clip_grad_norm_(
@@ -112,11 +118,15 @@ def clip_grad_norm_(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,  # noqa: ARG001
+    *,
+    group: Group | None = None,
+    sharded: ParametersT | None = None,
 ) -> Tensor:
     """Scale the gradients in place so that their total norm is at most ``max_norm``; returns the norm before.
 
-    ``g *= min(max_norm / (norm + 1e-6), 1)``. ``p.grad`` stays the same Tensor and keeps its dtype. Nothing is
-    evaluated unless ``error_if_nonfinite``, and it works inside a compiled step. The norm is float32 (float64 if a
+    ``g *= min(max_norm / (norm + 1e-6), 1)``. ``p.grad`` stays the same Tensor and keeps its dtype. The new
+    gradients are scheduled for evaluation, and waited for only with ``error_if_nonfinite``. It works inside a compiled
+    step. The norm is float32 (float64 if a
     gradient is); torch takes it in the gradients' dtype, and clips float16 gradients to zero where it is above 65504.
 
     Args:
@@ -126,6 +136,12 @@ def clip_grad_norm_(
         error_if_nonfinite: raise if the norm is nan or infinite, before anything is changed. Without it, as in torch, a
             nan norm makes every gradient nan, and an infinite one makes 0 of what is finite and nan of what is not.
         foreach: None, True or False: torch's choice of an implementation; the numbers are the same.
+        group: the processes of which each holds other parts of the model (``mx.distributed.init()``). All of them call
+            it, and clip by the norm of the whole model, in which what is the same everywhere counts once. Leave it out
+            where every process holds the whole model, and the gradients were averaged.
+        sharded: with ``group``, the parameters that are parts. None: those of MLX's sharded layers
+            (``mlx.nn.AllToShardedLinear`` and its like), and, where the model itself is given and not a list of its
+            parameters, of what ``fully_shard`` wrapped. What ``shard_inplace`` cut looks like any other layer: name it.
 
     Returns:
         A Tensor without dimensions or graph; 0.0 if there are no gradients.
@@ -133,7 +149,8 @@ def clip_grad_norm_(
     Raises:
         RuntimeError: the norm is not finite and ``error_if_nonfinite``; a gradient has no elements and p is inf or
             negative; ``error_if_nonfinite`` inside a compiled step.
-        TypeError: ``parameters`` is a tree of arrays.
+        TypeError: ``parameters`` is a tree of arrays, ``group`` is no group.
+        ValueError: ``sharded`` without ``group``.
 
     Example:
         >>> import mlx.core as mx, mlx.nn as nn
@@ -148,12 +165,16 @@ def clip_grad_norm_(
     Source: ``torch.nn.utils.clip_grad_norm_``.
     """
     limit = _number(max_norm)
-    given = _listed(parameters)
-    if not given and isinstance(parameters, (types.GeneratorType, Module)):
+    if sharded is not None and group is None:
+        raise ValueError("sharded= says which parameters are parts of a group's, and no group= is given")
+    given = Given(parameters)
+    if not given.tensors and isinstance(parameters, (types.GeneratorType, Module)):
         warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)
-    grads = _gradients(given)
-    total_norm = Tensor(norm_of([_leaf(g) for g in grads], norm_type, error_if_nonfinite))
-    _scale(grads, limit, total_norm)
+    tensors = given.with_gradient()
+    with Alone("clip_grad_norm_()", tensors, lambda: tensors):
+        leaves, are_parts = [leaf_of(t.grad) for t in tensors], given.are_parts(tensors, sharded)
+        total_norm = Tensor(norm_of(leaves, norm_type, error_if_nonfinite, group, are_parts))
+        _scale(tensors, limit, total_norm)
     return total_norm
 
 
@@ -163,6 +184,9 @@ def clip_grad_norm(
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
+    *,
+    group: Group | None = None,
+    sharded: ParametersT | None = None,
 ) -> Tensor:
     """torch's deprecated name of :func:`clip_grad_norm_`, with a FutureWarning.
 
@@ -175,7 +199,7 @@ def clip_grad_norm(
         FutureWarning,
         stacklevel=2,
     )
-    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach, group=group, sharded=sharded)
 
 
 def clip_grad_value_(
@@ -206,48 +230,12 @@ def clip_grad_value_(
     Source: ``torch.nn.utils.clip_grad_value_``.
     """
     bound = _number(clip_value)
-    grads = _gradients(_listed(parameters))
-    refuse_complex([_leaf(g) for g in grads])
-    for grad in grads:
-        _write(grad, clamped(_leaf(grad), bound))
-    schedule(arrays_in(grads))
-
-
-def _listed(given: ParametersT) -> list[Tensor]:
-    """The Tensors; a module stands for its Parameters, also in a list."""
-    if isinstance(given, (Tensor, Module)):
-        given = [given]
-    if isinstance(given, (dict, mx.array)):
-        raise _tree(given)
-    tensors: list[Tensor] = []
-    for entry in given:
-        if isinstance(entry, Module):
-            tensors += parameters(entry)
-        elif isinstance(entry, mx.array):
-            raise _tree(entry)
-        else:
-            tensors.append(entry)
-    return tensors
-
-
-def _tree(given: Any) -> TypeError:
-    return TypeError(
-        f"the parameters are given as {'an array' if isinstance(given, mx.array) else 'a dict'}, which has no "
-        "gradients: pass the model itself or torchish_mlx.parameters(model). A tree of gradients is clipped by the "
-        "functions of torchish_mlx.optimizers."
-    )
-
-
-def _gradients(tensors: list[Tensor]) -> list[Gradient]:
-    return [grad for tensor in tensors if (grad := tensor.grad) is not None]
-
-
-def _leaf(value: Any) -> Leaf:
-    """The array of a Tensor, or the ``RowSparse`` itself."""
-    leaf = value.array if isinstance(value, Tensor) else value
-    if not isinstance(leaf, (mx.array, RowSparse)):
-        raise TypeError(f"gradients are Tensors, but one is a {type(value).__name__}")
-    return leaf
+    tensors = Given(parameters).with_gradient()
+    with Alone("clip_grad_value_()", tensors, lambda: tensors):
+        refuse_complex([leaf_of(t.grad) for t in tensors])
+        for tensor in tensors:
+            _write(tensor.grad, clamped(leaf_of(tensor.grad), bound))
+        schedule(arrays_in([t.grad for t in tensors]))
 
 
 def _number(value: Any) -> Number:
@@ -258,7 +246,7 @@ def _number(value: Any) -> Number:
     return float(value)
 
 
-def _scale(grads: list[Gradient], max_norm: Number, total_norm: Tensor) -> None:
+def _scale(tensors: list[Tensor], max_norm: Number, total_norm: Tensor) -> None:
     """Of a gradient that is shared by two parameters torch's factor is applied twice; here too."""
     norm: Any = total_norm.array if isinstance(total_norm, Tensor) else total_norm
     if not isinstance(norm, (mx.array, int, float)):
@@ -267,11 +255,11 @@ def _scale(grads: list[Gradient], max_norm: Number, total_norm: Tensor) -> None:
         raise RuntimeError(
             f"scalar tensor expected to be 0 dim but it has {norm.ndim} dimensions and {norm.size} elements."
         )
-    if grads:
+    if tensors:
         factor = coefficient(max_norm, norm)
-        for grad in grads:
-            _write(grad, scaled(_leaf(grad), factor))
-        schedule(arrays_in(grads))
+        for tensor in tensors:
+            _write(tensor.grad, scaled(leaf_of(tensor.grad), factor))
+        schedule(arrays_in([t.grad for t in tensors]))
 
 
 def _write(grad: Gradient, new: Leaf) -> None:
