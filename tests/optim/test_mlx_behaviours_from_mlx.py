@@ -17,6 +17,7 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import torchish_mlx as torch
 from tests.cases import assert_changed, assert_close, assert_same, flat, gradients
+from tests.optimizers.test_mlx_documentation import stated
 from tests.optimizers.test_rules_compile import ULPS
 from torchish_mlx import optim, optimizers
 
@@ -273,6 +274,19 @@ def test_empty_updates_follow_a_schedule(name, compiled):
             rate = i * 1e-5 if i <= 100 else 1e-3 * 0.5 * (1 + math.cos(math.pi * (i - 101) / 100))
             assert optimizer.learning_rate.item() == pytest.approx(rate, rel=1e-5, abs=1e-12)
     assert optimizer.param_groups[0]["lr_step"] == 150
+
+
+@stated
+@every_class
+def test_the_learning_rates_that_the_schedules_state(schedule, updates, first, last, name):
+    """The rates of MLX's docstrings, in a loop of empty updates, as the class itself has them."""
+    optimizer, theirs = pair(name, Tree(), schedule())
+    assert optimizer.learning_rate.item() == theirs.learning_rate.item() == pytest.approx(first, rel=1e-7)
+    for _ in range(updates):
+        optimizer.update({}, {})
+        theirs.update({}, {})
+        assert optimizer.learning_rate.item() == theirs.learning_rate.item()
+    assert optimizer.learning_rate.item() == pytest.approx(last, rel=1e-6)
 
 
 def test_torchs_step_of_nothing_does_not_count():

@@ -12,7 +12,7 @@ import mlx.nn as nn
 import mlx.optimizers as mlx_optimizers
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import torchish_mlx.optimizers as optim
 from tests.cases import RULES, assert_close, assert_same, flat, for_rule, gradients, net, saved
@@ -113,6 +113,44 @@ def test_the_compiled_training_loop(name):
     np.testing.assert_allclose(losses, eager_losses, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "MultiOptimizer"])
+def test_dropout_in_a_compiled_step(name):
+    """With ``mx.random.state`` captured each step drops other elements; without it all steps drop the same."""
+    mx.random.seed(3)
+    model = nn.Sequential(nn.Linear(10, 200), nn.Dropout(0.5))
+    model.train()
+    optimizer = LISTED[name]()
+    optimizer.init(model.trainable_parameters())
+
+    def step(x: mx.array) -> Any:
+        grads = nn.value_and_grad(model, lambda model: model(x).sum())(model)[1]
+        optimizer.update(model, grads)
+        return grads["layers"][0]["bias"] == 0
+
+    for random, differs in ((True, True), (False, False)):
+        state = [model.state, optimizer.state] + ([mx.random.state] if random else [])
+        compiled = mx.compile(step, inputs=state, outputs=state)
+        first, second = [compiled(mx.ones((1, 10))) for _ in range(2)]
+        assert 0 < first.sum().item() < 200
+        assert (first != second).any().item() is differs
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_data_parallel_training_in_one_process(name):
+    """The gradients are averaged over the machines, here one, all at once or one by one, before the update."""
+    results = []
+    for averaged in (lambda grads: grads, nn.average_gradients, lambda grads: tree_map(mx.distributed.all_sum, grads)):
+        model, loss_fn, x, y = problem(name)
+        optimizer = LISTED[name]()
+        for _ in range(3):
+            loss, grads = nn.value_and_grad(model, loss_fn)(model, x, y)
+            optimizer.update(model, averaged(grads))
+            mx.eval(loss, model.parameters())
+        results.append(flat(model))
+    assert_same(results[1], results[0])
+    assert_same(results[2], results[0])
+
+
 @listed
 def test_saving_and_loading(name, tmp_path):
     """The recipe: flatten, save, construct again, unflatten, assign. A dict of arrays may stand for the model."""
@@ -133,24 +171,27 @@ def test_saving_and_loading(name, tmp_path):
     assert_same(loaded.state, optimizer.state)
 
 
-@pytest.mark.parametrize(
+# A schedule of MLX's docstrings, the updates that are made there, and the rates before and after them.
+STATED: list[tuple[Any, int, float, float]] = [
+    (lambda: optim.exponential_decay(1e-1, 0.9), 5, 0.1, 0.06561),
+    (lambda: optim.step_decay(1e-1, 0.9, 10), 21, 0.1, 0.081),
+    (lambda: optim.cosine_decay(1e-1, 1000), 5, 0.1, 0.0999961),
+    (lambda: optim.linear_schedule(0, 1e-1, 100), 101, 0.0, 0.1),
+    (
+        lambda: optim.join_schedules([optim.linear_schedule(0, 1e-1, steps=10), optim.cosine_decay(1e-1, 200)], [10]),
+        12,
+        0.0,
+        0.0999938,
+    ),
+]
+stated = pytest.mark.parametrize(
     ("schedule", "updates", "first", "last"),
-    [
-        (lambda: optim.exponential_decay(1e-1, 0.9), 5, 0.1, 0.06561),
-        (lambda: optim.step_decay(1e-1, 0.9, 10), 21, 0.1, 0.081),
-        (lambda: optim.cosine_decay(1e-1, 1000), 5, 0.1, 0.0999961),
-        (lambda: optim.linear_schedule(0, 1e-1, 100), 101, 0.0, 0.1),
-        (
-            lambda: optim.join_schedules(
-                [optim.linear_schedule(0, 1e-1, steps=10), optim.cosine_decay(1e-1, 200)], [10]
-            ),
-            12,
-            0.0,
-            0.0999938,
-        ),
-    ],
+    STATED,
     ids=["exponential_decay", "step_decay", "cosine_decay", "linear_schedule", "join_schedules"],
 )
+
+
+@stated
 @pytest.mark.parametrize("case", [case for case in RULES if case != "SparseAdam"])
 def test_the_learning_rates_that_the_schedules_state(schedule, updates, first, last, case):
     """The rates of MLX's docstrings, in a loop of empty updates, for every rule and as MLX's own SGD has them."""
@@ -212,13 +253,14 @@ def test_clip_grad_norm():
     assert_close(*results, max(ULPS, 4))
 
 
-def test_init_before_the_first_update():
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_init_before_the_first_update(name):
     """Optional, to have the state before it: the parameters' names are keys, next to the count and the rate."""
     model = nn.Linear(2, 2)
-    adam = optim.Adam(learning_rate=1e-1)
-    adam.init(model.trainable_parameters())
-    assert [key for key in adam.state.keys() if key != "_groups"] == ["step", "learning_rate", "weight", "bias"]  # noqa: SIM118
-    assert adam.state["step"].dtype == mx.uint64
+    optimizer = optim.SGD(learning_rate=1e-1, momentum=0.9) if name == "SGD" else optim.Adam(learning_rate=1e-1)
+    optimizer.init(model.trainable_parameters())
+    assert [key for key in optimizer.state.keys() if key != "_groups"] == ["step", "learning_rate", "weight", "bias"]  # noqa: SIM118
+    assert optimizer.state["step"].dtype == mx.uint64
 
 
 @listed
