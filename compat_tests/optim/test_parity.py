@@ -74,7 +74,7 @@ def test_those_that_are_traced_alike_are_computed_alike(cases: list[Case]) -> No
     first = built(cases[0]).param_groups[0]
     for case in cases:
         optimizer = built(case)
-        rule, own, arrays = optimizer.rule, optimizer.param_groups[0], optimizer.state["_groups"][0]
+        rule, own, arrays = optimizer.rule, optimizer.param_groups[0], optimizer.state_tree()["_groups"][0]
         p = mx.array(rng.standard_normal((6, 4)).astype("f4"))
         numbers, slots = dict(arrays), [rule.slots(rule.hypers(own, arrays), p)]
         for i in range(3):

@@ -109,7 +109,7 @@ def test_every_optimizer_and_scheduler_is_among_the_cases():
 
 
 def recipe(optimizer, file):
-    mx.save_safetensors(str(file), dict(tree_flatten(optimizer.state)))
+    mx.save_safetensors(str(file), dict(tree_flatten(optimizer.state_tree())))
     return tree_unflatten(list(mx.load(str(file)).items()))
 
 

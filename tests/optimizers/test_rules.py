@@ -52,7 +52,8 @@ def test_init_is_optional(case):
     for model, rule in (first, second):
         take_steps(rule, model, range(3))
     assert_same(first[0], second[0])
-    assert_same(first[1].state, second[1].state)
+    marks = {path for path in flat(second[1].state) if path.endswith("._first_step")}
+    assert_same(first[1].state, {path: a for path, a in flat(second[1].state).items() if path not in marks})
 
 
 @every_rule
@@ -62,9 +63,9 @@ def test_init_takes_a_module_or_a_tree_and_keeps_what_is_there(case):
     other.init(model.trainable_parameters())
     assert_same(rule.state, other.state)
     take_steps(rule, model, range(2))
-    before = saved(rule.state)
+    before = flat(rule.state)
     rule.init(model)
-    assert_same(rule.state, before)
+    assert_same(flat(rule.state), before)
 
 
 @every_rule

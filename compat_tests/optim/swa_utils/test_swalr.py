@@ -234,5 +234,5 @@ def test_a_compiled_step_sees_the_rate():
     opt.step()
     for _ in range(6):
         scheduler.step()
-        assert [arrays["lr"].item() for arrays in opt.state["_groups"]] == pytest.approx(rates(opt), rel=1e-7)
+        assert [arrays["lr"].item() for arrays in opt.state_tree()["_groups"]] == pytest.approx(rates(opt), rel=1e-7)
     assert rates(opt) == [0.01] * 3
