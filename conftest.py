@@ -1,5 +1,6 @@
 """Settings of the tests in both folders."""
 
+import gc
 import os
 from importlib.util import find_spec
 
@@ -15,3 +16,11 @@ settings.load_profile("no deadline")
 
 # The doctests of the package import its modules; those of the parity report import torch.
 collect_ignore = [] if find_spec("torch") else ["torchish_mlx/parity"]
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is there now, a million objects, from garbage collection: to look through them takes half a second,
+    each time that a test collects.
+    """
+    gc.collect()
+    gc.freeze()

@@ -12,7 +12,7 @@ HERE = Path(__file__).resolve().parent
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("program", ["averages.py", "norms.py"])
-def test_a_program(program):
-    printed = launched(HERE / program)
+@pytest.mark.parametrize("program", ["averages.py", "norms.py", "checkpoints.py"])
+def test_a_program(program, tmp_path):
+    printed = launched(HERE / program, tmp_path)
     assert {"process 0 is done", "process 1 is done"} <= set(printed.splitlines())

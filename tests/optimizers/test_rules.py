@@ -27,6 +27,7 @@ from tests.cases import (
     saved,
     take_steps,
 )
+from tests.marks import mostly_long
 from torchish_mlx import optimizers as rules
 
 every_rule = pytest.mark.parametrize("case", RULES)
@@ -177,7 +178,7 @@ def test_nothing_in_a_parameter(case):
 # Numbers --------------------------------------------------------------------------------------------------------------
 
 
-@every_rule
+@pytest.mark.parametrize("case", mostly_long(RULES, ("AdamW", "Muon", "SparseAdam").__contains__))
 def test_learns(case):
     """From weights nearby back to those of a teacher: in 300 steps every rule leaves less than 2 % of the loss."""
     model, rule, teacher, x = net(case), build(case), net(case), inputs(rows=32)

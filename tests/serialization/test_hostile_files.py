@@ -46,6 +46,7 @@ def test_there_are_enough_mutations():
 NO_FILES = ("pipe.safetensors", "zero.safetensors", "loop.safetensors", "folder.safetensors")
 
 
+@pytest.mark.long
 def test_corpus():
     """One process loads all of it; every fault is listed."""
     corpus = {found["case"]: found for found in run()}

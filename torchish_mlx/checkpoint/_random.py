@@ -8,6 +8,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ._ranks import Ranks
+
 
 def state() -> dict[str, Any]:
     """The state of the three generators, in numbers, strings, lists and dicts."""
@@ -30,6 +32,31 @@ def restore(saved: Any) -> None:
         if isinstance(error, ValueError):
             raise
         raise ValueError(f"it is not the state of the generators of this version: {error!r}") from error
+
+
+def of_all(ranks: Ranks, states: list[Any]) -> Any:
+    """What a file keeps: the state of the one process, or those of all, in order."""
+    return {"ranks": states} if ranks.size > 1 else states[0]
+
+
+def of_rank(ranks: Ranks, saved: Any) -> Any:
+    """The state of this process in what a file keeps.
+
+    Raises ValueError where another number of processes saved it.
+    """
+    several = isinstance(saved, dict) and isinstance(saved.get("ranks"), list)
+    states = saved["ranks"] if several else [saved]
+    if len(states) == ranks.size:
+        return states[ranks.rank]
+    if several and not ranks.together:
+        raise ValueError(
+            f"it holds the random state of each of {len(states)} processes: let {len(states)} processes call resume() "
+            'with group=mx.distributed.init(), or pass ignore=["random"] to go on without it'
+        )
+    raise ValueError(
+        f"it holds the random state of {len(states)} process(es), and the group has {ranks.size}: each needs random "
+        'numbers of its own. Pass ignore=["random"], and seed each one, as by mx.random.seed(seed + group.rank())'
+    )
 
 
 def _check(saved: Any) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
 from .. import serialization
+from ..optimizers._norm import Group
 from ..serialization._where import entry
 from . import _random
 from ._files import find, is_folder, read, remove_older, steps_in, target_of
 from ._parts import check, description, load, parts, state_of
+from ._ranks import Ranks
 from ._undo import random_state, undone_on_error
 
 _KINDS = ("model", "optimizer", "scheduler", "scaler")
@@ -38,6 +40,7 @@ def save(
     scaler: Any = None,
     extra: Any = None,
     keep: int | None = None,
+    group: Group | None = None,
 ) -> Path:
     """Write the state of a whole run, the random state too, to one file, whole or not at all.
 
@@ -56,6 +59,10 @@ def save(
         extra: anything else that :func:`torchish_mlx.save` takes.
         keep (int, optional): remove all but the newest ``keep`` files of a folder, this one and steps before it, once
             this one is on disk, so there must be space for one more. Files of other names stay.
+        group (mlx.core.distributed.Group, optional): the processes of the run, all of which call it. Process 0 writes
+            its model, optimizer and so on, which are the same in all, and the random state of each; the others wait
+            until the file is on disk. Where the processes hold different parts of a model, leave it out, and save in
+            each one under another path.
 
     Returns:
         The file written.
@@ -65,8 +72,9 @@ def save(
 
     Raises:
         TypeError: something without a state, or in ``extra`` what can't be saved; the message names the entry.
-        ValueError: a negative step, ``keep`` below 1 or for a single file.
-        OSError: the file can't be written; the old one stands.
+        ValueError: a negative step, ``keep`` below 1 or for a single file, another step in another process.
+        OSError: the file can't be written; the old one is still there. (In the other processes of a group a
+            RuntimeError.)
 
     Example:
         >>> import tempfile
@@ -88,14 +96,35 @@ def save(
         )
     given = dict(zip(_KINDS, (model, optimizer, scheduler, scaler), strict=True))
     found = [item for kind in _KINDS for item in parts(kind, given[kind])]
-    states = {id(part): state_of(part) for _, part in found}
-    content = {
-        "step": step,
-        **{kind: _replaced(value, states) for kind, value in given.items() if value is not None},
-        "extra": extra,
-        "random": _random.state(),
-        "torchish_mlx": {"version": 1, "parts": {entry(place): description(part) for place, part in found}},
-    }
+    ranks = Ranks(group)
+    everyones = ranks.gathered({"step": step, "random": _random.state()})
+    if len(steps := {each["step"] for each in everyones}) > 1:
+        raise ValueError(f"the processes of the group save different steps: {sorted(steps)}. Nothing was written.")
+    file, failure = path, None
+    if ranks.rank == 0:
+        try:
+            states = {id(part): state_of(part) for _, part in found}
+            content = {
+                "step": step,
+                **{kind: _replaced(value, states) for kind, value in given.items() if value is not None},
+                "extra": extra,
+                "random": _random.of_all(ranks, [each["random"] for each in everyones]),
+                "torchish_mlx": {"version": 1, "parts": {entry(place): description(part) for place, part in found}},
+            }
+            file = _written(path, step, content, keep)
+        except Exception as error:
+            if ranks.size == 1:
+                raise
+            failure = error
+    outcome = ranks.gathered({"file": str(file), "error": None if failure is None else repr(failure)})[0]
+    if failure is not None:
+        raise failure
+    if outcome["error"]:
+        raise RuntimeError(f"process 0 of the group could not save the run: {outcome['error']}")
+    return Path(outcome["file"])
+
+
+def _written(path: Path, step: int, content: Any, keep: int | None) -> Path:
     file = target_of(path, step)
     serialization.save(content, file)
     if file != path:
@@ -103,7 +132,7 @@ def save(
             warnings.warn(
                 f"{path} has checkpoints of later steps (the last of step {max(later)}), and resume() takes the "
                 "latest: remove those that are of another run, or save this one in another folder",
-                stacklevel=2,
+                stacklevel=3,
             )
         if keep is not None:
             remove_older(path, step, keep)
@@ -121,6 +150,7 @@ def resume(
     step: int | Literal["latest"] = "latest",
     ignore: Collection[str] = (),
     missing_ok: Literal[False] = False,
+    group: Group | None = None,
 ) -> Resumed: ...
 
 
@@ -135,6 +165,7 @@ def resume(
     step: int | Literal["latest"] = "latest",
     ignore: Collection[str] = (),
     missing_ok: bool,
+    group: Group | None = None,
 ) -> Resumed | None: ...
 
 
@@ -148,6 +179,7 @@ def resume(
     step: int | Literal["latest"] = "latest",
     ignore: Collection[str] = (),
     missing_ok: bool = False,
+    group: Group | None = None,
 ) -> Resumed | None:
     """Go on with a run that :func:`save` wrote: every part of it, and the random state, or nothing at all.
 
@@ -164,6 +196,8 @@ def resume(
         ignore: names of parts that are in the file and shall not be loaded: of "model", "optimizer", "scheduler",
             "scaler", "random".
         missing_ok (bool): give None where there is no checkpoint, to begin a new run.
+        group (mlx.core.distributed.Group, optional): the processes of the run, all of which call it, as ``save`` was
+            called. Each takes its own random state, and all else from the file. All go on, or none.
 
     Returns:
         ``step``, ``extra`` and ``path`` of the file.
@@ -171,7 +205,8 @@ def resume(
     Raises:
         FileNotFoundError: there is no checkpoint, or none of that step.
         ValueError: a part was saved and is not given, or the other way round; it does not fit (the message names it);
-            a damaged file, which is never passed over for an older one. Nothing is changed.
+            a damaged file, which is never passed over for an older one; another number of processes than saved the
+            random states, or processes that find different files. Nothing is changed.
         TypeError: something without a state.
 
     Example:
@@ -195,31 +230,57 @@ def resume(
         raise ValueError(f"ignore={ignore!r}: expected a list of names among {[*_KINDS, 'random']}")
     given = dict(zip(_KINDS, (model, optimizer, scheduler, scaler), strict=True))
     found = [(kind, *item) for kind in _KINDS for item in parts(kind, given[kind])]
+    ranks = Ranks(group)
+    file, content, problem = path, dict[str, Any](), None
     try:
         file = find(path, step)
-    except FileNotFoundError:
-        if missing_ok and step == "latest":
-            return None
-        raise
-    content = read(file)
-    if step not in ("latest", content.get("step")):
-        raise ValueError(f"{file} is the checkpoint of step {content.get('step')}, and step={step} was asked for")
-    saved = content["torchish_mlx"]["parts"]
-    _check_given(file, {entry(place): place for _, place, _ in found}, saved, given, ignore)
+        content = read(file)
+        if step not in ("latest", content.get("step")):
+            raise ValueError(f"{file} is the checkpoint of step {content.get('step')}, and step={step} was asked for")
+        saved = content["torchish_mlx"]["parts"]
+        _check_given(file, {entry(place): place for _, place, _ in found}, saved, given, ignore)
+    except Exception as error:
+        if ranks.size == 1 and not (isinstance(error, FileNotFoundError) and missing_ok and step == "latest"):
+            raise
+        problem = error
+    if missing_ok and step == "latest" and all(ranks.gathered(isinstance(problem, FileNotFoundError))):
+        return None
+    _agree(ranks, problem)
+    if len(steps := set(ranks.gathered(content["step"]))) > 1:
+        raise ValueError(
+            f"the processes of the group found checkpoints of different steps, {sorted(steps)}: give all of them the "
+            "same files, or say which to take by step=. Nothing was changed."
+        )
     with ExitStack() as undo:
         # last in, first undone: a scheduler undoes what it changed in its optimizer, which is as it was by then
         for _, _, part in sorted(found, key=lambda item: item[0] != "scheduler"):
             undo.enter_context(undone_on_error(part))
         undo.enter_context(random_state())
-        for kind, place, part in found:
-            with _named(file, place):
-                state = _at(content, place)
-                check(kind, part, state, saved[entry(place)])
-                load(part, state)
-        if "random" not in ignore:
-            with _named(file, ("random",)):
-                _random.restore(content.get("random"))
+        try:
+            for kind, place, part in found:
+                with _named(file, place):
+                    state = _at(content, place)
+                    check(kind, part, state, saved[entry(place)])
+                    load(part, state)
+            if "random" not in ignore:
+                with _named(file, ("random",)):
+                    _random.restore(_random.of_rank(ranks, content.get("random")))
+        except Exception as error:
+            if ranks.size == 1:
+                raise
+            problem = error
+        _agree(ranks, problem)
     return Resumed(content["step"], content.get("extra"), file)
+
+
+def _agree(ranks: Ranks, problem: Exception | None) -> None:
+    """Raise where any process of the group has a problem, so that all of them go on, or none does."""
+    everyones = ranks.gathered(None if problem is None else str(problem))
+    if problem is not None:
+        raise problem
+    for rank, other in enumerate(everyones):
+        if other is not None:
+            raise ValueError(f"process {rank} of the group can't resume the run, and so none does: {other}")
 
 
 def _step(step: Any) -> int:

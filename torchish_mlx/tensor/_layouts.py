@@ -111,8 +111,8 @@ class Entry(NamedTuple):
 def doubts(entries: Iterable[Entry]) -> dict[str, str]:
     """name -> what to do, in words, for entries of which nothing tells that they are in MLX's layout.
 
-    What is known of where an entry is from tells it, or the shapes of others that are from there: the layout of a
-    convolution of 3 channels and 3 x 3 is that of the next one, which has 64 channels.
+    An entry is told by where it is from, if that is known, or by the shapes of other entries from there: a convolution
+    of 3 channels and 3 x 3 has the layout of the next one, which has 64 channels.
     """
     held = list(entries)
     proven = {e.origin for e in held if e.shape == e.layouts.mlx != e.layouts.torch}

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat_tests.optim.lr_scheduler.test_lr_scheduler_parity import tensors
+from tests.marks import mostly_long
 from torchish_mlx.parity.scheduler_cases import CASES, class_of
 from torchish_mlx.parity.scheduler_pair import SIDES, Pair
 
@@ -100,7 +101,10 @@ class Run:
         return True
 
 
-@pytest.mark.parametrize("name", PLAIN)
+SHORT = ("ChainedScheduler", "CosineAnnealingWarmRestarts", "CyclicLR", "LRScheduler", "LinearLR", "ReduceLROnPlateau")
+
+
+@pytest.mark.parametrize("name", mostly_long(PLAIN, SHORT.__contains__))
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_any_sequence(name, data):
