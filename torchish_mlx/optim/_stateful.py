@@ -104,7 +104,7 @@ class Stateful(Hooked):
         if is_mlx_state(value):
             value, unsaved = taken(value, self._mlx_parts())
             if unsaved:
-                warnings.warn(unsaved, stacklevel=3)  # past __setattr__
+                warnings.warn(unsaved, stacklevel=4)  # past __setattr__ and alone
         if GROUPS in value:
             self._check_tree(value)
             tree.load(value)
@@ -160,7 +160,7 @@ class Stateful(Hooked):
                 f"{type(self).__name__} is written in Python, and a tree of arrays (tree_flatten(optimizer.state)) "
                 f"holds neither its options, which stay {options}, nor entries of its state that are no arrays (counts "
                 "as ints, lists). state_dict() holds all of it: save that by torchish_mlx.save().",
-                stacklevel=4,
+                stacklevel=5,
             )
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each group
