@@ -75,8 +75,16 @@ def test_the_state_takes_entries_of_the_users_own(over):
     assert optimizer.state["hello"] == "world"
     assert optimizer.state[0].item() == 1.5
     with pytest.raises(ValueError, match=r"this is not the state of an optimizer"):
-        optimizer.state = {0: 1}
+        optimizer.state = {"momentum": 0.5}
     assert optimizer.state["hello"] == "world"
+
+    optimizer.state = {0: 1}
+    assert optimizer.state[0] == 1
+    assert "hello" not in optimizer.state
+    if over == "Parameters":
+        assert optimizer.state == {0: 1}
+    assert not any(path.endswith(".v") for path in flat(optimizer.state_tree()))
+    assert optimizers.mlx_state(optimizer)["step"].item() == 0
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16])

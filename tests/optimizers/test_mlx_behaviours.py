@@ -69,14 +69,49 @@ def test_the_state_takes_entries_of_the_users_own(case):
     assert_same(model, other)
 
 
-def test_what_is_no_state_is_refused():
-    """MLX takes any dict, and fails at the next update; here the numbers are always there."""
-    rule = optimizers.SGD(0.1)
+@every_rule
+def test_entries_of_the_users_own_as_the_whole_state(case):
+    """They are the state, until it is used; then it has begun again, with the numbers that were set."""
+    rule, twin, params = build(case), build(case), net(case).parameters()
+    for one in (rule, twin):
+        one.learning_rate = 0.25
+        one.apply_gradients(for_rule(one, gradients(params, 0)), params)
+    twin.state = {}
+    rule.state = {0: 1, "hello": "world"}
+    assert rule.state == {0: 1, "hello": "world"}
+    assert rule.step.item() == 0
+    assert rule.learning_rate.item() == 0.25
+    rule.state = {0: 1}
+    assert rule.state == {0: 1}
+    assert rule.state["step"].item() == 0
+    rule.state = {0: 1}
+    grads = for_rule(rule, gradients(params, 1))
+    assert_same(rule.apply_gradients(grads, params), twin.apply_gradients(grads, params))
+    assert rule.state[0] == 1
+    assert_same({path: value for path, value in flat(rule.state).items() if path != "0"}, twin.state)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"w": {"exp_avg": mx.zeros(2), "exp_avg_sq": mx.zeros(2)}},
+        {"w": mx.zeros(2)},
+        {"layers": [{}]},
+        {"lr": 0.5},
+        {"learning_rate": 0.5},
+        {"hello": "world", "betas": (0.9, 0.99)},
+    ],
+    ids=["slots alone", "parameters", "a list", "an option", "a rate", "betas"],
+)
+def test_what_is_no_state_is_refused(tree):
+    """MLX takes any dict, and fails at the next update; here nothing changes."""
+    rule = optimizers.Adam(0.1)
+    rule.apply_gradients({"w": mx.ones(2)}, {"w": mx.ones(2)})
     before = flat(rule.state)
     with pytest.raises(ValueError, match=r"this is not the state of an optimizer"):
-        rule.state = {0: 1}
+        rule.state = tree
     with pytest.raises(TypeError, match=r"a dict of arrays, but got list"):
-        rule.state = [1]
+        rule.state = [tree]
     assert_same(flat(rule.state), before)
 
 

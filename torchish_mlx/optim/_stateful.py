@@ -13,7 +13,7 @@ from ..optimizers._alone import alone, has_moved
 from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
-from ..optimizers._state import GROUPS
+from ..optimizers._state import GROUPS, entries_alone
 from ..tensor import Tensor
 from ..tensor._evaluate import schedule
 from ..tensor._ties import retie
@@ -68,7 +68,8 @@ class Stateful(Hooked):
         """torch's ``state[p]`` and MLX's dict of arrays, as the class describes; assigning loads into the same dicts.
 
         Assigned may be a tree of arrays, a mapping of Parameters to their entries, or a state of ``mlx.optimizers``,
-        which is taken over with a warning that names the options that MLX does not save. An optimizer that a user
+        which is taken over with a warning that names the options that MLX does not save. ``{}``, and a dict that holds
+        entries of your own alone, start over. An optimizer that a user
         wrote, such as a wrapper, shares the state of another one that is assigned to it.
 
         Raises ValueError for a tree that is not the state of an optimizer with these groups.
@@ -109,7 +110,11 @@ class Stateful(Hooked):
             tree.load(value)
             for group in tree.distinct_groups():
                 group.adopt()
-        elif any(isinstance(key, Tensor) for key in value) or not value:
+        elif (
+            not value
+            or any(isinstance(key, Tensor) for key in value)
+            or entries_alone(value, groups[0] if groups else ())
+        ):
             restore(tree, groups, value)
         else:
             tree.load(value)  # says what is wrong with it

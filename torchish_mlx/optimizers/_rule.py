@@ -24,7 +24,7 @@ from ._mlx_taken import taken
 from ._rates import first_rate, is_schedule, rate_at
 from ._single import Single
 from ._sparse import RowSparse
-from ._state import RuleState
+from ._state import RuleState, entries_alone
 
 HALF = (mx.float16, mx.bfloat16)
 
@@ -259,12 +259,17 @@ class Rule(Optimizer):
     def state(self) -> RuleState:
         """The nested dict of arrays, with ``step``, ``learning_rate`` and the parameters' names as in MLX.
 
-        Assigning a tree, ours or that of MLX's class, loads it into the same dicts.
+        Assigning a tree, ours or that of MLX's class, loads it into the same dicts. ``{}``, and a dict that holds
+        entries of your own alone, start over; the numbers are listed next to these entries from the next use on.
         """
         return self._state
 
     @state.setter
     def state(self, tree: Any) -> None:
+        if entries_alone(tree, self.fields()):
+            self.state = {}
+            self._state.set_aside(tree)
+            return
         if is_mlx_state(tree):
             tree, unsaved = taken(tree, self._mlx_parts())
             if unsaved:

@@ -239,6 +239,13 @@ def leaves(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from leaves(child, where)
 
 
+def entries_alone(tree: Any, options: Collection[str]) -> bool:
+    """Whether a tree holds entries of a user's own and nothing that the state of an optimizer with ``options`` has."""
+    if not isinstance(tree, Mapping) or not tree or any(name in tree for name in (*TOP, GROUPS, *options)):
+        return False
+    return not any(isinstance(v, (Mapping, list, tuple)) or as_array(v) is not None for v in tree.values())
+
+
 def gathered(tree: dict[Any, Any]) -> dict[Any, Any]:
     """A tree whose groups hold all numbers: that of a rule used alone has two of them at its top, as MLX's have."""
     top = {name: tree[name] for name in TOP if isinstance(tree.get(name), (int, float, mx.array))}
@@ -259,11 +266,14 @@ class RuleState(State):
 
     Both may be read and written there. The slots of a parameter that is called like one of them are kept under its
     name with an underscore.
+
+    Where entries of a user's own were assigned as the whole state, they are all that it holds until the next use.
     """
 
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         super().__init__()
         dict.clear(self)
+        self._aside: dict[Any, Any] = {}  # the numbers, while there are entries of a user's own alone
         self.at_work: dict[str, Any] = {}  # the numbers during a step: always the same dict, which is known by its id
         self.write(arrays)
         schedule(self)
@@ -276,6 +286,20 @@ class RuleState(State):
         attributes, content = state
         vars(self).update(attributes)
         dict.update(self, content)
+
+    def set_aside(self, entries: Mapping[Any, Any]) -> None:
+        """Hold these entries alone, until a number is read or written."""
+        self._aside = dict(self)
+        dict.clear(self)
+        dict.update(self, entries)
+
+    def __missing__(self, key: Any) -> Any:
+        if key not in self._aside:
+            raise KeyError(key)
+        content, self._aside = {**self._aside, **self}, {}
+        dict.clear(self)
+        dict.update(self, content)
+        return content[key]
 
     def numbers(self) -> list[dict[str, Any]]:
         return [{**self.groups[0], **{TOP[name]: _number(self[name]) for name in TOP}}]
