@@ -32,7 +32,7 @@ class Storage:
     contiguous = True
 
     def __init__(self, array: Any = None) -> None:
-        self._array = array
+        self._array: Any = array
         self.places: list[tuple[Any, Any]] = []
         self.version = 0
 
