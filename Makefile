@@ -50,10 +50,11 @@ test-all: $(VENV)/.test ## run all tests, the long ones too
 bench: $(VENV)/.test ## time and memory of a step beside its peers, writes out/bench/ (an hour or two; BENCH_ARGS=--quick)
 	@$(RUN) benchmarks/optimizers.py $(BENCH_ARGS)
 
-lint: $(VENV)/.lint ## ruff check, ruff format --check, mypy
+lint: $(VENV)/.lint ## ruff check, ruff format --check, mypy, pyright
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m pyright --pythonpath $(PY)
 
 format: $(VENV)/.lint ## let ruff fix and format what it can
 	$(PY) -m ruff check --fix .

@@ -1,4 +1,4 @@
-"""What editors and type checkers see of the package. ``make lint`` checks tests/typing/ by ``mypy --strict``."""
+"""What editors and type checkers see of the package. ``make lint`` checks tests/typing/ by mypy and pyright."""
 
 from __future__ import annotations
 

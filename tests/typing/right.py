@@ -1,4 +1,4 @@
-"""A user's program as type checkers see it: ``make lint`` checks it by ``mypy --strict``, nothing runs it."""
+"""A user's program as type checkers see it: ``make lint`` checks it by mypy and by pyright, nothing runs it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Wrong calls that a type checker must find: each is ignored by its code, and an ignore that is not needed fails.
 
-``make lint`` checks it by ``mypy --strict``; nothing runs it.
+``make lint`` checks it by ``mypy --strict`` and by pyright, which must find each too; nothing runs it.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def save(
             f"keep={keep}: expected 1 or more, the number of files to keep in a folder; {path} is "
             f"{'a folder' if is_folder(path) else 'the name of one file, which is replaced at each save'}"
         )
-    given = dict(zip(_KINDS, (model, optimizer, scheduler, scaler), strict=True))
+    given: dict[str, Any] = dict(zip(_KINDS, (model, optimizer, scheduler, scaler), strict=True))
     found = [item for kind in _KINDS for item in parts(kind, given[kind])]
     ranks = Ranks(group)
     everyones = ranks.gathered({"step": step, "random": _random.state()})
@@ -228,7 +228,7 @@ def resume(
     unknown = [name for name in ignore if name not in (*_KINDS, "random")]
     if isinstance(ignore, str) or unknown:
         raise ValueError(f"ignore={ignore!r}: expected a list of names among {[*_KINDS, 'random']}")
-    given = dict(zip(_KINDS, (model, optimizer, scheduler, scaler), strict=True))
+    given: dict[str, Any] = dict(zip(_KINDS, (model, optimizer, scheduler, scaler), strict=True))
     found = [(kind, *item) for kind in _KINDS for item in parts(kind, given[kind])]
     ranks = Ranks(group)
     file, content, problem = path, dict[str, Any](), None

@@ -219,8 +219,12 @@ def same_option(a: Any, b: Any) -> bool:
         return True
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same_option, a, b))
-    a, b = (value.tolist() if hasattr(value, "tolist") else value for value in (a, b))
-    return bool(a == b)
+    return bool(_plain(a) == _plain(b))
+
+
+def _plain(value: Any) -> Any:
+    """A tensor or an array as Python numbers."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 # -- entries ---------------------------------------------------------------------------------------------------------

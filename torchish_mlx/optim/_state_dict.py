@@ -122,7 +122,7 @@ def check_keys(state: Mapping[Any, Any], numbers: Collection[int]) -> None:
         numeric = key.isdecimal() if isinstance(key, str) else isinstance(key, int) and key >= 0
         if numeric and key not in numbers:
             cure = "drop that entry, or add the number to the group that it belongs to"
-            if key in map(shown, numbers):
+            if key in {*map(shown, numbers)}:
                 cure = "the numbers became strings, as JSON makes them: load {int(k): v for k, v in state.items()}"
             raise ValueError(
                 f'state_dict["state"][{shown(key)}] belongs to no parameter, for no group has it in "params"; {cure}'

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 import mlx.optimizers as native_optimizers
-import numpy as np
 from mlx.nn import Module
 
 from .._docs import see
@@ -332,9 +331,7 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
     for name in _constructor(type(optimizer)):
         if name == "learning_rate":
             rate = optimizer.state.get("learning_rate")
-            values["lr"] = (
-                schedule if schedule is not None else None if rate is None else float(str(np.float32(rate.item())))
-            )  # 0.01, not 0.009999999776
+            values["lr"] = schedule if schedule is not None else None if rate is None else shortest(rate)
         elif hasattr(optimizer, name):
             values[name] = getattr(optimizer, name)
         else:

@@ -190,8 +190,8 @@ class LBFGS(Optimizer):
         for iteration in range(1, max_iter + 1):
             state["n_iter"] += 1
             memory.direct(g, begin=state["n_iter"] == 1)
-            d, prev_loss = memory.d, loss
-            memory.prev_loss = loss
+            d = memory.d
+            memory.prev_loss = prev_loss = loss
             t = mx.minimum(1.0, 1.0 / mx.sum(mx.abs(g))) * lr if state["n_iter"] == 1 else lr
             memory.t = t
             slope = mx.sum(g * d)

@@ -162,7 +162,7 @@ def _scalar(node: dict[str, Any], path: Path) -> Any:
     if tag == "!int" and isinstance(value, str) and _HEXADECIMAL.fullmatch(value):
         return int(value, 16)
     if tag == "!complex" and isinstance(value, list) and len(value) == 2:
-        parts = [_scalar(v, path) if isinstance(v, dict) and len(v) == 1 else v for v in value]
+        parts: list[Any] = [_scalar(v, path) if isinstance(v, dict) and len(v) == 1 else v for v in value]
         if all(type(v) is float for v in parts):
             return complex(*parts)
     if tag == "!bytes":

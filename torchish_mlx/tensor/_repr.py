@@ -29,16 +29,18 @@ def _real_format(values: np.ndarray) -> Any:
     return lambda v: pattern.format(v) if np.isfinite(v) else str(float(v))
 
 
+def _complex_format(values: np.ndarray) -> Callable[[Any], str]:
+    real, imag = _real_format(np.real(values)), _real_format(np.imag(values))
+    return lambda v: f"{real(v.real)}{'' if v.imag < 0 else '+'}{imag(v.imag)}j"
+
+
 def _values(values: np.ndarray) -> str:
     if not values.size:
         return "[]" if values.ndim == 1 else str([]) if not values.ndim else f"[], size={values.shape}"
     if values.dtype.kind == "f":
         shown = _real_format(_ends(values).astype(np.float64))
     elif values.dtype.kind == "c":
-        real, imag = _real_format(values.real), _real_format(values.imag)
-
-        def shown(v: Any) -> str:
-            return f"{real(v.real)}{'' if v.imag < 0 else '+'}{imag(v.imag)}j"
+        shown = _complex_format(values)
     else:
         shown = str
     if not values.ndim:

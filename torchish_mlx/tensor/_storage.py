@@ -34,7 +34,7 @@ class Storage:
     owned: Sequence[Any] = ()
 
     def __init__(self, array: Any = None) -> None:
-        self._array = array
+        self._array: Any = array
         self.places: list[tuple[Any, Any]] = []
         self.version = 0
 

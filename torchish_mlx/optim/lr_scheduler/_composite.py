@@ -117,8 +117,9 @@ class SequentialLR(_Composite):
     def recursive_undo(self, sched: LRScheduler | None = None) -> None:
         """Take back the step that every scheduler made when it was constructed."""
         of = self if sched is None else sched
-        if hasattr(of, "_schedulers"):
-            for scheduler in of._schedulers:
+        parts = getattr(of, "_schedulers", None)
+        if parts is not None:
+            for scheduler in parts:
                 self.recursive_undo(scheduler)
         elif hasattr(of, "last_epoch"):
             of.last_epoch -= 1
