@@ -363,3 +363,30 @@ def test_an_update_that_another_thread_left_unevaluated(rule):
     optimizer.update(model, grads)
     mx.eval(model.parameters(), optimizer.state)
     assert optimizer.state["_groups"][0]["step"].item() == 2
+
+
+def made_elsewhere() -> nn.Module:
+    """A model that its thread leaves as MLX makes it, unevaluated."""
+    return elsewhere(lambda: nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: optim.AdamW(made_elsewhere()), "parameters"),
+        (lambda: Case().optimizer.add_param_group({"params": made_elsewhere()}), "parameters"),
+        (lambda: torch.backward(made_elsewhere(), lambda m, x: m(x).sum(), inputs()), "arrays of the model or"),
+        (lambda: (torch.Parameter(mx.ones(2)) * elsewhere(lambda: mx.ones(2))).sum().backward(), "arrays behind the"),
+    ],
+)
+def test_a_model_that_another_thread_left_unevaluated(call, what):
+    with pytest.raises(RuntimeError, match=f"^{what}.*{FOREIGN}"):
+        call()
+
+
+def test_a_group_that_is_refused_is_not_there():
+    case = Case()
+    with pytest.raises(RuntimeError, match=FOREIGN):
+        case.optimizer.add_param_group({"params": made_elsewhere()})
+    assert len(case.optimizer.param_groups) == len(case.optimizer.state["_groups"]) == 1
+    case.step(1)

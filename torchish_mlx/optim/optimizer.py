@@ -170,8 +170,9 @@ class Optimizer(Hooked):
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
+        given = [items[name] for name in self.defaults]
+        schedule_given("parameters", [p.array for p in tensors], arrays_in(given))
         self._append(Group(rule, items))
-        schedule([p.array for p in tensors], arrays_in([items[name] for name in self.defaults]))
 
     def _next_rule(self) -> type[Rule] | None:
         """The rule of the next group."""
@@ -361,10 +362,11 @@ class Optimizer(Hooked):
         Args:
             closure: evaluated first, with gradients recorded; its value is returned.
 
-        Schedules one evaluation, of what it wrote, and does not wait for it; nothing else evaluates.
+        Schedules the evaluation of the gradients, and then of what it wrote, and does not wait for it.
 
         Raises:
-            RuntimeError: a gradient that the optimizer can't take; nothing is changed then.
+            RuntimeError: a gradient that the optimizer can't take, or that another thread has left unevaluated; another
+                thread is at work on this optimizer or its parameters. Nothing is changed then.
         """
         if self.rule is None:
             raise NotImplementedError("an optimizer without a rule must write its own step()")
@@ -434,6 +436,8 @@ class Optimizer(Hooked):
     @alone("init()")
     def init(self, parameters: Any) -> None:
         """Make the state of every parameter in ``parameters`` (a module or a tree) before the first step.
+
+        Schedules its evaluation, and does not wait for it.
 
         Raises ValueError for one that this optimizer does not hold.
         """

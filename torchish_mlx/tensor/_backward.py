@@ -10,7 +10,7 @@ import mlx.nn as nn
 
 from .._docs import see
 from ..optimizers._alone import Alone
-from ._evaluate import schedule
+from ..optimizers._evaluate import schedule, schedule_given
 from ._storage import Storage
 from .parameter import Parameter, named, parameters
 from .tensor import Tensor
@@ -86,7 +86,7 @@ def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs:
     written = [now for place, before in held if (now := place.read()) is not before]
     gradients[0] = mx.depends(gradients[0], [loss, *written])
     added = any(p._grad is not None for p in trained)
-    schedule(gradients)
+    schedule_given("arrays of the model or of the batch", gradients)
     for parameter, gradient in zip(trained, gradients, strict=True):
         parameter._accumulate(gradient)
     if added:
