@@ -375,19 +375,20 @@ class Optimizer(Hooked):
             with enable_grad():
                 loss = closure()
         state = self.state
-        # No name here may hold an old array, whose memory MLX would not use again.
-        new = advance_all(state, gradients_of(state, self.param_groups))
-        for path, array in new.items():
-            state.parameters[path].array = array
-        schedule(new, state)
+        with Alone("step()", state, self._held):
+            self._check_moved()
+            # No name here may hold an old array, whose memory MLX would not use again.
+            new = advance_all(state, gradients_of(state, self.param_groups))
+            for path, array in new.items():
+                state.parameters[path].array = array
+            schedule(new, state)
         return loss
 
     step = hooked(step)
 
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
-        if self.rule is None:
-            self._schedule_state([p.array for p in self._held()])
+        self._schedule_state([p.array for p in self._held()])
 
     def _held(self) -> list[Any]:
         """The parameters of all groups."""
