@@ -1,15 +1,16 @@
 """Two threads on one optimizer: the second one gets an error, nothing is changed, and the work goes on.
 
-The first thread is held inside a call (a closure of ``step()``, a loss function) while the second is let in, so that
-each case comes every time.
+The first thread is held inside a call, in the formula of an optimizer or in a loss function, while the second one
+comes. So no case depends on chance.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -28,12 +29,28 @@ from torchish_mlx.optimizers import AdamW, _alone
 REFUSED = r"was called in one thread while another one is inside .*threading.Lock"
 
 
+class Held(AdamW):
+    """AdamW, which calls ``between`` in the middle of a step."""
+
+    between: ClassVar[list[Callable[[], Any]]] = []
+
+    @classmethod
+    def formula(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+        while cls.between:
+            cls.between.pop()()
+        return super().formula(h, g, p, s, k)
+
+
+class HeldAdamW(optim.AdamW):
+    rule = Held
+
+
 class Case:
     """A model in training, and what each of two threads may do with it."""
 
     def __init__(self) -> None:
         self.model = Net()
-        self.optimizer = optim.AdamW(self.model)
+        self.optimizer = HeldAdamW(self.model)
         self.other = optim.SGD(self.model, lr=0.0)
         self.average = swa_utils.AveragedModel(self.model)
         self.step(0)
@@ -42,14 +59,13 @@ class Case:
         self.gradients = gradients(self.model, 5)
         mx.eval(self.gradients)
 
-    def step(self, i: int, between: Callable[[], Any] = lambda: None) -> None:
-        def closure() -> Any:
-            self.optimizer.zero_grad()
-            loss = torch.backward(self.model, squared_error, inputs(i))
-            between()
-            return loss
-
-        self.optimizer.step(closure)
+    def step(self, i: int, between: Callable[[], Any] | None = None) -> None:
+        self.optimizer.zero_grad()
+        torch.backward(self.model, squared_error, inputs(i))
+        if between is not None:
+            Held.between.append(between)
+        self.optimizer.step()
+        assert Held.between == []
 
     def everything(self) -> Any:
         grads = {p.path: p.grad.array for p in torch.parameters(self.model) if p.grad is not None}
@@ -100,12 +116,12 @@ def test_a_second_thread_is_refused_during_a_step(second):
     undisturbed.step(1)
 
     def between() -> None:
-        before = case.everything()
+        before = [*case.everything()[:2], case.optimizer.param_groups[0]["lr"]]
         with pytest.raises(RuntimeError, match=REFUSED) as error:
             elsewhere(SECOND[second], case)
         assert str(error.value).startswith(second.partition(" of a part")[0].partition(" on the")[0].split("'s ")[-1])
         assert str(error.value).endswith("(docs/pitfalls.md#several-threads)")
-        assert_same(before, case.everything())
+        assert_same(before, [*case.everything()[:2], case.optimizer.param_groups[0]["lr"]])
 
     case.step(2, between)
     undisturbed.step(2)
@@ -160,9 +176,9 @@ def test_other_optimizers_and_models_work_at_the_same_time():
 
 
 def test_a_thread_may_come_in_again_where_it_is():
-    """A closure that saves, a loss function that steps another optimizer on the same parameters."""
+    """A formula that saves, a loss function that has another one on the same parameters."""
     case = Case()
-    case.step(1, lambda: [case.optimizer.state_dict(), case.optimizer.load_state_dict(case.saved)])
+    case.step(1, case.optimizer.state_dict)
     torch.backward(case.model, lambda m, x: (torch.backward(m, squared_error, x), squared_error(m, x))[1], inputs())
     assert _alone._at_work == []
 
@@ -174,6 +190,18 @@ def test_after_an_error_inside_others_may_come_in(second):
         case.step(1, lambda: 1 / 0)
     assert _alone._at_work == []
     elsewhere(SECOND[second], case)
+
+
+def test_others_may_come_in_while_a_closure_runs():
+    """It takes most of the time of a step, and the state is whole: a thread that saves need not wait for its end."""
+    case = Case()
+
+    def closure() -> Any:
+        for second in SECOND.values():
+            elsewhere(second, case)
+
+    case.optimizer.step(closure)
+    mx.eval(case.everything())
 
 
 def test_a_step_that_a_user_wrote():
@@ -363,3 +391,76 @@ def test_an_update_that_another_thread_left_unevaluated(rule):
     optimizer.update(model, grads)
     mx.eval(model.parameters(), optimizer.state)
     assert int(optimizer.step if rule else optimizer.state["_groups"][0]["step"]) == 2
+
+
+def made_elsewhere() -> nn.Module:
+    """A model that its thread leaves as MLX makes it, unevaluated."""
+    return elsewhere(lambda: nn.Linear(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: optim.AdamW(made_elsewhere()), "parameters"),
+        (lambda: Case().optimizer.add_param_group({"params": made_elsewhere()}), "parameters"),
+        (lambda: torch.backward(made_elsewhere(), lambda m, x: m(x).sum(), inputs()), "arrays of the model or"),
+        (lambda: (torch.Parameter(mx.ones(2)) * elsewhere(lambda: mx.ones(2))).sum().backward(), "arrays behind the"),
+    ],
+)
+def test_a_model_that_another_thread_left_unevaluated(call, what):
+    with pytest.raises(RuntimeError, match=f"^{what}.*{FOREIGN}"):
+        call()
+
+
+def test_a_group_that_is_refused_is_not_there():
+    case = Case()
+    with pytest.raises(RuntimeError, match=FOREIGN):
+        case.optimizer.add_param_group({"params": made_elsewhere()})
+    assert len(case.optimizer.param_groups) == len(case.optimizer.state["_groups"]) == 1
+    case.step(1)
+
+
+# A state that can't be evaluated any more is replaced by a load -------------------------------------------------------
+
+
+def raised_in_a_trace(case: Case) -> None:
+    """MLX leaves traced arrays in the state where a compiled step raises."""
+    state = [case.model.state, case.optimizer.state]
+
+    def step() -> None:
+        case.optimizer.update(case.model, case.gradients)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        mx.compile(step, inputs=state, outputs=state)()
+
+
+def left_by_a_thread(case: Case) -> None:
+    elsewhere(case.optimizer.update, case.model, case.gradients)
+
+
+def left_by_a_compiled_step_of_a_thread(case: Case) -> None:
+    state = [case.model.state, case.optimizer.state]
+    step = mx.compile(lambda: case.optimizer.update(case.model, case.gradients), inputs=state, outputs=state)
+    elsewhere(step)
+
+
+@pytest.mark.parametrize("strict", [None, True])
+@pytest.mark.parametrize("lost", [raised_in_a_trace, left_by_a_thread, left_by_a_compiled_step_of_a_thread])
+def test_a_load_replaces_a_state_that_is_lost(lost, strict):
+    case, undisturbed = Case(), Case()
+    optimizers = [optim.AdamW(torch.named_parameters(each.model)) for each in (case, undisturbed)]
+    for each, optimizer in zip((case, undisturbed), optimizers, strict=True):
+        optimizer.load_state_dict(each.optimizer.state_dict())
+        each.optimizer = optimizer
+    weights, saved = tree_unflatten(tree_flatten(case.model.parameters())), copy.deepcopy(case.optimizer.state_dict())
+    saved["param_groups"][0]["param_names"] = case.optimizer.param_groups[0]["param_names"]
+    lost(case)
+    with pytest.raises(RuntimeError):
+        mx.eval(case.optimizer.state)
+    case.model.update(weights)
+    case.optimizer.load_state_dict(saved, strict=strict)
+    for each in (case, undisturbed):
+        each.step(1)
+    assert_same(case.everything()[0], undisturbed.everything()[0])
+    assert_same(case.optimizer.state_dict()["state"], undisturbed.optimizer.state_dict()["state"])

@@ -11,7 +11,7 @@ from mlx.nn import Module
 from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._evaluate import arrays_in, schedule
-from ..optimizers._hyper import STRUCTURE, structure, traced
+from ..optimizers._hyper import STRUCTURE, readable, structure, traced
 from ..tensor import Tensor, parameters
 
 _missing = object()
@@ -84,6 +84,7 @@ class Group(dict[str, Any]):
         super().clear()
         super().update(items)
         self.rounded = False
+        self.arrays[STRUCTURE] = readable(self.arrays[STRUCTURE])
         self.rebuild()
 
     def snapshot(self) -> Any:

@@ -10,7 +10,8 @@ import mlx.core as mx
 from mlx.nn import Module
 
 from .._docs import see
-from ..optimizers._evaluate import arrays_in
+from ..optimizers._alone import Alone
+from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._hyper import as_array
 from ..optimizers._rates import is_schedule
 from ..optimizers._single import refuse_single
@@ -173,9 +174,10 @@ class Optimizer(MLXSide):
         if rule is not None:
             for p in tensors:
                 rule.check_parameter(p.array)
+        given = [items[name] for name in self.defaults]
+        schedule_given("parameters", [p.array for p in tensors], arrays_in(given))
         self._append(group_of(rule, items, param_group))
         self.__dict__.setdefault("_before", []).extend((p, p.array) for p in tensors if p._storage.owned)
-        schedule([p.array for p in tensors], arrays_in([items[name] for name in self.defaults]))
 
     def _make_slots(self) -> None:
         for group in self.param_groups:
@@ -213,10 +215,11 @@ class Optimizer(MLXSide):
         Args:
             closure: evaluated first, with gradients recorded; its value is returned.
 
-        Schedules one evaluation, of what it wrote, and does not wait for it; nothing else evaluates.
+        Schedules the evaluation of the gradients, and then of what it wrote, and does not wait for it.
 
         Raises:
-            RuntimeError: a gradient that the optimizer can't take; nothing is changed then.
+            RuntimeError: a gradient that the optimizer can't take, or that another thread has left unevaluated; another
+                thread is at work on this optimizer or its parameters. Nothing is changed then.
         """
         if self.rule is None:
             raise NotImplementedError("an optimizer without a rule must write its own step()")
@@ -225,15 +228,17 @@ class Optimizer(MLXSide):
             check_closure(closure)
             with enable_grad():
                 loss = closure()
-        tree = self._settled()
-        # No name here may hold an old array, whose memory MLX would not use again.
-        scaling = scaling_of(self)
-        new = advance_all(tree, gradients_of(tree, self.param_groups), self.param_groups, scaling)
-        for path, array in new.items():
-            tree.parameters[path]._storage.array = array
-        if scaling is not None:
-            scaling.write_back(self.param_groups)
-        schedule(new, tree)
+        with Alone("step()", self._tree, self._held):
+            tree = self._settled()
+            self._check_moved()
+            # No name here may hold an old array, whose memory MLX would not use again.
+            scaling = scaling_of(self)
+            new = advance_all(tree, gradients_of(tree, self.param_groups), self.param_groups, scaling)
+            for path, array in new.items():
+                tree.parameters[path]._storage.array = array
+            if scaling is not None:
+                scaling.write_back(self.param_groups)
+            schedule(new, tree)
         return loss
 
     step = hooked(step)
@@ -246,8 +251,7 @@ class Optimizer(MLXSide):
 
     def _stepped(self) -> None:
         """After a step that a user wrote, whose loop must not pile up work either."""
-        if self.rule is None:
-            self._schedule_state([p.array for p in self._held()])
+        self._schedule_state([p.array for p in self._held()])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""

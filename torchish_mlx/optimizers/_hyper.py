@@ -183,6 +183,18 @@ def renewed(before: mx.array, count: int) -> mx.array:
     return _empty((*before.shape[:2], count))
 
 
+def readable(before: mx.array) -> mx.array:
+    """``before``, an empty array, or another one of its shape where it can't be read.
+
+    MLX leaves traced arrays in a state where a compiled step raised, and those of another thread where that has ended.
+    """
+    try:
+        before.tolist()
+    except (ValueError, RuntimeError):
+        return _empty(before.shape)
+    return before
+
+
 def _empty(shape: tuple[int, ...]) -> mx.array:
     return mx.array(np.empty(shape, np.float32))
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from .._docs import see
 from ..optimizers._alone import Alone
+from ..optimizers._evaluate import schedule, schedule_given
 from ..optimizers._mixups import is_torchs, what
-from ._evaluate import schedule
 from ._storage import Storage
 from .creation import array_of
 from .parameter import Parameter, named, parameters
@@ -86,7 +86,7 @@ def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs:
     written = [now for place, before in held if (now := place.read()) is not before]
     gradients[0] = mx.depends(gradients[0], [loss, *written])
     added = any(p._grad is not None for p in trained)
-    schedule(gradients)
+    schedule_given("arrays of the model or of the batch", gradients)
     for parameter, gradient in zip(trained, gradients, strict=True):
         parameter._accumulate(gradient)
     if added:

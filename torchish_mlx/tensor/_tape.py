@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 
 from ..optimizers._alone import Alone
-from ..optimizers._evaluate import arrays_in, schedule
+from ..optimizers._evaluate import arrays_in, schedule, schedule_given
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -211,7 +211,7 @@ def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create
                 node.release()
         with Alone("backward()", leaves, lambda: [to for to, _ in leaves.values()]):
             added = any(to._grad is not None for to, _ in leaves.values())
-            schedule(arrays_in([gradient for _, gradient in leaves.values()]))
+            schedule_given("arrays behind the loss", arrays_in([gradient for _, gradient in leaves.values()]))
             for to, gradient in leaves.values():
                 to._accumulate(gradient)
             if added:
