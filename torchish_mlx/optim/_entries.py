@@ -68,7 +68,7 @@ class Entries(MutableMapping[Any, Any]):
     __slots__ = ("__weakref__", "_path", "_taken", "_tree")
 
     def __init__(self, tree: Any, path: str) -> None:
-        self._tree = tree  # the OptimizerState, or None once they were taken out of it
+        self._tree: Any = tree  # the OptimizerState, or None once they were taken out of it
         self._path = path
         self._taken: dict[Any, Any] = {}  # the entries, once they were taken out of the tree
 

@@ -72,8 +72,9 @@ class MLXSide(Saving):
         """The learning rate of the first group, as an array; assigning sets it in every group."""
         self._settled()
         group = self.param_groups[0]
-        known = group.rule is not None and "lr" in group.arrays
-        return group.rule.fields()["lr"].read(group.arrays["lr"]) if known else mx.array(group["lr"])
+        if group.rule is None or "lr" not in group.arrays:
+            return mx.array(group["lr"])
+        return group.rule.fields()["lr"].read(group.arrays["lr"])
 
     @learning_rate.setter
     def learning_rate(self, value: float | mx.array) -> None:

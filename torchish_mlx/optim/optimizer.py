@@ -81,7 +81,7 @@ class Optimizer(MLXSide):
             refuse_single(cls.rule, cls.__name__)
         if "step" in cls.__dict__:
             cls.step = hooked(cls.__dict__["step"])  # type: ignore[method-assign]
-        if "__init__" in cls.__dict__ and cls.__module__.startswith(__package__ + "."):
+        if "__init__" in cls.__dict__ and cls.__module__.startswith(f"{__package__}."):
             cls.__init__ = explained(cls.__dict__["__init__"])  # type: ignore[method-assign]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:

@@ -78,7 +78,8 @@ class Hyper:
         if not isinstance(value, (tuple, list)):  # of a wrong length, as below
             Hyper.refuse(self, value, ValueError if isinstance(value, str) else TypeError)
         array = as_array(value)
-        carried = mx.array(value, mx.float32) if array is None else array.astype(mx.float32)
+        number: Any = value
+        carried = mx.array(number, mx.float32) if array is None else array.astype(mx.float32)
         if carried.size != 1:
             raise ValueError(f"{'Tensor ' if array is not None else ''}{self.name} must be 1-element, but is {value!r}")
         if array is not None:

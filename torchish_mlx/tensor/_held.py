@@ -69,6 +69,7 @@ class Held(Storage):
         if len(owned) == 1:
             registry, key = owned[0]
             owner = registry.owner()
+            array: Any
             if type(key) is str and owner is not None:
                 array = dict.get(owner, key)  # a module may have a get() or [] of its own
             else:

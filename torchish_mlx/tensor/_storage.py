@@ -31,7 +31,7 @@ class Storage:
     #: Whether the elements lie in row-major order in torch's account of strides.
     contiguous = True
     #: The places in modules, see ``Held``.
-    owned: Sequence[Any] = ()
+    owned: Any = ()
 
     def __init__(self, array: Any = None) -> None:
         self._array: Any = array

@@ -68,7 +68,9 @@ def _collect(container: Any, lead: str, owner: nn.Module, inner: Path, found: li
 
 def find(module: nn.Module, path: str) -> tuple[nn.Module, Path, mx.array]:
     """(owner, path inside the owner, array) of the array at ``path``. KeyError where there is none."""
-    owner, inner, value = module, (), module  # type: tuple[nn.Module, Path, Any]
+    owner: nn.Module = module
+    inner: Path = ()
+    value: Any = module
     for part in path.split("."):
         key: Any = part
         if isinstance(value, list):
