@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers._evaluate import of_a_trace
+from ..optimizers._evaluate import schedule
 from ._storage import Storage
 
 Key = Any  # an attribute of the module, or a tuple: the path to an array in a list or dict
@@ -218,11 +218,9 @@ def address(array: mx.array) -> int | None:
     """
     if array.size == 0:
         return id(array)
+    if not schedule(array):  # asked before its memory is: mlx 0.32.3 raises the error of a traced array too late
+        return None
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     except TypeError:
         return id(array)
-    except (ValueError, RuntimeError) as error:
-        if not of_a_trace(error):
-            raise
-        return None
