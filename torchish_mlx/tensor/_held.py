@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers._evaluate import schedule
+from ..optimizers._hyper import traced
 from ._storage import Storage
 
 Key = Any  # an attribute of the module, or a tuple: the path to an array in a list or dict
@@ -218,7 +218,7 @@ def address(array: mx.array) -> int | None:
     """
     if array.size == 0:
         return id(array)
-    if not schedule(array):  # asked before its memory is: mlx 0.32.3 raises the error of a traced array too late
+    if traced(mx.flatten(array)[:0]):  # asked first: mlx 0.32.3 raises the error of a traced array's memory too late
         return None
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
