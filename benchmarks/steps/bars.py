@@ -58,6 +58,11 @@ def _groups(results: dict[str, Any], add: Add) -> None:
             one, many = (medians(rows, kind, set=set_name, groups=n) for n in (1, 50))
             for path in one:
                 add(f"50 groups / 1, {path}, {kind}", f"{set_name} float32", many[path] / one[path], 1.5)
+    rows = results.get("many groups", [])
+    for optimizer in dict.fromkeys(row["optimizer"] for row in rows):
+        total = medians(rows, "total", optimizer=optimizer)
+        where = f"{optimizer}, {rows[0]['groups']} groups"
+        add("step() / torch, a group for each tensor, total", where, ratio(total, OURS, "torch"), 3.0)
 
 
 def _schedulers(results: dict[str, Any], add: Add) -> None:

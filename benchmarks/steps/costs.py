@@ -15,10 +15,11 @@ from torchish_mlx.nn.utils import clip_grad_norm_
 
 from .on_mlx import FUSED, IN_COMPILE, OPTIONS, OURS, OnMLX, Ours, make, wait
 from .rounds import Clock, Contestant, Rows, scaled
-from .sets import Case, case
+from .sets import Case, case, equal
 from .sides import torch_side
 
 GROUPS = (1, 2, 50)
+MANY = 2000  # groups, of one small tensor each
 SCHEDULES = ("StepLR", "CosineAnnealingLR")
 INNER = 20  # calls of a turn where one is too short to clock
 
@@ -172,4 +173,17 @@ def groups(sets: list[str], clock: Clock) -> Rows:
             named: dict[str, Contestant] = {str(n): Ours(given, base, m, **OPTIONS[path]) for n, m in several.items()}
             found = clock.rows(f"groups of {name}, {path}", named)
             rows += [{"set": name, "path": path, "groups": int(row.pop("path")), **row} for row in found]
+    return rows
+
+
+def many_groups(with_torch: bool, clock: Clock) -> Rows:
+    """``step()`` of thousands of groups of one tensor of 64 numbers each, beside torch with the same groups."""
+    rows: Rows = []
+    count = 20 if clock.quick else MANY
+    for optimizer in ("sgd", "adamw"):
+        given = Case(optimizer, "tensors", "float32", equal(count, 64))
+        named: dict[str, Contestant] = {OURS: Ours(given, given.arrays(2, 0.01), count)}
+        if with_torch:
+            named["torch"] = torch_side().Step(given, torch_side().base(given), count)
+        rows += clock.rows(f"{optimizer}, {count} groups", named, optimizer=optimizer, groups=count)
     return rows

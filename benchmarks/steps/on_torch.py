@@ -86,10 +86,11 @@ class OnTorch(Contestant):
 class Step(OnTorch):
     """``optimizer.step()``."""
 
-    def __init__(self, case: Case, base: Any, **options: Any) -> None:
+    def __init__(self, case: Case, base: Any, groups: int = 1, **options: Any) -> None:
         super().__init__(case, base)
         _, _, lr, both, _ = MLX[case.optimizer]
-        self.optimizer = optimizer_class(case.optimizer)(self.params, lr=lr, **both, **options)
+        split: Any = [{"params": self.params[i::groups]} for i in range(groups)] if groups > 1 else self.params
+        self.optimizer = optimizer_class(case.optimizer)(split, lr=lr, **both, **options)
 
     def call(self) -> None:
         self.optimizer.step()

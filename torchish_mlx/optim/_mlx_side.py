@@ -10,14 +10,13 @@ from mlx.nn import Module
 from mlx.utils import tree_map
 
 from ..optimizers._alone import Alone, alone
-from ..optimizers._core import Item
+from ..optimizers._core import Share
 from ..optimizers._hyper import as_array
 from ..optimizers._mixups import check_update
 from ..tensor._evaluate import schedule
 from ..tensor._ties import retie_by_memory
 from ..tensor._walk import is_buffer
 from ._by_name import same_option
-from ._groups import Group
 from ._saving import Saving
 from ._scaling import scaling_of
 from ._scheduled import advance
@@ -97,7 +96,7 @@ class MLXSide(Saving):
         Raises ValueError for a parameter that this optimizer does not hold.
         """
         tree = self._settled()
-        for group, items in resolve(tree, _arrays(parameters), parameters).work:
+        for group, _, items, _ in resolve(tree, _arrays(parameters), parameters).work:
             if group.rule is not None:
                 h = group.rule.hypers(group, group.arrays)
                 for path, _, p in items:
@@ -153,10 +152,10 @@ class MLXSide(Saving):
             advance(self.param_groups)  # a schedule counts the updates without gradients too, as in MLX
         return order, advance_all(tree, work, self.param_groups, scaling_of(self)), placed
 
-    def _by_step(self, work: Sequence[tuple[Group, list[Item]]]) -> dict[str, mx.array]:
+    def _by_step(self, work: Sequence[Share]) -> dict[str, mx.array]:
         """path -> new array, by a step() that a user wrote; gradients and arrays pass through the Parameters."""
         state = self._tree
-        leaves = [item for _, items in work for item in items]
+        leaves = [item for share in work for item in share.items]
         held = [p for group in self.param_groups for p in group["params"]]
         before = [(p, p.grad, p.array) for p in held]
         try:

@@ -13,16 +13,14 @@ import mlx.core as mx
 
 from .._docs import see
 from ..optimizers import Adafactor, RowSparse
-from ..optimizers._core import Inputs, Item, Results
+from ..optimizers._core import Inputs, Results, Share
 from ..optimizers._hyper import STRUCTURE, as_number, traced
 from ..optimizers._rule import HALF
 from ..tensor._evaluate import value
 from ..tensor.creation import array_of
-from ._groups import Group
 from ._state import OptimizerState
 
 _NAMES = ("grad_scale", "found_inf")
-Work = Sequence[tuple[Group, list[Item]]]
 
 
 class Scaling(NamedTuple):
@@ -31,11 +29,11 @@ class Scaling(NamedTuple):
     scale: mx.array | None
     found: mx.array | None
 
-    def unscaled(self, work: Work) -> Work:
+    def unscaled(self, work: Sequence[Share]) -> Sequence[Share]:
         """The same work with gradients divided by the scale; those of half precision become float32."""
         if self.scale is None:
             return work
-        return [(group, [(path, self._divided(g), p) for path, g, p in items]) for group, items in work]
+        return [share._replace(items=[(path, self._divided(g), p) for path, g, p in share.items]) for share in work]
 
     def _divided(self, gradient: Any) -> Any:
         assert self.scale is not None
@@ -43,14 +41,13 @@ class Scaling(NamedTuple):
         values = (values.astype(mx.float32) if values.dtype in HALF else values) / self.scale
         return RowSparse(gradient.indices, values, gradient.shape) if isinstance(gradient, RowSparse) else values
 
-    def leaves_out(self, state: OptimizerState, work: Work) -> bool:
+    def leaves_out(self, state: OptimizerState, work: Sequence[Share]) -> bool:
         """Whether nothing is to be done, where that must be known: before the step that makes SGD's momentum buffer.
 
         Raises RuntimeError where it can't be known, and zeros in place of that buffer would not do.
         """
-        for group, items in work:
+        for group, _, items, _ in work:
             rule = group.rule
-            assert rule is not None
             if self.found is None or not rule.late or not as_number("momentum", group["momentum"]):
                 continue
             if all(name in state.slots.get(path, ()) for name in rule.late for path, _, _ in items):
@@ -68,7 +65,7 @@ class Scaling(NamedTuple):
         """``results``, or what was there before where a gradient is infinite."""
         if self.found is None:
             return results
-        arrays, _, old, old_slots = before
+        arrays, _, _, old, old_slots = before
         clock, new, slots = results
         skip = self.found != 0
 
@@ -102,8 +99,8 @@ class Scaling(NamedTuple):
 
 def before_step(inputs: Inputs) -> Inputs:
     """``inputs`` as they are now; the formulas write into the dicts."""
-    arrays, gradients, parameters, slots = inputs
-    return dict(arrays), gradients, parameters, [dict(each) for each in slots]
+    arrays, places, gradients, parameters, slots = inputs
+    return dict(arrays), places, gradients, parameters, [dict(each) for each in slots]
 
 
 def scaling_of(optimizer: Any) -> Scaling | None:

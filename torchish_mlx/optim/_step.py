@@ -14,27 +14,31 @@ from mlx.nn import Module
 
 from .._docs import see
 from ..optimizers import RowSparse
-from ..optimizers._core import Item, Task, paired
+from ..optimizers._core import Item, Share, Task, paired
 from ..optimizers._evaluate import schedule_given
+from ..optimizers._hyper import STRUCTURE
 from ..optimizers._sparse import added
 from ..optimizers._state import listed
+from ..optimizers._together import nested_alike
 from ..tensor._held import Held
 from ..tensor._ties import retie
 from ..tensor.parameter import at_path, walked
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step
-from ._scheduled import advance
+from ._scheduled import ScheduledGroup, advance
 from ._state import OptimizerState
 
+MANY = 8  # groups of one kind: to take fewer as one does not pay
 
-def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
+
+def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[Share]:
     """The parameters of each group that have a gradient: not a frozen one, or one that no loss has reached.
 
     Raises RuntimeError for gradients that another thread has left unevaluated.
     """
     work = _with_gradients(state, groups)
-    if _meet({path: array for _, items in work for path, _, array in items}) and retie(state.paths):
+    if _meet({path: array for share in work for path, _, array in share.items}) and retie(state.paths):
         state.renew()
         work = _with_gradients(state, groups)
     return work
@@ -45,28 +49,28 @@ def _meet(arrays: Mapping[str, mx.array]) -> bool:
     return len({id(array) for array in arrays.values()}) != len(arrays)
 
 
-def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[tuple[Group, list[Item]]]:
+def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[Share]:
     work, paths = [], state.paths
     gradients: list[mx.array] = []
     for group in groups:
-        items = []
-        for p in group["params"]:
+        items, params = [], group["params"]
+        for p in params:
             if (g := p.grad) is not None:
                 path = paths[p]
                 if isinstance(g, RowSparse):
                     gradients += (g.indices, g.values)
                 else:
-                    gradients.append(g := g.array)
+                    gradients.append(g := g._storage.read())
                 items.append((path, g, p._storage.read()))
         if items:
-            work.append((group, items))
+            work.append(Share(group, group.arrays, items, len(params)))
     schedule_given("gradients", gradients)
     return work
 
 
 def advance_all(
     state: OptimizerState,
-    work: Sequence[tuple[Group, list[Item]]],
+    work: Sequence[Share],
     groups: Sequence[Group] = (),
     scaling: Scaling | None = None,
 ) -> dict[str, mx.array]:
@@ -78,22 +82,17 @@ def advance_all(
     new: dict[str, mx.array] = {}
     if scaling is not None:
         if scaling.leaves_out(state, work):
-            return {path: p for _, items in work for path, _, p in items}
+            return {path: p for share in work for path, _, p in share.items}
         work = scaling.unscaled(work)
     if state.aliases:
-        state.check_aliases({path for _, items in work for path, _, _ in items})
-    turns = [(group, _turns(items)) for group, items in work]
-    for turn in range(max((len(each) for _, each in turns), default=0)):
-        tasks, counts = [], []
-        for group, each in turns:
-            if turn < len(each):
-                items = each[turn] if turn == 0 else [(path, g, new[path]) for path, g, _ in each[turn]]
-                assert group.rule is not None
-                tasks.append(Task(group.rule, group, group.arrays, state, items, group.get("foreach") is not False))
-                counts.append((len(group["params"]), partial(_members, state, group)))
-        if turn == 0:
+        state.check_aliases({path for share in work for path, _, _ in share.items})
+    for turn, each in enumerate(_turns(work)):
+        if turn:  # the second update of a parameter goes on from the first
+            each = [share._replace(items=[(path, g, new[path]) for path, g, _ in share.items]) for share in each]
+        tasks = _tasks(state, each)
+        if not turn:
             advance(groups)
-        inputs = [task.begin(*count) for task, count in zip(tasks, counts, strict=True)]
+        inputs = [task.begin() for task in tasks]
         if scaling is None:
             found = run(tasks, inputs)
         else:
@@ -104,28 +103,67 @@ def advance_all(
     return new
 
 
+def written(state: OptimizerState, new: Mapping[str, mx.array], groups: Sequence[Group]) -> list[Any]:
+    """What a step wrote into the state besides the parameters ``new``: their slots, the counts, rates of schedules."""
+    counts = {id(a): a for group in groups if group.rule for name in group.rule.clock for a in (group.arrays[name],)}
+    rates = [group.arrays for group in groups if isinstance(group, ScheduledGroup)]
+    return [[state.slots.get(path) for path in new], list(counts.values()), rates]
+
+
+def _tasks(state: OptimizerState, work: Sequence[Share]) -> list[Task]:
+    """A task for each group, or where they are many, one for all that have the same rule, choices and execution."""
+    together: list[Sequence[Share]] = [[share] for share in work]
+    if len(work) >= MANY:
+        alike: dict[Any, list[Share]] = {}
+        for share in work:
+            alike.setdefault(_kind(share), []).append(share)
+        together = []
+        for shares in alike.values():
+            as_one = len(shares) >= MANY and nested_alike([share.arrays for share in shares])
+            together += [shares] if as_one else [[share] for share in shares]
+    members = partial(_members, state)
+    return [
+        Task(shares[0].group.rule, shares, state, members, shares[0].group.get("foreach") is not False)
+        for shares in together
+    ]
+
+
+def _kind(share: Share) -> Any:
+    """What groups that one task may serve have in common."""
+    group = share.group
+    rule = group.rule
+    if rule.together and (rule.elementwise or rule.traceable):
+        return rule, share.arrays[STRUCTURE].shape, group.get("foreach"), group.get("fused")
+    return id(group)
+
+
 def _members(state: OptimizerState, group: Group) -> list[str]:
     return [state.paths[p] for p in group["params"]]
 
 
-def _turns(items: list[Item]) -> list[list[Item]]:
-    """``items``, apart where a parameter stands twice in a group (torch warns of it, and updates it twice)."""
-    if len({path for path, _, _ in items}) == len(items):
-        return [items]
-    turns: list[list[Item]] = []
-    seen: dict[str, int] = {}
-    for item in items:
-        turn = seen[item[0]] = seen.get(item[0], -1) + 1
-        if turn == len(turns):
-            turns.append([])
-        turns[turn].append(item)
-    return turns
+def _turns(work: Sequence[Share]) -> list[Sequence[Share]]:
+    """``work``, apart where a parameter is twice in a group (torch warns of it, and updates it twice)."""
+    if all(len(items) == 1 or len({path for path, _, _ in items}) == len(items) for _, _, items, _ in work):
+        return [work] if work else []
+    turns: list[list[Share]] = []
+    for share in work:
+        seen: dict[str, int] = {}
+        own: list[list[Item]] = []
+        for item in share.items:
+            turn = seen[item[0]] = seen.get(item[0], -1) + 1
+            if turn == len(own):
+                own.append([])
+            own[turn].append(item)
+        turns += [[] for _ in range(len(own) - len(turns))]
+        for each, mine in zip(turns, own, strict=False):
+            each.append(share._replace(items=mine))
+    return list(turns)
 
 
 class Resolved(NamedTuple):
     """The leaves of a gradient tree as parameters of an optimizer."""
 
-    work: list[tuple[Group, list[Item]]]  # by group, each parameter once
+    work: list[Share]  # by group, each parameter once
     order: list[str]  # the path of each leaf, in the order of the tree
     placed: set[str]  # the paths of those that were found by their places in a module
 
@@ -189,4 +227,5 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     for item in items.values():
         group = state.group_of[item[0]]
         work.setdefault(id(group), (group, []))[1].append(item)
-    return Resolved(list(work.values()), order, placed)
+    shares = [Share(group, group.arrays, own, len(group["params"])) for group, own in work.values()]
+    return Resolved(shares, order, placed)

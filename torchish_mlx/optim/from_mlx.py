@@ -55,6 +55,7 @@ class _NativeRule(Rule):
     """A rule whose formula is ``apply_single`` of an MLX optimizer, with that class's own numerics and slots."""
 
     native: ClassVar[type[native_optimizers.Optimizer]]
+    together: ClassVar[bool] = False  # an instance of the class is made of the numbers of one group
     lr: Any = _OptionalRate(None)
 
     @classmethod

@@ -24,7 +24,7 @@ from ._mixups import check_closure, explained, nothing_given, refuse_param, refu
 from ._mlx_side import MLXSide
 from ._scaling import scaling_of
 from ._scheduled import group_of, with_numbers
-from ._step import advance_all, gradients_of
+from ._step import advance_all, gradients_of, written
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -238,7 +238,7 @@ class Optimizer(MLXSide):
                 tree.parameters[path]._storage.array = array
             if scaling is not None:
                 scaling.write_back(self.param_groups)
-            schedule(new, tree)
+            schedule(new, written(tree, new, self.param_groups))
         return loss
 
     step = hooked(step)

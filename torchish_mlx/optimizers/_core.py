@@ -1,15 +1,15 @@
-"""The one core of a step: gradients, parameters and state of one group in, new parameters and new state out.
+"""The one core of a step: gradients, parameters and state of groups in, new parameters and new state out.
 
 A rule alone, and ``step``, ``update`` and ``apply_gradients`` of an adapter, all end here.
 
-Step counts are per parameter, as in torch, but stand once per group: a parameter gets a count of its own, in its slots,
-only when it misses a step or comes late. So the bias corrections of 148 parameters are computed once.
+Step counts are per parameter, as in torch, but are kept once per group: a parameter gets a count of its own, in its
+slots, only when it misses a step or comes late. So the bias corrections of 148 parameters are computed once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 
@@ -19,10 +19,12 @@ from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
 from ._sparse import RowSparse
 from ._state import State
+from ._together import Place, at, give_back, merged, several
 
 Item = tuple[str, Any, mx.array]  # path, gradient, parameter
 Slots = list[dict[str, mx.array]]
-Inputs = tuple[dict[str, Any], list[Any], list[mx.array], Slots]  # arrays of the group, gradients, parameters, slots
+#: The arrays of the groups, their places where there are several, gradients, parameters, slots.
+Inputs = tuple[dict[str, Any], list[Place], list[Any], list[mx.array], Slots]
 Results = tuple[dict[str, Any], list[mx.array], Slots]  # clock, parameters, slots
 _NONE: dict[str, Any] = {}
 
@@ -115,8 +117,19 @@ def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Ite
             )
 
 
+class Share(NamedTuple):
+    """What one group has in a step."""
+
+    group: Any  # its options, a mapping
+    arrays: dict[str, Any]
+    items: Sequence[Item]  # the parameters that have a gradient
+    total: int  # of its parameters, with or without a gradient
+
+
 class Task:
-    """One group's share of a step: what goes into its formulas, and where their results go.
+    """A group in a step, or several with the same rule and choices: the formulas' inputs, and where the results go.
+
+    ``members`` gives the paths of all parameters of a group, with or without a gradient.
 
     Raises what :func:`check_items` raises, with nothing changed.
     """
@@ -124,38 +137,45 @@ class Task:
     def __init__(
         self,
         rule: Any,
-        values: Mapping[str, Any],
-        arrays: dict[str, Any],
+        shares: Sequence[Share],
         state: State,
-        items: Sequence[Item],
+        members: Callable[[Any], Iterable[str]],
         joins: bool = True,
     ) -> None:
-        self.rule, self.values, self.arrays, self.state, self.items = rule, values, arrays, state, items
-        self.joins = joins
+        self.rule, self.shares, self.state, self.members, self.joins = rule, shares, state, members, joins
+        self.values, self.arrays, items, _ = shares[0]  # the choices of all groups are the same
+        if len(shares) > 1:
+            items = [item for share in shares for item in share.items]
+        self._groups = [(id(share.arrays), len(share.items)) for share in shares]
         columns: Any = zip(*items, strict=True) if items else ((), (), ())
         self.paths, self.gs, self.ps = columns
         self.given: list[dict[str, Any]] = [state.slots.get(path, _NONE) for path in self.paths]
-        plan: Plan | None = state.plans.get(id(arrays))
-        if plan is None or not plan.serves(self.paths, self.gs, self.ps, self.given, joins):
+        plan: Plan | None = state.plans.get(id(self.arrays))
+        if plan is None or not plan.serves(self._groups, self.paths, self.gs, self.ps, self.given, joins):
             check_items(rule, items)
             plan = None
         self._plan = plan
         self._fresh = False  # whether a parameter gets its slots in this step
 
-    def begin(self, count: int, members: Callable[[], Iterable[str]]) -> Inputs:
-        """The arguments of :func:`formulas`. The group has ``count`` parameters, with or without a gradient in this
-        step, and ``members`` gives their paths.
-        """
+    def begin(self) -> Inputs:
+        """The arguments of :func:`formulas`."""
         if self.rule.late and self.state.unused:
             self._mark_first()
-        if self._plan is None or count != len(self.items):
-            self._count(members())
+        new, start = self._plan is None, 0
+        for share in self.shares:
+            if new or share.total != len(share.items):
+                self._count(share, start)
+            start += len(share.items)
+        arrays = self.arrays
+        if len(self.shares) > 1:
+            arrays = merged(self.rule, [share.arrays for share in self.shares], new)
         if self._plan is None:
-            self._plan = Plan(self.rule, self.paths, self.gs, self.ps, self.given, self.joins)
+            self._plan = Plan(self.rule, self._groups, self.paths, self.gs, self.ps, self.given, self.joins)
         gs, ps, alone, buckets = self.gs, self.ps, self._plan.alone, self._plan.buckets
         joined = [bucket.joined(gs, ps, self.given) for bucket in buckets]
         return (
-            self.arrays,
+            arrays,
+            self._plan.places,
             [g for g, _, _ in joined] + [gs[i] for i in alone],
             [p for _, p, _ in joined] + [ps[i] for i in alone],
             [s for _, _, s in joined] + [dict(self.given[i]) for i in alone],
@@ -169,44 +189,36 @@ class Task:
                     own[FIRST] = mx.array(True)
                     self._plan = None
 
-    def _count(self, members: Iterable[str]) -> None:
+    def _count(self, share: Share, start: int) -> None:
         """Say which parameters share the group's count in this step, and make the slots of the new ones.
 
         A parameter that has no gradient in this step leaves the group's count, and keeps its own from then on. One that
         is new while others have counted begins a count of its own. Where no parameter shares the group's count, it
         becomes that of the first step, or the one that all of them have.
+
+        The items of the share begin at ``start`` among those of the task.
         """
-        rule, arrays, slots, members = self.rule, self.arrays, self.state.slots, [*members]
+        rule, arrays, slots, members = self.rule, share.arrays, self.state.slots, [*self.members(share.group)]
         given = {path: own for path in members if (own := slots.get(path))}
         if rule.counted:
-            updated = {*self.paths}
+            updated = {path for path, _, _ in share.items}
             sharing = [path for path, own in given.items() if "step" not in own]
             for path in sharing:
                 if path not in updated:
                     given[path].update((name, arrays[name]) for name in rule.clock)
             if not sharing and given:
-                self._share(given, updated)
+                _make_common(arrays, rule.clock, given, updated)
         fresh: Any = None
-        for i, (_, _, p) in enumerate(self.items):
+        for i, (_, _, p) in enumerate(share.items, start):
             if not self.given[i]:
-                fresh = fresh or rule.hypers(self.values, arrays)
+                fresh = fresh or rule.hypers(share.group, arrays)
                 self.given[i] = rule.slots(fresh, p)
                 if given and rule.counted:  # it comes late: the others have counted already
                     self.given[i] |= rule.start(fresh)
-        self._fresh = fresh is not None
-        if self._fresh and members and not given and rule.counted and any(self.given):
+        self._fresh = self._fresh or fresh is not None
+        made = fresh is not None and any(self.given[start : start + len(share.items)])
+        if made and members and not given and rule.counted:
             arrays.update(rule.start(fresh))
-
-    def _share(self, given: Mapping[str, dict[str, Any]], updated: set[str]) -> None:
-        """Make the count of parameters that came from elsewhere the group's, where it is the same for all of them."""
-        first, *others = given.values()
-        clock = self.rule.clock
-        same = all(own[name] is first[name] for own in others for name in clock)
-        if same and updated.issuperset(given) and all(name in first for name in clock):
-            self.arrays.update((name, first[name]) for name in clock)
-            for own in given.values():
-                for name in clock:
-                    del own[name]
 
     @property
     def plan(self) -> Plan:
@@ -217,7 +229,10 @@ class Task:
     def commit(self, results: Results) -> list[mx.array]:
         """New parameters, in the order of the items; the new slots go into the state, the new clock into the arrays."""
         clock, new, written = results
-        self.arrays.update(clock)
+        if len(self.shares) == 1:
+            self.arrays.update(clock)
+        else:
+            give_back(clock, [share.arrays for share in self.shares])
         plan, state = self.plan, self.state
         paths, find, create = self.paths, state.slots.get, state.create
         ordered: list[Any] = [None] * len(paths)
@@ -243,24 +258,40 @@ class Task:
         return ordered
 
 
+def _make_common(
+    arrays: dict[str, Any], clock: Sequence[str], given: Mapping[str, dict[str, Any]], updated: set[str]
+) -> None:
+    """Make the count of parameters that came from elsewhere the group's, where it is the same for all of them."""
+    first, *others = given.values()
+    same = all(own[name] is first[name] for own in others for name in clock)
+    if same and updated.issuperset(given) and all(name in first for name in clock):
+        arrays.update((name, first[name]) for name in clock)
+        for own in given.values():
+            for name in clock:
+                del own[name]
+
+
 def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
-    """A pure function (arrays of the group, gradients, parameters, slots) -> (clock, parameters, slots).
+    """A pure function that takes the five of :data:`Inputs` and returns the three of :data:`Results`.
 
     Where MLX traces it for the CPU, kernels are kept apart, or with ``apart=False`` left to MLX.
     """
 
-    def run(arrays: dict[str, Any], gs: list[Any], ps: list[mx.array], ss: list[dict[str, mx.array]]) -> Any:
+    def run(arrays: dict[str, Any], places: list[Place], gs: list[Any], ps: list[mx.array], ss: Slots) -> Any:
         h = rule.hypers(values, arrays)
         h.traced = tracing = traced(arrays[STRUCTURE])
         clock = {name: arrays[name] for name in rule.clock}
         shared = computed_once(h, rule.tick(h, clock))
         apart_here, new = apart and on_cpu(), list[mx.array]()
-        for g, p, s in zip(gs, ps, ss, strict=True):
+        whole, k, differ = h, shared, bool(places) and several(h, shared)
+        for i, (g, p, s) in enumerate(zip(gs, ps, ss, strict=True)):
+            if differ:
+                h, k = at(whole, shared, places[i])
             h.traced = tracing and p.size >= WORTHWHILE
             h.apart = h.traced and apart_here
             g = after(h, new, g)
             own = {name: s.pop(name).astype(mx.float32) for name in rule.clock if name in s} if rule.counted else {}
-            new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else shared))
+            new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else k))
             s.update(own)
         return clock, new, ss
 

@@ -87,8 +87,8 @@ class Hyper:
         return carried
 
     def read(self, carried: Any) -> Any:
-        """What a formula sees of the carried arrays."""
-        return carried.reshape(()) if carried.ndim else carried
+        """What a formula sees of the carried arrays: a number, or a vector with an entry for each of several groups."""
+        return carried.reshape(()) if carried.ndim and carried.size == 1 else carried
 
     def restore(self, carried: Any, value: Any) -> Any:
         """The Python value of loaded arrays: ``value`` itself where it is what they hold, to float32."""

@@ -1,9 +1,9 @@
 """Small parameters as one: where a formula is elementwise, it runs once over a flat array of many of them.
 
 A kernel for 64 elements costs as much as one for 10,000, and so does each call that builds the graph. Small parameters,
-their gradients and their slots are therefore concatenated; the new ones are views of the results, and stand where they
-always stand. (The flat results can't serve the next step: MLX's ``a *= 2`` and ``a[0] = 1`` change an array without a
-trace that Python could see.)
+their gradients and their slots are therefore concatenated; the new ones are views of the results, and are stored where
+they always are. (The flat results can't serve the next step: MLX's ``a *= 2`` and ``a[0] = 1`` change an array, and
+Python could not see that.)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import mlx.core as mx
 
 from ._hyper import FIRST
+from ._together import Place, places
 
 MOST = 2**16  # elements of all that are joined into one array, which lives as long as any view of it
 LARGEST = 2**14  # elements of a parameter that is worth joining: a larger one costs more to copy than to call for
@@ -25,7 +26,7 @@ _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
 
 class Bucket:
-    """Parameters that are joined: their places among the items of a step, and where each lies in the flat array."""
+    """Parameters that are joined: which items of a step they are, and which part of the flat array each has."""
 
     def __init__(self, members: Sequence[int], ps: Sequence[mx.array]) -> None:
         self.members = members
@@ -59,13 +60,14 @@ class Plan:
     def __init__(
         self,
         rule: Any,
+        groups: Sequence[tuple[int, int]],
         paths: Sequence[str],
         gs: Sequence[Any],
         ps: Sequence[mx.array],
         slots: Sequence[dict[str, mx.array]],
         joins: bool,
     ) -> None:
-        self.paths = paths
+        self.groups, self.paths = groups, paths
         self.elements = sum(p.size for p in ps)
         self.dense = {*map(type, gs)} == {mx.array}
         self._likes = _likes(gs, ps, slots) if self.dense else None
@@ -85,10 +87,16 @@ class Plan:
                     self.alone += part
                 else:
                     self.buckets.append(Bucket(part, ps))
+        self.places: list[Place] = []  # the groups of the buckets and of those alone, where there are several groups
+        if len(groups) > 1:
+            owners = [place for place, (_, count) in enumerate(groups) for _ in range(count)]
+            for bucket in self.buckets:
+                self.places.append(places(owners, bucket.members, [ps[i].size for i in bucket.members]))
+            self.places += [owners[i] for i in self.alone]
 
-    def serves(self, paths: Any, gs: Any, ps: Sequence[mx.array], slots: Any, joins: bool) -> bool:
-        """Whether it would be made anew just so: then the items need no other check either."""
-        if paths != self.paths or joins != self._joins or {*map(type, gs)} != {mx.array}:
+    def serves(self, groups: Any, paths: Any, gs: Any, ps: Sequence[mx.array], slots: Any, joins: bool) -> bool:
+        """Whether the same plan would be made again: then the items need no other check either."""
+        if groups != self.groups or paths != self.paths or joins != self._joins or {*map(type, gs)} != {mx.array}:
             return False
         return _likes(gs, ps, slots) == self._likes
 
@@ -116,4 +124,4 @@ def _parts(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]
 
 def flattened(arrays: Sequence[mx.array]) -> mx.array:
     """All elements of ``arrays``, one array after the other."""
-    return mx.concatenate([mx.flatten(a) for a in arrays])
+    return mx.concatenate([a if a.ndim == 1 else mx.flatten(a) for a in arrays])

@@ -14,7 +14,7 @@ from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
 from ._alone import alone, has_moved
-from ._core import Task, check_items, check_slots, formulas, paired
+from ._core import Share, Task, check_items, check_slots, formulas, paired
 from ._evaluate import arrays_in, schedule, schedule_given
 from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
 from ._kernels import cut
@@ -50,6 +50,7 @@ class Rule(Optimizer):
     densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it stands for
     elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
     traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
+    together: ClassVar[bool] = True  # whether one call may serve several groups, with numbers as vectors in tick()
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
     late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that the first step makes if h.remembers
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
@@ -187,7 +188,7 @@ class Rule(Optimizer):
         super().__init_subclass__(**kwargs)
         cls._by_single = cls.init_single is not Rule.init_single or cls.apply_single is not Rule.apply_single
         if cls._by_single or cls.__dict__.keys() & {"formula", "apply"}:
-            for name in ("elementwise", "traceable"):  # who writes another formula says so of it
+            for name in ("elementwise", "traceable"):  # a class with another formula says so of it
                 setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
         found["maximize"] = found.pop("maximize")
@@ -354,7 +355,7 @@ class Rule(Optimizer):
         arrays.update(self.arrays)
         before = {**arrays}
         try:
-            task = Task(rule, self._values, arrays, state, items)
+            task = Task(rule, [Share(self._values, arrays, items, len(state.slots))], state, lambda _: state.slots)
         except BaseException:
             arrays.clear()
             raise
@@ -365,8 +366,7 @@ class Rule(Optimizer):
                     arrays[name] = rate_at(rate, self.step)
                 if self._by_single:
                     state.write({**arrays, "step": arrays["step"] + 1})  # which such a method may read
-                inputs = task.begin(len(state.slots), lambda: state.slots)
-                new = iter(task.commit(formulas(rule, self._values)(*inputs)))
+                new = iter(task.commit(formulas(rule, self._values)(*task.begin())))
                 state.write(arrays)
             except BaseException:
                 state.write(before)

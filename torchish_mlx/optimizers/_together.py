@@ -1,0 +1,117 @@
+"""Several groups as one: where rule and choices are the same, one call of the formulas serves all of them.
+
+A number that is the same in all groups stays a number. Otherwise it becomes a vector with an entry for each group, and
+each element of joined parameters takes the entry of its group. Equal counts are one array, so that what depends on the
+count alone is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_flatten
+
+from ._hyper import STRUCTURE, traced
+
+Place = int | mx.array  # the group of a parameter, or of each element of joined parameters
+
+
+def nested_alike(dicts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the numbers of the groups are nested in the same way.
+
+    They are not where a rate is a tensor in one group and a number in another: only the number comes with its
+    complement (see ``Decay``).
+    """
+
+    def alike(column: Sequence[Any]) -> bool:
+        if not isinstance(column[0], list):
+            return True
+        return len({*map(len, column)}) == 1 and all(alike(each) for each in zip(*column, strict=True))
+
+    names = [name for name, value in dicts[0].items() if isinstance(value, list)]
+    return all(alike([arrays[name] for arrays in dicts]) for name in names)
+
+
+def merged(rule: Any, dicts: Sequence[dict[str, Any]], new: bool) -> dict[str, Any]:
+    """The arrays of several groups, with a vector where the groups differ.
+
+    Numbers are compared where they can be read. The counts of the last step can't be read without waiting for it, and
+    are compared by identity. Where the groups come together for the first time (``new``), equal counts are read, and
+    become the same array.
+    """
+    first = dicts[0]
+    readable = not traced(first[STRUCTURE])
+    whole: dict[str, Any] = {STRUCTURE: first[STRUCTURE]}
+    for name in rule.fields():
+        if name in first:
+            whole[name] = _one([arrays[name] for arrays in dicts], readable)
+    for name in rule.clock:
+        held = [arrays[name] for arrays in dicts]
+        if readable and new and _differ(held) and len({array.item() for array in held}) == 1:
+            for arrays in dicts:
+                arrays[name] = held[0]
+            held = held[:1]
+        whole[name] = _one(held, readable=False)
+    return whole
+
+
+def _differ(arrays: Sequence[mx.array]) -> bool:
+    """Whether these are several array objects."""
+    return len({*map(id, arrays)}) > 1
+
+
+def _one(carried: Sequence[Any], readable: bool) -> Any:
+    """What stands for a number of several groups, in the form that it has in one."""
+    if isinstance(carried[0], list):
+        return [_one(column, readable) for column in zip(*carried, strict=True)]
+    if not _differ(carried):
+        return carried[0]
+    if not readable:
+        return mx.stack([array.reshape(()) for array in carried])
+    numbers = [array.item() for array in carried]
+    same = numbers.count(numbers[0]) == len(numbers)
+    return carried[0] if same else mx.array(np.array(numbers, np.float32))
+
+
+def several(h: SimpleNamespace, k: Any) -> bool:
+    """Whether a number in ``h`` or ``k`` differs between the groups."""
+    return any(isinstance(leaf, mx.array) and leaf.ndim > 0 for leaf in dict(tree_flatten([vars(h), k])).values())
+
+
+def at(h: SimpleNamespace, k: Any, place: Place) -> tuple[SimpleNamespace, Any]:
+    """``h`` and ``k`` of one parameter, or of joined ones, out of those of all groups."""
+    return SimpleNamespace(**{name: _picked(value, place) for name, value in vars(h).items()}), _picked(k, place)
+
+
+def _picked(value: Any, place: Place) -> Any:
+    if isinstance(value, mx.array):
+        return value[place] if value.ndim else value
+    if isinstance(value, (tuple, list)):
+        return type(value)([_picked(v, place) for v in value])
+    return value
+
+
+def places(owners: Sequence[int], members: Sequence[int], sizes: Sequence[int]) -> Place:
+    """Where the numbers of joined parameters are: an index for each element, or the group that they all belong to."""
+    groups = [owners[i] for i in members]
+    if len(set(groups)) == 1:
+        return groups[0]
+    return mx.array(np.repeat(np.array(groups, np.int32), sizes))
+
+
+def give_back(clock: Mapping[str, mx.array], dicts: Sequence[dict[str, Any]]) -> None:
+    """Write the clock of all groups into each."""
+    for name, value in clock.items():
+        each = _scalars(value) if value.ndim else [value] * len(dicts)
+        for arrays, own in zip(dicts, each, strict=True):
+            arrays[name] = own
+
+
+def _scalars(vector: mx.array, block: int = 32) -> list[mx.array]:
+    """The elements of a vector as arrays of their own. (The time of a cut grows with the square of the pieces.)"""
+    pieces = mx.split(vector, range(block, vector.size, block)) if vector.size > block else [vector]
+    return [one.reshape(()) for piece in pieces for one in mx.split(piece, piece.size)]
