@@ -1,4 +1,4 @@
-"""The calls with which compat_tests/tensor/test_ops.py runs every row of the table of ops, on torch and here."""
+"""The calls with which compat_tests/ops/test_ops.py runs every row of the table of ops, on torch and here."""
 
 from __future__ import annotations
 

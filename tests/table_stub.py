@@ -1,4 +1,4 @@
-"""Writes ``torchish_mlx/tensor/_table.pyi``, which tells editors and type checkers what the table of ops makes.
+"""Writes ``torchish_mlx/_tensor/_table.pyi``, which tells editors and type checkers what the table of ops makes.
 
     python -m tests.table_stub
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torchish_mlx
-from torchish_mlx.tensor.ops import COMPOSED, FUNCTIONS, TABLE
+from torchish_mlx.ops.table import COMPOSED, FUNCTIONS, TABLE
 
-TENSOR = Path(torchish_mlx.__file__).with_name("tensor")
+TENSOR = Path(torchish_mlx.__file__).with_name("_tensor")
 STUB = TENSOR / "_table.pyi"
 
 HEAD = '''\
@@ -33,7 +33,7 @@ import mlx.core as mx
 import numpy as np
 from typing_extensions import Self
 
-from .ops import MaxResult
+from ..ops.table import MaxResult
 from .tensor import Tensor
 
 _TensorLike: TypeAlias = Tensor | mx.array

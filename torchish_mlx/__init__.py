@@ -9,13 +9,13 @@ from . import optim as optim
 from . import optimizers as optimizers
 from . import serialization as serialization
 from . import testing as testing
+from ._names import *  # noqa: F403
 from ._version import __version__ as __version__
 from .serialization import load as load
 from .serialization import save as save
-from .tensor import *  # noqa: F403
 
 if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker of types sees by itself
-    from .tensor import __all__ as _tensor_names
+    from ._names import __all__ as _tensor_names
 
     __all__ = [
         "__version__",

@@ -30,8 +30,8 @@ import torchish_mlx as torch
 from tests.hostile.corpus import CORPUS
 from tests.hostile.plan import mutation
 from tests.hostile.seeds import Files, seeds
+from torchish_mlx._tensor.storage import View
 from torchish_mlx.serialization._arrays import buffer
-from torchish_mlx.tensor._storage import View
 
 SECONDS, BYTES = 2, 500_000_000
 PACKAGE = str(Path(torch.__file__).parent)

@@ -21,10 +21,11 @@ import torchish_mlx as torch
 from tests.cases import Net, assert_same, gradients, inputs, squared_error
 from tests.threads import elsewhere
 from torchish_mlx import optim
+from torchish_mlx._core import alone
 from torchish_mlx.amp import GradScaler
 from torchish_mlx.nn.utils import clip_grad_norm_, clip_grad_value_
 from torchish_mlx.optim import swa_utils
-from torchish_mlx.optimizers import AdamW, _alone
+from torchish_mlx.optimizers import AdamW
 
 REFUSED = r"was called in one thread while another one is inside .*threading.Lock"
 
@@ -180,7 +181,7 @@ def test_a_thread_may_come_in_again_where_it_is():
     case = Case()
     case.step(1, case.optimizer.state_dict)
     torch.backward(case.model, lambda m, x: (torch.backward(m, squared_error, x), squared_error(m, x))[1], inputs())
-    assert _alone._at_work == []
+    assert alone._at_work == []
 
 
 @pytest.mark.parametrize("second", SECOND)
@@ -188,7 +189,7 @@ def test_after_an_error_inside_others_may_come_in(second):
     case = Case()
     with pytest.raises(ZeroDivisionError):
         case.step(1, lambda: 1 / 0)
-    assert _alone._at_work == []
+    assert alone._at_work == []
     elsewhere(SECOND[second], case)
 
 
@@ -320,7 +321,7 @@ def test_threads_without_a_lock_leave_an_optimizer_that_works(switching):
     assert done
     assert errors
     assert all("threading.Lock" in error for error in errors)
-    assert _alone._at_work == []
+    assert alone._at_work == []
     case.step(0)
     other = Case()
     other.model.update(tree_unflatten(tree_flatten(case.model.parameters())))

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import torchish_mlx
-from torchish_mlx.tensor import ops
+from torchish_mlx.ops import table as ops
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SPEC = importlib.util.spec_from_file_location("public_names", DOCS / "_ext" / "public_names.py")

@@ -7,9 +7,9 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers import RowSparse
-from ..tensor import Tensor
-from ..tensor._promote import compute
+from .._core.promotion import compute
+from .._core.sparse import RowSparse
+from .._tensor.tensor import Tensor
 
 FP16 = (
     "Attempting to unscale FP16 gradients. A float16 parameter has float16 gradients, which lose what the scaling kept "

@@ -7,8 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._tensor.tensor import Tensor
 from ..optim._misfits import shown
-from ..tensor import Tensor
 
 
 def number_in(state_dict: Mapping[str, Any], name: str) -> Any:

@@ -12,14 +12,14 @@ from typing import Any, overload
 import mlx.core as mx
 import numpy as np
 
+from .._core.alone import Alone
+from .._core.device import Device
+from .._core.evaluation import arrays_in, schedule, value
+from .._core.promotion import compute
 from .._docs import see
+from .._tensor.storage import slot
+from .._tensor.tensor import Tensor
 from ..optim import Optimizer
-from ..optimizers._alone import Alone
-from ..optimizers._evaluate import arrays_in
-from ..tensor import Device, Tensor
-from ..tensor._evaluate import schedule, value
-from ..tensor._promote import compute
-from ..tensor._storage import slot
 from ._gradients import gradients_of, moved, nonfinite, unscale
 from ._numbers import array_of_scale, new_scale_of, number_in
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import serialization
+from ..bridge._layouts import in_mlx
 from ..serialization._atomic import make_folder, remove_stale
-from ..tensor._layouts import in_mlx
 
 _FILES = {".pt", ".pth", ".safetensors"}
 _STEP = re.compile(r"step-(\d{8,})\.pt")

@@ -10,11 +10,11 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 from mlx.utils import tree_flatten
 
+from .._core.evaluation import schedule
+from .._tensor.tensor import Tensor
 from ..optimizers import Rule
-from ..optimizers._evaluate import schedule
 from ..optimizers._state import copied, replace
 from ..serialization._where import entry
-from ..tensor import Tensor
 
 
 def state_of(optimizer: NativeOptimizer) -> Any:

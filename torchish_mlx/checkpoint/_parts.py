@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 from mlx.nn import Module
 from mlx.optimizers import Optimizer as NativeOptimizer
 
+from .._core.messages import listed
+from .._tensor.tensor import Tensor
+from ..bridge.module_state import load_state_dict, state_dict
+from ..bridge.parameters import named
 from ..optim import Optimizer
 from ..optim._state_dict import tree_of
-from ..optimizers._state import listed
 from ..serialization._where import entry
-from ..tensor import Tensor, load_state_dict, state_dict
-from ..tensor.parameter import named
 from . import _native
 
 Path: TypeAlias = tuple[Any, ...]

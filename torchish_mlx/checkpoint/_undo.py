@@ -8,13 +8,13 @@ from typing import Any
 
 from mlx.nn import Module
 
+from .._tensor.tensor import Tensor
+from ..bridge._copies import deep_copied
+from ..bridge.parameters import named
 from ..optim import Optimizer
 from ..optim._state_dict import undone_on_error as _optimizer
 from ..optim.lr_scheduler import LRScheduler
 from ..optim.lr_scheduler._base import undone_on_error as _scheduler
-from ..tensor import Tensor
-from ..tensor._copies import deep_copied
-from ..tensor.parameter import named
 from . import _native, _random
 from ._parts import is_native
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._docs import see
+from .._tensor.tensor import Tensor
+from ..bridge._renaming import renaming
 from ..optimizers._rates import LR_STEP
-from ..tensor import Tensor
-from ..tensor._renaming import renaming
 from ._groups import Group
 from ._misfits import as_lines, entry_faults, option_faults, shown
 from ._scheduled import complete, is_scheduled, settle

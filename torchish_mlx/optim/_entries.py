@@ -7,11 +7,12 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.evaluation import traced
 from .._docs import see
-from ..optimizers._hyper import FIRST, STRUCTURE, traced
-from ..tensor import Tensor
-from ..tensor._layouts import in_mlx
-from ..tensor._storage import Storage, slot
+from .._tensor.storage import Storage, slot
+from .._tensor.tensor import Tensor
+from ..bridge._layouts import in_mlx
+from ..optimizers._hyper import FIRST, STRUCTURE
 
 
 class Count(Storage):

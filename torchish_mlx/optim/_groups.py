@@ -8,11 +8,12 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._core.evaluation import arrays_in, schedule, traced
 from .._docs import see
+from .._tensor.tensor import Tensor
+from ..bridge.parameters import parameters
 from ..optimizers import Rule
-from ..optimizers._evaluate import arrays_in, schedule
-from ..optimizers._hyper import STRUCTURE, readable, structure, traced
-from ..tensor import Tensor, parameters
+from ..optimizers._hyper import STRUCTURE, readable, structure
 
 _missing = object()
 

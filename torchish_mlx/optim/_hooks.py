@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from ..optimizers._alone import Alone
+from .._core.alone import Alone
 from ..optimizers._hyper import STRUCTURE
 
 Hook = Callable[..., Any]

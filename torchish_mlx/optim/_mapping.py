@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from .._tensor.tensor import Tensor
 from ..optimizers._state import GROUPS
-from ..tensor import Tensor
 from ._entries import Entries
 from ._state import LOOSE, OptimizerState
 

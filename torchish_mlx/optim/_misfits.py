@@ -7,12 +7,12 @@ import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from .._tensor.conversion import array_of
+from .._tensor.tensor import Tensor
+from ..bridge._layouts import layouts_of, torchs_layout
 from ..optimizers import Rule
 from ..optimizers._core import kept_shapes
 from ..optimizers._hyper import Hyper, Static
-from ..tensor import Tensor
-from ..tensor._layouts import layouts_of, torchs_layout
-from ..tensor.creation import array_of
 
 
 def option_faults(rule: type[Rule], values: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, str]:

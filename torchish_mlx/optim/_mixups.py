@@ -11,9 +11,10 @@ import mlx.core as mx
 import numpy as np
 from mlx.nn import Module
 
+from .._core.messages import is_torchs, what
 from .._docs import see
-from ..optimizers._mixups import is_torchs, unexpected, what
-from ..tensor import Tensor
+from .._tensor.tensor import Tensor
+from ..optimizers._mixups import unexpected
 
 _TORCHS = (
     "torchish_mlx trains mlx.nn modules and its own Parameters. Write the model with mlx.nn and load torch's weights "

@@ -9,13 +9,13 @@ import mlx.core as mx
 from mlx.nn import Module
 from mlx.utils import tree_map
 
-from ..optimizers._alone import Alone, alone
+from .._core.alone import Alone, alone
+from .._core.evaluation import schedule
+from ..bridge._ties import retie_by_memory
+from ..bridge._walk import is_buffer
 from ..optimizers._core import Share
 from ..optimizers._hyper import as_array
 from ..optimizers._mixups import check_update
-from ..tensor._evaluate import schedule
-from ..tensor._ties import retie_by_memory
-from ..tensor._walk import is_buffer
 from ._by_name import same_option
 from ._saving import Saving
 from ._scaling import scaling_of

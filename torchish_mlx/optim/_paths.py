@@ -20,9 +20,10 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.evaluation import traced
 from .._docs import see
 from ..optimizers._core import Inputs, Results, Task, formulas
-from ..optimizers._hyper import STRUCTURE, traced
+from ..optimizers._hyper import STRUCTURE
 from ..optimizers._kernels import on_cpu
 
 SMALL = 2**20  # elements

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from ..optimizers._alone import alone
-from ..tensor._layouts import check_layout, in_mlx
+from .._core.alone import alone
+from ..bridge._layouts import check_layout, in_mlx
 from ._by_name import LoadReport, by_name
 from ._groups import Group
 from ._scheduled import ScheduledGroup, group_of

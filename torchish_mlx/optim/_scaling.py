@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from .._core.evaluation import traced, value
+from .._core.sparse import RowSparse
 from .._docs import see
-from ..optimizers import Adafactor, RowSparse
+from .._tensor.conversion import array_of
+from ..optimizers import Adafactor
 from ..optimizers._core import Inputs, Results, Share
-from ..optimizers._hyper import STRUCTURE, as_number, traced
+from ..optimizers._hyper import STRUCTURE, as_number
 from ..optimizers._rule import HALF
-from ..tensor._evaluate import value
-from ..tensor.creation import array_of
 from ._state import OptimizerState
 
 _NAMES = ("grad_scale", "found_inf")

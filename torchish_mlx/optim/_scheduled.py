@@ -8,9 +8,10 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.evaluation import traced
 from .._docs import see
 from ..optimizers import Rule
-from ..optimizers._hyper import STRUCTURE, shortest, traced
+from ..optimizers._hyper import STRUCTURE, shortest
 from ..optimizers._rates import LR_STEP, first_rate, is_schedule, rate_at
 from ._groups import Group
 from ._misfits import as_float

@@ -8,11 +8,12 @@ from weakref import WeakValueDictionary
 
 import mlx.core as mx
 
+from .._core.messages import listed
+from .._tensor.tensor import Tensor
 from ..optimizers import Rule
 from ..optimizers._core import check_slots
 from ..optimizers._hyper import FIRST
-from ..optimizers._state import GROUPS, State, copied, leaves, listed
-from ..tensor import Tensor
+from ..optimizers._state import GROUPS, State, copied, leaves
 from ._entries import Count, Entries, keep_count, tensor_over
 from ._groups import Group, GroupArrays
 

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 
 from .._docs import see
+from .._tensor.conversion import array_of
+from .._tensor.tensor import Tensor
 from ..optimizers._rates import LR_STEP
-from ..tensor import Tensor
-from ..tensor.creation import array_of
 from ._groups import Group
 from ._mapping import ParameterState
 from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some

@@ -8,15 +8,14 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 
+from .._core.alone import alone, has_moved
+from .._core.evaluation import arrays_in, schedule, schedule_given
+from .._tensor.tensor import Tensor
+from ..bridge._ties import retie
 from ..optimizers import Rule
-from ..optimizers._alone import alone, has_moved
-from ..optimizers._evaluate import arrays_in, schedule_given
 from ..optimizers._mlx_state import Part, is_mlx_state
 from ..optimizers._mlx_taken import taken
 from ..optimizers._state import GROUPS, entries_alone
-from ..tensor import Tensor
-from ..tensor._evaluate import schedule
-from ..tensor._ties import retie
 from ._groups import Group
 from ._hooks import Hooked
 from ._mapping import CONTENT, ParameterState

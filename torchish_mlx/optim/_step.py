@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._core.evaluation import schedule_given
+from .._core.messages import listed
+from .._core.sparse import RowSparse, added
 from .._docs import see
-from ..optimizers import RowSparse
+from ..bridge._held import Held
+from ..bridge._ties import retie
+from ..bridge.parameters import at_path, walked
 from ..optimizers._core import Item, Share, Task, paired
-from ..optimizers._evaluate import schedule_given
 from ..optimizers._hyper import STRUCTURE
-from ..optimizers._sparse import added
-from ..optimizers._state import listed
 from ..optimizers._together import nested_alike
-from ..tensor._held import Held
-from ..tensor._ties import retie
-from ..tensor.parameter import at_path, walked
 from ._groups import Group
 from ._paths import run
 from ._scaling import Scaling, before_step

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ..tensor import Tensor
-from ..tensor._layouts import Entry, Layouts, doubts, layouts_of, torchs_layout, transposed
-from ..tensor._origin import MLX, TORCH, Origin
-from ..tensor.tensor import origin_of
+from .._core.origin import MLX, TORCH, Origin
+from .._tensor.tensor import Tensor, origin_of
+from ..bridge._layouts import Entry, Layouts, doubts, layouts_of, torchs_layout, transposed
 
 
 class Arranged(NamedTuple):

@@ -14,6 +14,7 @@ import mlx.optimizers as native_optimizers
 from mlx.nn import Module
 
 from .._docs import see
+from ..bridge.parameters import parameters
 from ..optimizers import Rule
 from ..optimizers._hyper import Hyper, Static, same, shortest
 from ..optimizers._kernels import cut
@@ -21,7 +22,6 @@ from ..optimizers._mixups import unexpected
 from ..optimizers._mlx_state import InMLX
 from ..optimizers._multi import checked_parts
 from ..optimizers._single import refuse_single
-from ..tensor import parameters
 from ._mixups import refuse_params
 from ._moving import among, moving_field, sign_of, weak
 from ._scheduled import with_numbers

@@ -7,9 +7,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers import RowSparse
+from .._core.sparse import RowSparse
+from .._tensor.tape import enable_grad
+from .._tensor.tensor import Tensor
 from ..optimizers._hyper import Hyper, nonneg
-from ..tensor import Tensor, enable_grad
 from ._line_search import strong_wolfe
 from .optimizer import Optimizer, ParamsT
 

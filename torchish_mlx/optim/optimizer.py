@@ -9,15 +9,16 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._core.alone import Alone
+from .._core.evaluation import arrays_in, schedule, schedule_given
 from .._docs import see
-from ..optimizers._alone import Alone
-from ..optimizers._evaluate import arrays_in, schedule_given
+from .._tensor.tape import enable_grad
+from .._tensor.tensor import Tensor
+from ..bridge._ties import united
+from ..bridge.parameters import parameters
 from ..optimizers._hyper import as_array
 from ..optimizers._rates import is_schedule
 from ..optimizers._single import refuse_single
-from ..tensor import Tensor, enable_grad, parameters
-from ..tensor._evaluate import schedule
-from ..tensor._ties import united
 from ._groups import parameters_of, refuse_tree
 from ._hooks import hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._mixups import check_closure, explained, nothing_given, refuse_param, refuse_params

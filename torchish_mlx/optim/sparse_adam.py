@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import optimizers as rules
-from ..tensor import Tensor
+from .._tensor.tensor import Tensor
 from ._mixups import refuse_params
 from .optimizer import Optimizer, ParamsT
 

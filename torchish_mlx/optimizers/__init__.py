@@ -10,11 +10,11 @@ so that ``import torchish_mlx.optimizers as optim`` replaces ``import mlx.optimi
 
 from mlx.optimizers import Lion, Optimizer
 
+from .._core.sparse import RowSparse
 from . import schedulers, schedules
 from ._mlx_state import mlx_state
 from ._multi import MultiOptimizer
 from ._rule import Rule
-from ._sparse import RowSparse
 from .adafactor import Adafactor
 from .adam import Adam, Adamax, AdamW, NAdam, RAdam
 from .asgd import ASGD

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from .._core.evaluation import traced
+from .._core.sparse import RowSparse
 from .._docs import see
-from ._hyper import FIRST, STRUCTURE, traced
+from ._hyper import FIRST, STRUCTURE
 from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
-from ._sparse import RowSparse
 from ._state import State
 from ._together import Place, at, give_back, merged, several
 

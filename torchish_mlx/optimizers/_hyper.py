@@ -13,8 +13,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.evaluation import schedule
 from .._docs import see
-from ._evaluate import of_a_trace, schedule
 from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
@@ -198,17 +198,6 @@ def readable(before: mx.array) -> mx.array:
 
 def _empty(shape: tuple[int, ...]) -> mx.array:
     return mx.array(np.empty(shape, np.float32))
-
-
-def traced(array: mx.array) -> bool:
-    """Whether ``array``, an empty one, is being traced by ``mx.compile`` or a gradient: only then it can't be read."""
-    try:
-        array.tolist()
-    except (ValueError, RuntimeError) as error:
-        if not of_a_trace(error):
-            raise
-        return True
-    return False
 
 
 def _no_nan(name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._core.messages import is_torchs, what
 from .._docs import see
 
 _SAME = {  # what an option is called elsewhere
@@ -25,12 +26,6 @@ _SAME = {  # what an option is called elsewhere
 }
 
 
-def is_torchs(value: Any) -> bool:
-    """Whether ``value`` is of a class of torch, or of one that inherits from it. (torch itself is not imported.)"""
-    kind = value if isinstance(value, type) else type(value)
-    return any(base.__module__.partition(".")[0] == "torch" for base in kind.__mro__)
-
-
 def holds_parameters(value: Any) -> bool:
     """Whether ``value`` is a model, a tree or a generator of parameters, or a method of a model that gives them."""
     if inspect.ismethod(value):
@@ -40,25 +35,6 @@ def holds_parameters(value: Any) -> bool:
             hasattr(value[0], "requires_grad_") or isinstance(value[0], (mx.array, tuple)) or holds_parameters(value[0])
         )
     return isinstance(value, (Module, dict, Iterator)) or (is_torchs(value) and not hasattr(value, "__float__"))
-
-
-def what(value: Any) -> str:
-    """What was given, in words."""
-    if value is None or isinstance(value, bool):
-        return repr(value)
-    if isinstance(value, str):
-        return f"the string {value!r}"
-    if isinstance(value, (int, float, complex)):
-        return f"the number {value!r}"
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if isinstance(value, Module):
-        return f"a module ({type(value).__name__})"
-    if is_torchs(value):
-        return f"a {type(value).__name__} of torch"
-    if callable(value) and hasattr(value, "__name__"):
-        return f"the {'method' if inspect.ismethod(value) else 'function'} {value.__name__}"
-    return f"a {type(value).__module__.partition('.')[0]}.{type(value).__name__}".replace("builtins.", "")
 
 
 def no_number(name: str, value: Any) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.evaluation import traced
+from .._core.messages import listed
 from .._docs import see
-from ._hyper import shortest, traced
+from ._hyper import shortest
 from ._mlx_slots import Leaf, converted, entry
 from ._mlx_state import GLOBAL, Part
 from ._rates import LR_STEP
-from ._state import State, copied, listed
+from ._state import State, copied
 
 
 def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import mlx.core as mx
 
-from ._sparse import RowSparse
+from .._core.sparse import RowSparse
 
 Leaf: TypeAlias = mx.array | RowSparse
 Group: TypeAlias = mx.distributed.Group

@@ -8,10 +8,10 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
+from .._core.evaluation import of_a_trace
+from .._core.messages import is_torchs
 from .._docs import see
-from ._evaluate import of_a_trace
 from ._hyper import as_array
-from ._mixups import is_torchs
 
 LR_STEP = "lr_step"  # the entry of a parameter group that counts the steps of its schedule
 

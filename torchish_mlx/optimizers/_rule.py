@@ -13,17 +13,17 @@ from mlx.nn import Module
 from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
-from ._alone import alone, has_moved
+from .._core.alone import alone, has_moved
+from .._core.evaluation import arrays_in, schedule, schedule_given, traced
+from .._core.sparse import RowSparse
 from ._core import Share, Task, check_items, check_slots, formulas, paired
-from ._evaluate import arrays_in, schedule, schedule_given
-from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure, traced
+from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure
 from ._kernels import cut
 from ._mixups import check_update, no_number, refuse_parameters, unexpected
 from ._mlx_state import InMLX, Part, is_mlx_state
 from ._mlx_taken import taken
 from ._rates import first_rate, is_schedule, rate_at
 from ._single import Single
-from ._sparse import RowSparse
 from ._state import RuleState, entries_alone
 
 HALF = (mx.float16, mx.bfloat16)

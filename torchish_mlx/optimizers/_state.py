@@ -18,8 +18,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from ._evaluate import schedule
-from ._hyper import STRUCTURE, as_array, renewed, traced
+from .._core.evaluation import schedule, traced
+from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"
 _DEPTH = 200  # levels of nesting that no model has
@@ -371,9 +371,3 @@ def _number(value: Any) -> mx.array:
     if array.size != 1:
         raise ValueError(f"step and learning_rate are numbers, but an array of shape {tuple(array.shape)} was written")
     return array.reshape(()) if array.ndim else array
-
-
-def listed(names: Collection[str]) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(map(repr, list(names)[:8]))
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown

@@ -10,11 +10,11 @@ import mlx.core as mx
 from mlx.nn import Module
 from mlx.utils import tree_flatten, tree_map
 
+from .._core.evaluation import traced
+from .._core.sparse import RowSparse
 from .._docs import see
-from ._hyper import traced
 from ._norm import Group, Leaf, checked_group, norm, norm_across, wide
 from ._sharded import names_of_parts
-from ._sparse import RowSparse
 
 Number: TypeAlias = float | mx.array
 Sharded: TypeAlias = Module | Callable[[str, Any], bool] | None

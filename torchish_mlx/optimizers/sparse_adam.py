@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import mlx.core as mx
 
+from .._core.sparse import RowSparse
 from ._hyper import Decay, Each, Hyper, each_in_unit, positive
 from ._rule import Rule, bias_correction, lerp
-from ._sparse import RowSparse
 
 __all__ = ["SparseAdam"]
 

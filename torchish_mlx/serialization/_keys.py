@@ -6,7 +6,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..tensor import Device, Size
+from .._core.device import Device
+from .._tensor.arraylike import Size
 from ._arrays import plain
 
 MOST = 4096  # keys whose hash a file can choose: so many may all have the same

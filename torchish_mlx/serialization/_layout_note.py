@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ..tensor import Tensor
-from ..tensor._origin import MLX, TORCH, Origin
-from ..tensor.tensor import origin_of
+from .._core.origin import MLX, TORCH, Origin
+from .._tensor.tensor import Tensor, origin_of
 from ._input import AGAIN
 
 RECORD = ".torchish_mlx"  # of a torch file: "mlx", and the keys of the storages of which that is not known

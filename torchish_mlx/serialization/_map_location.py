@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..tensor import Device
-from ..tensor._storage import Storage
+from .._core.device import Device
+from .._tensor.storage import Storage
 
 #: Is told of each storage that was loaded, and of its location in the file.
 Restored = Callable[[Storage, str], None]

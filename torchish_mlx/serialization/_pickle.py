@@ -9,9 +9,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..optimizers._evaluate import of_a_trace
-from ..tensor import Device, Parameter, Size, Tensor
-from ..tensor._storage import Alias, Storage, View
+from .._core.device import Device
+from .._core.evaluation import of_a_trace
+from .._tensor.arraylike import Size
+from .._tensor.parameter import Parameter
+from .._tensor.storage import Alias, Storage, View
+from .._tensor.tensor import Tensor
 from ._arrays import OF_DTYPE, plain
 from ._keys import Keys
 from ._layout_note import is_foreign

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 
-from ..tensor import Device, Size, Tensor
-from ..tensor._storage import Storage, View
-from ..tensor._views import Permute, Reshape, Step, Strided, row_major
+from .._core.device import Device
+from .._tensor.arraylike import Size
+from .._tensor.storage import Storage, View
+from .._tensor.tensor import Tensor
+from .._tensor.views import Permute, Reshape, Step, Strided, row_major
 from ._arrays import LARGEST, OF_DTYPE, filled
 from ._input import AGAIN
 from ._map_location import Restored

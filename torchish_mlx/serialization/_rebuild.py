@@ -16,8 +16,11 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from ..tensor import Device, Parameter, Size, Tensor
-from ..tensor._promote import INEXACT
+from .._core.device import Device
+from .._core.promotion import INEXACT
+from .._tensor.arraylike import Size
+from .._tensor.parameter import Parameter
+from .._tensor.tensor import Tensor
 from ._arrays import LARGEST, OF_STORAGE, OF_TORCH
 from ._cures import NO_DTYPE, cure_of, storage_cure
 from ._input import AGAIN

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import mlx.core as mx
 
-from ..tensor._origin import Origin
+from .._core.origin import Origin
 from . import _safetensors_header as header
 from ._arrays import buffer, filled
 from ._crc import Summer

@@ -23,7 +23,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from ..tensor._origin import Origin
+from .._core.origin import Origin
 from ._atomic import remove_stale, replacing
 from ._input import Input, opened
 from ._output import write_all

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..tensor import Device, Parameter, Size, Tensor
-from ..tensor._origin import Origin
-from ..tensor._storage import Storage
+from .._core.device import Device
+from .._core.origin import Origin
+from .._tensor.arraylike import Size
+from .._tensor.parameter import Parameter
+from .._tensor.storage import Storage
+from .._tensor.tensor import Tensor
 from ._arrays import OF_TORCH
 from ._input import AGAIN
 from ._keys import Keys

@@ -21,8 +21,10 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from ..tensor import Device, Parameter, Size, Tensor
-from ..tensor.tensor import _unaliased
+from .._core.device import Device
+from .._tensor.arraylike import Size
+from .._tensor.parameter import Parameter
+from .._tensor.tensor import Tensor, _unaliased
 from ._arrays import OF_DTYPE, plain
 from ._keys import Keys
 from ._refusal import refusal

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..tensor import Tensor
-from ..tensor._storage import Storage
+from .._tensor.storage import Storage
+from .._tensor.tensor import Tensor
 from ._input import Input, opened
 from ._layout_note import mark
 from ._map_location import restorer

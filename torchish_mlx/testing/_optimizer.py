@@ -9,9 +9,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.sparse import RowSparse
+from .._tensor.tensor import Tensor
 from ..optim import LBFGS, Muon, Optimizer, SparseAdam
-from ..optimizers import RowSparse
-from ..tensor import Tensor
 from ._close import shortest
 from ._ulps import as_numpy, common_dtype, distances, dtype_name, largest, unit
 

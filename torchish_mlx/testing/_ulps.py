@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..optimizers import RowSparse
-from ..tensor import Tensor
+from .._core.sparse import RowSparse
+from .._tensor.tensor import Tensor
 
 
 class Precision(NamedTuple):

@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 import mlx.core as mx
 from mlx.nn import Module
 
-from ...optimizers import RowSparse
+from ..._core.sparse import RowSparse
+from ..._tensor.parameter import Parameter
+from ..._tensor.tensor import Tensor
+from ...bridge.parameters import named_parameters
 from ...optimizers._norm import Leaf
 from ...optimizers._sharded import holds_part, names_of_parts
-from ...tensor import Parameter, Tensor, named_parameters
 
 Gradient: TypeAlias = Tensor | RowSparse
 ParametersT: TypeAlias = Tensor | Module | Iterable[Tensor | Module]

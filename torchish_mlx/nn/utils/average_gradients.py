@@ -7,12 +7,12 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import average_gradients
 
+from ..._core.alone import Alone
+from ..._core.evaluation import arrays_in, schedule
+from ..._core.sparse import RowSparse
 from ..._docs import see
-from ...optimizers import RowSparse
-from ...optimizers._alone import Alone
-from ...optimizers._evaluate import arrays_in, schedule
+from ..._tensor.tensor import Tensor
 from ...optimizers._norm import Group, checked_group
-from ...tensor import Tensor
 from ._parameters import Given, ParametersT, leaf_of
 
 _DTYPES = (mx.float16, mx.bfloat16, mx.float32, mx.float64, mx.complex64)

@@ -14,13 +14,13 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
-from ...optimizers import RowSparse
-from ...optimizers._alone import Alone
-from ...optimizers._evaluate import arrays_in, schedule
+from ..._core.alone import Alone
+from ..._core.evaluation import arrays_in, schedule
+from ..._core.promotion import INEXACT, NAMES
+from ..._core.sparse import RowSparse
+from ..._tensor.tensor import Tensor
 from ...optimizers._norm import Group, Leaf
 from ...optimizers.clip import Number, clamped, coefficient, norm_of, refuse_complex, scaled
-from ...tensor import Tensor
-from ...tensor._promote import INEXACT, NAMES
 from ._parameters import Given, Gradient, ParametersT, leaf_of
 
 

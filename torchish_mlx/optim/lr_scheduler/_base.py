@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
+from ..._core.evaluation import arrays_in, schedule
 from ..._docs import see
-from ...optimizers._evaluate import arrays_in, schedule
+from ..._tensor.tensor import Tensor
 from ...optimizers._hyper import same
 from ...optimizers.schedules import Schedule
-from ...tensor import Tensor
 from .._mixups import no_optimizer
 from .._scheduled import refuse_scheduler
 from ..optimizer import Optimizer

@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 import mlx.core as mx
 import mlx.nn as nn
 
+from ..._core.alone import Alone
+from ..._core.device import check_placement
+from ..._core.evaluation import schedule, value
+from ..._core.promotion import INEXACT
 from ..._docs import see
-from ...optimizers._alone import Alone
-from ...tensor import Parameter, Tensor, load_state_dict, state_dict
-from ...tensor._copies import copied, rebuilt
-from ...tensor._device import check_placement
-from ...tensor._evaluate import schedule, value
-from ...tensor._promote import INEXACT
-from ...tensor.module_state import _IncompatibleKeys
-from ...tensor.parameter import named
+from ..._tensor.parameter import Parameter
+from ..._tensor.tensor import Tensor
+from ...bridge._copies import copied, rebuilt
+from ...bridge.module_state import _IncompatibleKeys, load_state_dict, state_dict
+from ...bridge.parameters import named
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
 
 

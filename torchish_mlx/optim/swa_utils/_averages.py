@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...tensor import Tensor, no_grad
-from ...tensor._promote import INEXACT
+from ..._core.promotion import INEXACT
+from ..._tensor.tape import no_grad
+from ..._tensor.tensor import Tensor
 
 AvgFn = Callable[[Tensor, Tensor, Tensor], Any]
 MultiAvgFn = Callable[[list[Tensor], list[Tensor], Tensor], Any]

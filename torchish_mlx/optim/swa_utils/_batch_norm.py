@@ -9,8 +9,9 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from ...tensor import Tensor, no_grad
-from ...tensor._device import check_placement
+from ..._core.device import check_placement
+from ..._tensor.tape import no_grad
+from ..._tensor.tensor import Tensor
 
 
 def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:

@@ -1,0 +1,66 @@
+"""The Tensor, the tape, the table of ops, and Parameters over ``mlx.nn`` models; spelled like ``torch``."""
+
+from __future__ import annotations
+
+import typing as _typing
+from types import ModuleType as _ModuleType
+
+import mlx.core as _mx
+
+from ._core.device import Device as Device
+from ._core.device import contiguous_format as contiguous_format
+from ._core.device import preserve_format as preserve_format
+from ._tensor.arraylike import Size as Size
+from ._tensor.parameter import Parameter as Parameter
+from ._tensor.tape import enable_grad as enable_grad
+from ._tensor.tape import is_grad_enabled as is_grad_enabled
+from ._tensor.tape import no_grad as no_grad
+from ._tensor.tape import set_grad_enabled as set_grad_enabled
+from ._tensor.tensor import Tensor as Tensor
+from .bridge.backward import backward as backward
+from .bridge.module_state import load_state_dict as load_state_dict
+from .bridge.module_state import state_dict as state_dict
+from .bridge.parameters import buffers as buffers
+from .bridge.parameters import locate as locate
+from .bridge.parameters import named_buffers as named_buffers
+from .bridge.parameters import named_parameters as named_parameters
+from .bridge.parameters import parameters as parameters
+from .bridge.tied_gradients import tied_gradients as tied_gradients
+from .ops import _methods as _methods
+from .ops import table as _ops
+from .ops.creation import as_tensor as as_tensor
+from .ops.creation import empty_like as empty_like
+from .ops.creation import full as full
+from .ops.creation import full_like as full_like
+from .ops.creation import is_tensor as is_tensor
+from .ops.creation import ones as ones
+from .ops.creation import ones_like as ones_like
+from .ops.creation import sparse_coo_tensor as sparse_coo_tensor
+from .ops.creation import tensor as tensor
+from .ops.creation import zeros as zeros
+from .ops.creation import zeros_like as zeros_like
+
+device = Device
+float16 = half = _mx.float16
+bfloat16 = _mx.bfloat16
+float32 = _mx.float32
+float64 = double = _mx.float64
+complex64 = _mx.complex64
+int8, int16, int32, int64 = _mx.int8, _mx.int16, _mx.int32, _mx.int64
+long, short = int64, int16
+uint8 = _mx.uint8
+inf, nan = float("inf"), float("nan")
+
+if _typing.TYPE_CHECKING:  # the functions of the table
+    from ._tensor._table import *  # noqa: F403
+else:
+    globals().update(_ops.FUNCTIONS)
+# these hide Python's own names, so they come last
+float, int, bool = _mx.float32, _mx.int32, _mx.bool_
+
+if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker of types sees by itself
+    __all__ = sorted(
+        name
+        for name, value in dict(globals()).items()
+        if not name.startswith("_") and name != "annotations" and not isinstance(value, _ModuleType)
+    )

@@ -1,0 +1,1 @@
+"""The Tensor: storage, views, the tape, and the Parameter. Its arithmetic is in ``ops/``."""

@@ -1,0 +1,208 @@
+"""What a Tensor says about its array, and how it behaves as a Python object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import mlx.core as mx
+import numpy as np
+
+from .._core.device import Device, current_device
+from .._core.promotion import FLOATS, INEXACT
+from .repr import tensor_repr
+from .storage import Storage
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple with ``numel()``, as torch prints it."""
+
+    def numel(self) -> int:
+        """The number of elements."""
+        out = 1
+        for n in self:
+            out *= n
+        return out
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+
+if TYPE_CHECKING:  # what the table of ops attaches to Tensor
+    from ._table import _TableMethods as Methods
+else:
+    Methods = object
+
+
+class ArrayLike(Methods):
+    """The part of ``Tensor`` that only reads its array."""
+
+    _storage: Storage
+
+    @property
+    def array(self) -> mx.array:
+        """The ``mx.array``, without a copy. Assigning replaces it."""
+        return self._storage.read()
+
+    @array.setter
+    def array(self, value: mx.array) -> None:
+        self._storage.array = value
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array: a copy, unlike torch's."""
+        own: Any = self
+        if own.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.dtype == mx.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        return np.array(self.array)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        array = self.array
+        if array.size != 1:
+            raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+        return array.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers, or as a number for no dimensions."""
+        return self.array.tolist()
+
+    # -- what it looks like ------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The size of each dimension."""
+        return Size(self.array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of dimension ``dim``."""
+        if dim is None:
+            return self.shape
+        shape = self.shape
+        if not -max(len(shape), 1) <= dim < max(len(shape), 1) or not shape:
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-max(len(shape), 1)}, "
+                f"{max(len(shape), 1) - 1}], but got {dim})"
+                if shape
+                else f"Dimension specified as {dim} but tensor has no dimensions"
+            )
+        return shape[dim]
+
+    @property
+    def dtype(self) -> mx.Dtype:
+        """The ``mx.Dtype``."""
+        return self.array.dtype
+
+    @property
+    def device(self) -> Device:
+        """Where MLX computes by default; its memory is shared by all devices."""
+        return current_device()
+
+    @property
+    def is_cuda(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of an element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.array.nbytes
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """The bytes of an element."""
+        return self.array.itemsize
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a real floating one."""
+        return self.dtype in FLOATS
+
+    def is_complex(self) -> bool:
+        """Whether the dtype is complex."""
+        return self.dtype == mx.complex64
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Torch's strides, in elements, or the one of dimension ``dim``."""
+        strides = self._storage.strides()
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether torch would hold the elements in row-major order without gaps."""
+        return self._storage.contiguous
+
+    # -- Python ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, element: Any) -> bool:
+        found = self == element  # the table's: elementwise
+        return bool(found.any())
+
+    def __bool__(self) -> bool:
+        size = self.array.size
+        if size != 1:
+            what = "no values" if size == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+        return bool(self.array.item())
+
+    def _number(self) -> Any:
+        """The only element."""
+        if self.array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.array.item()
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
+
+    def __index__(self) -> int:
+        if self.array.size != 1 or self.dtype in INEXACT:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self._number())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if not self.array.ndim else object.__format__(self, spec)
+
+    def __repr__(self) -> str:
+        return tensor_repr(self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reversed__(self) -> Any:
+        raise TypeError("a Tensor cannot be reversed: slices have a positive step; index with a tensor of ints")

@@ -1,0 +1,74 @@
+"""Arrays from data: numbers, nested lists, NumPy arrays, tensors of other libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .._core.promotion import DEFAULTS, cast, number_category
+from .tensor import Tensor
+
+
+def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
+    """An array with torch's dtype for the data: int64 for Python ints, float32 for floats.
+
+    A NumPy array of float64 becomes float32 unless ``dtype`` says otherwise, since an Apple GPU has no float64.
+    """
+    if isinstance(data, Tensor):
+        data = data.array
+    if isinstance(data, (bool, int, float, complex)):
+        return mx.array(data, dtype or DEFAULTS[number_category(data)])
+    if isinstance(data, (list, tuple, range)):
+        if _holds_arrays(data):
+            return cast(mx.stack([to_array(d) for d in data]), dtype or to_array(data[0]).dtype)
+        data = np.array(data)
+        if data.dtype == object:
+            raise ValueError("the data is not a regular nest of numbers")
+    if isinstance(data, (np.ndarray, np.generic)):
+        data = np.asarray(data)
+        if dtype is not None and dtype == mx.float64 and data.dtype == np.float64:
+            return mx.array(data, mx.float64)
+        data = mx.array(data)
+    elif not isinstance(data, mx.array):
+        data = mx.array(data)
+    return data if dtype is None else cast(data, dtype)
+
+
+def array_of(value: Any, dtype: mx.Dtype | None = None) -> mx.array | None:
+    """The array of a Tensor, an mx.array, a NumPy array or another library's tensor; None for anything else.
+
+    With ``dtype``, cast to it. Another library's float64 becomes float32 unless ``dtype`` is float64.
+
+    Raises TypeError for elements that MLX has no dtype for, and for a tensor in another device's memory.
+    """
+    if isinstance(value, (Tensor, mx.array)):
+        array = value.array if isinstance(value, Tensor) else value
+    elif isinstance(value, np.ndarray) or hasattr(value, "__dlpack__"):
+        array = _foreign(value, dtype)
+    else:
+        return None
+    return array if dtype is None else cast(array, dtype)
+
+
+def _foreign(value: Any, dtype: mx.Dtype | None) -> mx.array:
+    data = value.detach() if hasattr(value, "detach") else value
+    try:
+        if dtype is not None and dtype == mx.float64 and str(data.dtype).endswith("float64"):
+            return mx.array(np.asarray(data), mx.float64)
+        if isinstance(data, np.ndarray) and not data.dtype.isnative:
+            data = data.astype(data.dtype.newbyteorder("="))
+        return mx.array(data)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}"
+        raise TypeError(
+            f"a {kind} of dtype {getattr(data, 'dtype', 'unknown')} can't become an mx.array. Give it in the memory of "
+            "the CPU, in a dtype that MLX has, such as float32"
+        ) from error
+
+
+def _holds_arrays(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (Tensor, mx.array, np.ndarray))

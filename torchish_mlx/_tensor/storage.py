@@ -1,0 +1,208 @@
+"""Boxes for arrays: MLX arrays have no identity, so a Tensor holds a box whose array is replaced."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .views import Step, apply, joined, layout_after, row_major, write
+
+
+class Storage:
+    """A box for one ``mx.array``, which is replaced and never mutated: it owns the array, or it is a slot.
+
+    A slot is a place in a module, dict or list: ``array`` reads and writes ``container[key]``. ``version`` counts
+    the writes that autograd must know of. ``write`` replaces the array without counting: it is what ``.data``
+    uses, whose writes torch's autograd does not see either.
+
+    >>> import mlx.core as mx
+    >>> s = Storage(mx.array([1.0]))
+    >>> s.array = s.array * 3
+    >>> s.array.item(), s.version
+    (3.0, 1)
+    """
+
+    __slots__ = ("_array", "places", "version")
+
+    #: Whether the elements lie in row-major order in torch's account of strides.
+    contiguous = True
+    #: The places in modules, see ``Held``.
+    owned: Any = ()
+
+    def __init__(self, array: Any = None) -> None:
+        self._array: Any = array
+        self.places: list[tuple[Any, Any]] = []
+        self.version = 0
+
+    def home(self) -> tuple[Any, str | None]:
+        """The module that holds the array, and the path there; (None, None) where no module does."""
+        return None, None
+
+    def frozen(self) -> bool | None:
+        """Whether modules say that no gradient is wanted; None where no module holds the array."""
+        return None
+
+    def freeze(self, value: bool) -> None:
+        """Have the modules that hold the array say whether no gradient is wanted."""
+
+    @property
+    def placed(self) -> bool:
+        """Whether the array is kept in a container."""
+        return bool(self.places or self.owned)
+
+    def add_place(self, container: Any, key: Any) -> None:
+        """Become a slot, or one with a further place: a write goes to every place, a read comes from the first.
+
+        ``key`` may be a tuple, a path below the container that is walked at every access, so that replacing a
+        list of arrays by another does not leave the slot behind.
+        """
+        self._array = None
+        if not any(c is container and k == key for c, k in self.places):
+            self.places.append((container, key))
+
+    def leave(self, container: Any, key: Any) -> None:
+        """Stop being ``container[key]``; without another place the storage owns the array that it had."""
+        array = self.read()
+        self.places = [(c, k) for c, k in self.places if not (c is container and k == key)]
+        self._array = None if self.places else array
+
+    def read(self) -> mx.array:
+        """The array."""
+        if not self.places:
+            return self._array
+        container, key = self.places[0]
+        if type(key) is tuple:
+            for part in key:
+                container = container[part]
+            return container
+        return container[key]
+
+    def write(self, value: mx.array) -> None:
+        """Replace the array without counting a version."""
+        if not self.places:
+            self._array = value
+        for container, key in self.places:
+            if type(key) is tuple:
+                for part in key[:-1]:
+                    container = container[part]
+                key = key[-1]
+            container[key] = value
+
+    @property
+    def array(self) -> mx.array:
+        """The array; assigning replaces it and counts a version."""
+        return self.read()
+
+    @array.setter
+    def array(self, value: mx.array) -> None:
+        self.write(value)
+        self.version += 1
+
+    def layout(self) -> tuple[tuple[int, ...], int]:
+        """Torch's strides, and how far the first element lies in the memory of the base, in elements."""
+        return row_major(self.read().shape), 0
+
+    def strides(self) -> tuple[int, ...]:
+        """Torch's strides, in elements."""
+        return self.layout()[0]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
+        """Copy the containers through ``memo``: a model and an optimizer that are copied together stay linked."""
+        new = Storage(self._array)
+        memo[id(self)] = new
+        new.version = self.version
+        new.places = [(copy.deepcopy(container, memo), key) for container, key in self.places]
+        return new
+
+
+def slot(container: Any, key: Any) -> Storage:
+    """A Storage that is a place from the start.
+
+    >>> import mlx.core as mx
+    >>> d = {"w": mx.array([1.0])}
+    >>> slot(d, "w").array = mx.array([2.0])
+    >>> d["w"].item()
+    2.0
+    """
+    made = Storage()
+    made.add_place(container, key)
+    return made
+
+
+class Alias(Storage):
+    """The same array as ``base`` with a version count of its own: the storage of ``tensor.data``."""
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: Storage) -> None:
+        super().__init__()
+        self.base = base
+
+    def read(self) -> mx.array:
+        return self.base.read()
+
+    def write(self, value: mx.array) -> None:
+        self.base.write(value)
+
+    def layout(self) -> tuple[tuple[int, ...], int]:
+        return self.base.layout()
+
+    @property
+    def contiguous(self) -> bool:  # type: ignore[override]
+        return self.base.contiguous
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Alias:
+        new = Alias(copy.deepcopy(self.base, memo))
+        memo[id(self)] = new
+        return new
+
+
+class View(Storage):
+    """A part or another shape of ``base``: reading applies ``steps`` to its array, writing undoes them.
+
+    The version is the base's. A view of a view stands on the same base, with the steps joined.
+    """
+
+    __slots__ = ("base", "steps")
+    base: Storage
+    steps: tuple[Step, ...]
+
+    def __init__(self, base: Storage, steps: Sequence[Step]) -> None:
+        self._array = None
+        before: tuple[Step, ...] = ()
+        if isinstance(base, View):
+            before, base = base.steps, base.base
+        self.base = base
+        self.steps = functools.reduce(joined, steps, before)
+
+    @property
+    def version(self) -> int:
+        return self.base.version
+
+    @version.setter
+    def version(self, value: int) -> None:
+        self.base.version = value
+
+    def read(self) -> mx.array:
+        return apply(self.base.read(), self.steps)
+
+    def write(self, value: mx.array) -> None:
+        self.base.write(write(self.base.read(), value, self.steps))
+
+    def layout(self) -> tuple[tuple[int, ...], int]:
+        return layout_after(*self.base.layout(), self.steps)
+
+    @property
+    def contiguous(self) -> bool:  # type: ignore[override]
+        shape = self.read().shape
+        plain = row_major(shape)
+        return not all(shape) or all(n == 1 or s == p for n, s, p in zip(shape, self.strides(), plain, strict=True))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> View:
+        new = View(copy.deepcopy(self.base, memo), self.steps)
+        memo[id(self)] = new
+        return new

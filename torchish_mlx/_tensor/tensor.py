@@ -1,0 +1,338 @@
+"""The Tensor: a Storage with a gradient. Its arithmetic is attached by the table in ``ops``."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .._core.origin import MLX, Origin, of_another_library
+from .._core.promotion import INEXACT
+from .._core.sparse import RowSparse
+from .._docs import see
+from .arraylike import ArrayLike
+from .storage import Alias, Storage, View
+from .tape import is_grad_enabled, run_backward
+from .views import Step
+
+_UNRECORDED = (
+    "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
+    "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
+    + see("a-tensor-in-mlxs-operations")
+)
+
+
+class Tensor(ArrayLike):
+    """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
+
+    ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
+    whose storage it shares, or what ``mx.array`` takes. ``.data`` and ``.detach()`` share the storage.
+
+    >>> import mlx.core as mx
+    >>> from torchish_mlx import Tensor
+    >>> x = Tensor(mx.array([1.0, 2.0]), requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    _grad: Any = None
+    _grad_fn: Any = None
+    _index: int | None = None
+    _requires_grad: bool = False
+    _retains: bool = False
+    #: Of a view made while recording: the Tensor it shows, the steps from there, the version for which its
+    #: grad_fn holds, and the function that brings the grad_fn up to date.
+    _base: Tensor | None = None
+    _path: tuple[Step, ...] = ()
+    _seen: int = 0
+    _follow: Callable[..., None] | None = None
+    #: Whose layout its axes are in, where that is known (see ``_origin``).
+    _origin: Origin | None = None
+    #: The names of the class of the module that it was made for, and of those that this is derived from.
+    _layer: str = ""
+
+    __array_priority__ = 1000
+    is_sparse = False
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            self._keep_origin(data._origin)
+            data = data._storage
+        elif not isinstance(data, Storage):
+            if not isinstance(data, mx.array):
+                self._keep_origin(origin_of(data))
+                data = mx.array(data)
+            data = Storage(data)
+        self._storage: Storage = data
+        if requires_grad:
+            self.requires_grad = True
+
+    def _keep_origin(self, origin: Origin | None) -> None:
+        if origin is not None:
+            self._origin = origin
+
+    # -- the array ---------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Tensor:
+        """A Tensor on the same storage that autograd knows nothing of; ``p.data.mul_(0.9)`` changes ``p``.
+
+        Assigning makes this Tensor share the storage of the one given; a Parameter of a module keeps its
+        place in the module and takes the array.
+        """
+        out = Tensor.__new__(Tensor)
+        out._storage = Alias(_unaliased(self._storage))
+        out._keep_origin(self._origin)
+        return out
+
+    @data.setter
+    def data(self, value: Tensor | mx.array) -> None:
+        if isinstance(value, mx.array):
+            value = Tensor(value)
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
+        mine, given = _unaliased(self._storage), _unaliased(value._storage)
+        if mine.placed:
+            mine.write(given.read())
+        elif mine is not given:
+            self._storage = Alias(given)
+
+    def _add_place(self, container: Any, key: Any) -> None:
+        """Have this Tensor, and all that share its storage, live at ``container[key]``."""
+        storage = _unaliased(self._storage)
+        if isinstance(storage, View):  # a part of another array has no place of its own
+            self._storage = storage = Storage()
+        storage.add_place(container, key)
+
+    def _leave(self, container: Any, key: Any) -> None:
+        """Stop living at ``container[key]``, with the array that is there."""
+        _unaliased(self._storage).leave(container, key)
+
+    def detach(self) -> Tensor:
+        """A Tensor on the same storage that requires no gradient."""
+        out = Tensor.__new__(Tensor)
+        out._storage = self._storage
+        out._keep_origin(self._origin)
+        return out
+
+    def detach_(self) -> Tensor:
+        """Forget how this Tensor was computed."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._grad_fn, self._index, self._requires_grad = None, None, False
+        return self
+
+    def __mlx_array__(self) -> mx.array:
+        if is_grad_enabled() and self.requires_grad:
+            raise RuntimeError(_UNRECORDED)
+        return self.array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """How MLX's operations take a Tensor first: without it, one element is a complex number to them.
+
+        They swallow what is raised here, and go on with ``__mlx_array__``, or with a number.
+
+        Raises:
+            BufferError: a Tensor that requires grad, as in torch; float64, which MLX would read as float32.
+        """
+        if is_grad_enabled() and self.requires_grad:
+            warnings.warn(_UNRECORDED, stacklevel=2)
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if self.dtype == mx.float64:
+            raise BufferError("MLX reads float64 by DLPack as float32: use tensor.array, or np.asarray(tensor)")
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+    # -- gradients ---------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient is wanted for this Tensor."""
+        if self._follow is not None:
+            self._follow(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._grad_fn is not None:
+            if not value:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
+                    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return
+        if value and self.array.dtype not in INEXACT:
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad``; returns this Tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def grad_fn(self) -> Any:
+        """The recorded call that computed this Tensor, or None."""
+        if self._follow is not None:
+            self._follow(self)
+        return self._grad_fn
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded call computed this Tensor; ``backward`` fills ``grad`` of leaves."""
+        return self.grad_fn is None
+
+    def _edge(self) -> tuple[Any, int | None]:
+        """Where a gradient for this Tensor goes: to an output of a recorded call, or to this leaf."""
+        if self._follow is not None:
+            self._follow(self)
+        return (self, None) if self._grad_fn is None else (self._grad_fn, self._index)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient, summed over the calls of ``backward``: a Tensor, a ``RowSparse``, or None."""
+        if self._grad is None and self._grad_fn is not None and not self._retains:
+            warnings.warn(
+                "The .grad of a Tensor that is not a leaf was read; backward() does not fill it unless "
+                ".retain_grad() was called on the Tensor.",
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if isinstance(value, mx.array):
+            value = Tensor(value)
+        if value is None:
+            self._grad = None
+            return
+        if not isinstance(value, (Tensor, RowSparse)):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        shape = self.array.shape
+        if tuple(value.shape) != tuple(shape):
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                f"'{list(shape)}'. Please ensure that the gradient and the tensor are the same size"
+            )
+        if value.dtype not in INEXACT:
+            raise RuntimeError(
+                f"attempting to assign a gradient of dtype {value.dtype} to a tensor of dtype {self.dtype}: "
+                "a gradient is of a floating point dtype"
+            )
+        self._grad = value
+
+    def retain_grad(self) -> None:
+        """Have ``backward`` fill ``grad`` of this Tensor although it is not a leaf."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._grad_fn is None or self._retains:
+            return
+        self._retains = True
+        if self._grad_fn.retained is None:
+            self._grad_fn.retained = {}
+        self._grad_fn.retained[self._index] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether ``retain_grad`` was called on this non-leaf."""
+        return self._retains
+
+    def _accumulate(self, gradient: Any) -> None:
+        """Add a gradient, an array or (to be differentiated again) a Tensor, into ``grad``."""
+        old = self._grad
+        if isinstance(old, RowSparse):
+            old = Tensor(old.dense())
+        if isinstance(gradient, Tensor):
+            self._grad = gradient.clone() if old is None else old + gradient
+        elif old is None:
+            self._grad = Tensor(gradient)
+        else:
+            old._storage.array = old._storage.read() + gradient
+            self._grad = old
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Add the derivative of this Tensor with respect to every leaf into the leaf's ``grad``.
+
+        Args:
+            gradient: the derivative of something with respect to this Tensor, of its shape; may be left
+                out for a Tensor of one element.
+            retain_graph: keep what the recorded calls saved, for another backward; ``create_graph`` if None.
+            create_graph: record the backward pass, so that the gradients can be differentiated again.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+        array = self.array
+        if gradient is None:
+            if array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            gradient = Tensor(mx.ones_like(array))
+        elif not isinstance(gradient, Tensor):
+            if not isinstance(gradient, mx.array):
+                raise TypeError(
+                    f"gradients can be either Tensors, mx.arrays or None, but got {type(gradient).__name__}"
+                )
+            gradient = Tensor(gradient)
+        if gradient.array.shape != array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
+                f"{self.shape}."
+            )
+        seed: Any = gradient if create_graph else gradient.array.astype(array.dtype)
+        run_backward(
+            [(self._edge(), seed)],
+            retain_graph=create_graph if retain_graph is None else retain_graph,
+            create_graph=create_graph,
+        )
+
+    # -- copies ----------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        graph = ("_grad_fn", "_index", "_base", "_path", "_seen", "_follow", "_retains")
+        return {k: v for k, v in self.__dict__.items() if k not in graph}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol: "
+                "copy tensor.detach() or tensor.clone() instead"
+            )
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        for key, value in Tensor.__getstate__(self).items():
+            new.__dict__[key] = copy.deepcopy(value, memo)
+        return new
+
+
+def wrap(array: mx.array) -> Tensor:
+    """A Tensor around a new storage of ``array``; what every op uses."""
+    out = Tensor.__new__(Tensor)
+    out._storage = Storage(array)
+    return out
+
+
+def origin_of(value: Any) -> Origin | None:
+    """Where a Tensor or an array is from, if that is known. What is in use here, in a module or a state, is MLX's."""
+    if isinstance(value, Tensor):
+        return Origin(MLX) if getattr(_unaliased(value._storage), "placed", False) else value._origin
+    return None if isinstance(value, mx.array) else of_another_library(value)
+
+
+def _unaliased(storage: Storage) -> Storage:
+    while isinstance(storage, Alias):
+        storage = storage.base
+    return storage

@@ -1,0 +1,1 @@
+"""The functions of torch: the table of ops, and tensors from data."""

@@ -1,0 +1,165 @@
+"""Tensors from data, and tensors filled with a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.device import check_placement
+from .._core.evaluation import schedule
+from .._core.promotion import DEFAULTS, cast, number_category
+from .._core.sparse import RowSparse
+from .._tensor.conversion import to_array
+from .._tensor.tensor import Tensor, origin_of, wrap
+
+
+def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new leaf Tensor that holds ``data``: numbers, nested lists, NumPy arrays, arrays of MLX, Tensors.
+
+    >>> tensor([[1.0, 2.0]])
+    tensor([[1., 2.]])
+    """
+    check_placement(device)
+    out = Tensor(to_array(data, dtype), requires_grad)
+    schedule(out.array)
+    out._keep_origin(origin_of(data))
+    return out
+
+
+def as_tensor(data: Any, dtype: mx.Dtype | None = None, device: Any = None) -> Tensor:
+    """``data`` itself if it is a Tensor of that dtype; otherwise a Tensor of it, an ``mx.array`` without a copy."""
+    check_placement(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    out = wrap(to_array(data, dtype))
+    out._keep_origin(origin_of(data))
+    return out
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether ``obj`` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def _filled(shape: Any, value: Any, dtype: mx.Dtype | None, device: Any, requires_grad: bool) -> Tensor:
+    check_placement(device)
+    if isinstance(value, Tensor):
+        value = value.array
+    if dtype is None:
+        dtype = value.dtype if isinstance(value, mx.array) else DEFAULTS[number_category(value)]
+    return Tensor(mx.full(shape, cast(value, dtype)), requires_grad)
+
+
+def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+
+
+def zeros(*size: Any, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of a shape, float32 unless said otherwise."""
+    return _filled(_size(size), 0.0, dtype, device, requires_grad)
+
+
+def ones(*size: Any, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of a shape, float32 unless said otherwise."""
+    return _filled(_size(size), 1.0, dtype, device, requires_grad)
+
+
+def full(
+    size: Any, fill_value: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A number throughout a shape, in the number's dtype unless said otherwise."""
+    return _filled(tuple(size), fill_value, dtype, device, requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A number throughout the shape of ``input``, in its dtype."""
+    check_placement(memory_format=memory_format)
+    array = input.array if isinstance(input, Tensor) else input
+    return _filled(array.shape, fill_value, dtype or array.dtype, device, requires_grad)
+
+
+def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
+    """Zeros of the shape and dtype of ``input``; keywords as for ``full_like``."""
+    return full_like(input, 0, **kwargs)
+
+
+def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
+    """Ones of the shape and dtype of ``input``; keywords as for ``full_like``."""
+    return full_like(input, 1, **kwargs)
+
+
+def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
+    """As ``zeros_like``: MLX has no arrays without values."""
+    return full_like(input, 0, **kwargs)
+
+
+def _new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of a shape in this Tensor's dtype."""
+    return _filled(_size(size), 0, dtype or self.dtype, device, requires_grad)
+
+
+def _new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of a shape in this Tensor's dtype."""
+    return _filled(_size(size), 1, dtype or self.dtype, device, requires_grad)
+
+
+def _new_full(
+    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A number throughout a shape in this Tensor's dtype."""
+    return _filled(tuple(size), fill_value, dtype or self.dtype, device, requires_grad)
+
+
+def _new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``data`` in this Tensor's dtype."""
+    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+METHODS = {
+    "new_zeros": _new_zeros,
+    "new_ones": _new_ones,
+    "new_empty": _new_zeros,
+    "new_full": _new_full,
+    "new_tensor": _new_tensor,
+}
+for _name, _method in METHODS.items():
+    setattr(Tensor, _name, _method)
+
+
+def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSparse:
+    """A gradient that has some rows only, for ``p.grad`` and ``optim.SparseAdam``.
+
+    Args:
+        indices: the rows, shape (1, n); an index may stand twice.
+        values: shape ``(n, *size[1:])``.
+        size: shape of the whole gradient.
+
+    Raises:
+        RuntimeError: indices of single elements (more than one row of ``indices``), which MLX has no arrays for.
+        ValueError: the shapes do not fit together.
+
+    Source: ``torch.sparse_coo_tensor``.
+
+    >>> sparse_coo_tensor([[0, 2]], [[1.0], [2.0]], (3, 1)).dense().tolist()
+    [[1.0], [0.0], [2.0]]
+    """
+    where, rows = to_array(indices), to_array(values)
+    if where.ndim != 2 or where.shape[0] != 1:
+        raise RuntimeError(
+            f"indices must be of shape (1, n), the numbers of rows, but got {list(where.shape)}: a sparse gradient "
+            "here has whole rows. Give single elements as a dense gradient."
+        )
+    row = where[0]
+    schedule(row, rows)
+    return RowSparse(row, rows, size)
