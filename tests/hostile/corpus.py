@@ -147,7 +147,7 @@ CORPUS: dict[str, tuple[Callable[[], Files], str]] = {
     # JSON
     "a key twice among 300,000": (
         lambda: safetensors(b"{" + b",".join(b'"%d":0' % i for i in range(300_000)) + b',"299999":0}'),
-        "stands twice",
+        "occurs twice",
     ),
     "JSON in each other 100,000 times": (
         lambda: safetensors(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
@@ -197,12 +197,12 @@ CORPUS: dict[str, tuple[Callable[[], Files], str]] = {
             ("a.bin", "no safetensors file"),
             ("pipe.safetensors", "pipe"),
             ("zero.safetensors", "device"),
-            ("loop.safetensors", "beside it|loop|symbolic"),
+            ("loop.safetensors", "next to it|loop|symbolic"),
             ("folder.safetensors", "directory"),
-            ("none.safetensors", "beside it"),
-            ("\ud800.safetensors", "beside it"),
+            ("none.safetensors", "next to it"),
+            ("\ud800.safetensors", "next to it"),
             ("m.safetensors.index.json", "no safetensors file"),
-            ("x" * 300 + ".safetensors", "too long|beside it"),
+            ("x" * 300 + ".safetensors", "too long|next to it"),
         )
     },
 }

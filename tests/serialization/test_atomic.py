@@ -190,7 +190,7 @@ def test_a_read_only_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write everywhere
     kind, _, text = said(tmp_path / "a")
     assert kind is PermissionError
-    assert "the file is read-only; the old file stands as it was. Allow writing (chmod u+w)" in text
+    assert "the file is read-only; the old file is unchanged. Allow writing (chmod u+w)" in text
 
 
 # -- processes and threads --------------------------------------------------------------------------------------------

@@ -368,7 +368,7 @@ X = {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}
         (file_of(b'{"a\xff": 1}'), "JSON"),
         (file_of(b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "nested|values"),
         (file_of(b'{"x":' + b"[]," * 3_000_000 + b"0}"), "more than"),
-        (file_of(b'{"a": 1, "a": 1}'), "'a' stands twice"),
+        (file_of(b'{"a": 1, "a": 1}'), "'a' occurs twice"),
         (file_of(b'{"a": NaN}'), "NaN"),
         (file_of({"x": 3}), "'x' should have"),
         (file_of(b'{"x": {"dtype":"U8","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,4]}}', b"abcd"), "JSON"),

@@ -150,7 +150,7 @@ def test_a_missing_shard_is_named(tmp_path):
     save_safetensors(state(), tmp_path / NAME, max_shard_size=80)
     lost = next(p for p in tmp_path.iterdir() if "00002-of" in p.name)
     lost.unlink()
-    with pytest.raises(FileNotFoundError, match=r"names a shard that is not beside it.*00002-of-00003"):
+    with pytest.raises(FileNotFoundError, match=r"names a shard that is not next to it.*00002-of-00003"):
         load_safetensors(tmp_path / NAME)
 
 

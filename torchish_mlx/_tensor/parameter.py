@@ -13,7 +13,7 @@ from .tensor import Tensor, origin_of
 
 
 class Parameter(Tensor):
-    """A leaf Tensor that requires grad: free-standing, or a place in an ``mlx.nn`` module.
+    """A leaf Tensor that requires grad: by itself, or at a place in an ``mlx.nn`` module.
 
     ``Parameter(array)`` is one by itself. Those of a module come from ``parameters(module)``: they read and write
     the module's array, are the same objects at every call, and their ``requires_grad`` is MLX's freezing.

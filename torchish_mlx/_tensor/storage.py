@@ -28,7 +28,7 @@ class Storage:
 
     __slots__ = ("_array", "places", "version")
 
-    #: Whether the elements lie in row-major order in torch's account of strides.
+    #: Whether the elements are in row-major order by torch's account of strides.
     contiguous = True
     #: The places in modules, see ``Held``.
     owned: Any = ()
@@ -103,7 +103,7 @@ class Storage:
         self.version += 1
 
     def layout(self) -> tuple[tuple[int, ...], int]:
-        """Torch's strides, and how far the first element lies in the memory of the base, in elements."""
+        """Torch's strides, and how many elements of the base's memory are before the first element."""
         return row_major(self.read().shape), 0
 
     def strides(self) -> tuple[int, ...]:
@@ -164,7 +164,7 @@ class Alias(Storage):
 class View(Storage):
     """A part or another shape of ``base``: reading applies ``steps`` to its array, writing undoes them.
 
-    The version is the base's. A view of a view stands on the same base, with the steps joined.
+    The version is the base's. A view of a view has the same base, and the steps are joined.
     """
 
     __slots__ = ("base", "steps")

@@ -235,8 +235,8 @@ def layout_after(strides: Shape, offset: int, steps: Sequence[Step]) -> tuple[Sh
 def reshaped_strides(shape: Shape, strides: Shape, new: Shape) -> Shape | None:
     """The strides that show the same elements in ``new`` shape without a copy, or None where there are none.
 
-    Runs of axes that lie together in memory are merged; every new axis must fit into one run. Axes of size 1 have the
-    strides that torch gives them.
+    Axes that are next to each other in memory are merged into runs; every new axis must fit into one run. Axes
+    of size 1 have the strides that torch gives them.
     """
     if math.prod(shape) == 0:
         return strides if shape == new else row_major(new)

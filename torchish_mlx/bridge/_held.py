@@ -232,7 +232,7 @@ def _are_one(array: mx.array, other: mx.array, known: bool) -> bool:
 def address(array: mx.array) -> int | None:
     """Where the elements are in memory, which waits for them; None where they are being traced, and are nowhere yet.
 
-    The object itself stands for what has no elements or is not row by row.
+    An array that has no elements or is not stored row by row is represented by the object itself.
     """
     if array.size == 0:
         return id(array)

@@ -36,7 +36,7 @@ def backward(module: nn.Module, loss_fn: Callable[..., Any], /, *args: Any, **kw
         loss_fn: gives the loss, a scalar array or Tensor, or a tuple ``(loss, *others)``.
         args: for ``loss_fn``, which gets arrays of MLX for the Tensors, NumPy arrays and CPU tensors of other libraries
             among them, also within dicts, lists and tuples. The dtype stays, but NumPy's float64 becomes float32.
-        kwargs: likewise.
+        kwargs: for ``loss_fn`` too, with the same replacements as in ``args``.
 
     Returns:
         The loss as a Tensor without a graph; or ``(loss, *others)`` if ``loss_fn`` gave a tuple.

@@ -44,7 +44,7 @@ class OpNode(Node):
             self.keep_result(outs[0])
 
     def keep_result(self, out: Tensor) -> None:
-        """The result now lies in ``out``; an in-place call moves it there."""
+        """Note that the result is now in ``out``; an in-place call moves it there."""
         self.result = (out._storage.read(), out._storage, out._storage.version)
 
     def release(self) -> None:
@@ -76,7 +76,7 @@ class OpNode(Node):
 
 
 class Kept(Tensor):
-    """Stands for an input of a recorded call as it was then: its array, and where its gradient went."""
+    """Represents an input of a recorded call as it was then: its array, and where its gradient went."""
 
     def __init__(self, array: mx.array, edge: tuple[Any, int | None] | None) -> None:
         self._storage = Storage(array)

@@ -12,7 +12,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT
 from .._tensor.tape import unbroadcast
 
-#: Where a Tensor stood in a call: a position, a keyword, or (position, place in the list).
+#: Where a Tensor was in a call: a position, a keyword, or (position, place in the list).
 Place = Any
 _RESULT = "result"
 

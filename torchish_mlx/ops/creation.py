@@ -141,7 +141,7 @@ def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSp
     """A gradient that has some rows only, for ``p.grad`` and ``optim.SparseAdam``.
 
     Args:
-        indices: the rows, shape (1, n); an index may stand twice.
+        indices: the rows, shape (1, n); an index may occur twice.
         values: shape ``(n, *size[1:])``.
         size: shape of the whole gradient.
 

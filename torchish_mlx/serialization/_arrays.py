@@ -44,14 +44,14 @@ OF_SAFETENSORS = {kind.safetensors: kind for kind in KINDS}
 
 LARGEST = 2**31 - 1  # of a dimension: MLX counts elements along an axis in 32 bits
 
-# the dtype of the same size that has a buffer which Python can read as bytes; bfloat16 and complex64 have not
+# the dtype of the same size that has a buffer which Python can read as bytes; bfloat16 and complex64 have none
 _RAW = {1: mx.uint8, 2: mx.uint16, 4: mx.uint32, 8: mx.uint64}
 _HOST = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _SHORT = 1 << 24  # bytes
 
 
 def buffer(array: mx.array) -> memoryview:
-    r"""The bytes of ``array`` in row-major order, evaluated; a copy only of one that does not lie like that.
+    r"""The bytes of ``array`` in row-major order, evaluated; only an array in another order is copied.
 
     The memory is the array's own: it must not be written to.
 
@@ -71,7 +71,7 @@ def buffer(array: mx.array) -> memoryview:
 
 
 def filled(fill: Callable[[memoryview], Any], dtype: mx.Dtype, shape: Sequence[int]) -> mx.array:
-    """An evaluated array whose bytes ``fill(memory)`` writes, in row-major order; a long one in place, without a copy.
+    """An evaluated array whose bytes ``fill(memory)`` writes, in row-major order; a long one is filled in place.
 
     The memory stays as it is for as long as somebody holds it. A bool is true where its byte is not zero, as in torch.
 
@@ -82,7 +82,7 @@ def filled(fill: Callable[[memoryview], Any], dtype: mx.Dtype, shape: Sequence[i
     """
     count = math.prod(shape)
     if count * dtype.size <= _SHORT:  # a copy of what is in the cache costs less than zeros in new memory
-        host = np.empty(count, _HOST[dtype.size])  # flat, for NumPy has fewer dimensions
+        host = np.empty(count, _HOST[dtype.size])  # flat, because NumPy allows fewer dimensions
         fill(_memory(host) if count else memoryview(bytearray()))
         raw = mx.reshape(mx.array(host), tuple(shape), stream=mx.cpu)
     else:
@@ -104,7 +104,7 @@ def plain(value: Any) -> Any:
     (1.5, 'a', [1])
     """
     known = isinstance(value, np.generic) and value.dtype.kind in "biufcSU"
-    return value.item() if known else value  # of a longdouble it is no number of Python's, and refused
+    return value.item() if known else value  # a longdouble gives no number of Python's, and is refused
 
 
 def _memory(raw: Any) -> memoryview:

@@ -16,28 +16,29 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp", re.DOTALL)
-_LONGEST_NAME = 200  # bytes of the target's name in the temporary's; most file systems allow 255 for the whole
+_LONGEST_NAME = 200  # bytes of the target's name in the temporary file's; most file systems allow 255 in all
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EROFS}
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file to write that stands at ``path`` when the block ends, and never before it is complete.
+    """A binary file to write, which appears at ``path`` when the block ends, and never before it is complete.
 
-    The bytes go to a hidden temporary file in the same folder, are flushed to disk and renamed to ``path``. When the
-    block or any of this raises, the temporary is removed and what stood at ``path`` stands. A killed process leaves
-    its temporary; the next save to the same name removes it (a live one is locked, and never removed).
+    The bytes go to a hidden temporary file in the same folder, which is flushed to disk and renamed to ``path``. When
+    the block or any of this raises, the temporary file is removed and the old file at ``path`` is unchanged. A killed
+    process leaves its temporary file behind, and the next save to the same name removes it. The temporary file of a
+    process that is still running is locked, and never removed.
 
     A symbolic link stays and its target is replaced. The mode of an existing file is kept.
 
     Raises:
-        OSError: of the class and errno of the system's error, saying what stands and what to do.
+        OSError: has the class and errno of the system's error, and says which file is there now and what to do.
     """
     shown = os.fspath(path)
     target = Path(os.path.realpath(shown))
     mode = _mode_of(shown, target)
-    kept = "nothing was written" if mode is None else "the old file stands as it was"
+    kept = "nothing was written" if mode is None else "the old file is unchanged"
     remove_stale(target.parent, lambda name: name == _short(target.name))
     temporary: Path | None = None
     raw: FileIO | None = None
@@ -57,7 +58,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         doing = "rename the complete file to this name"
         temporary.replace(target)
         temporary = None
-        doing, kept = "flush its folder to disk", "the new file stands, but a loss of power could undo that"
+        doing, kept = "flush its folder to disk", "the new file is in place, but a loss of power could undo that"
         _sync_folder(folder)
     except OSError as error:
         written = _remove(temporary, raw)
@@ -70,14 +71,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             if raw is not None:
-                raw.close()  # not the buffer before it: after an error that would write once more
+                raw.close()  # and not the buffer, which would write once more after an error
         with suppress(OSError):
             if folder is not None:
                 os.close(folder)
 
 
 def make_folder(path: Path) -> None:
-    """Make one folder, where it is missing, in a folder that is there, and flush that to disk."""
+    """Make one folder, if it is missing, in a folder that exists, and flush that to disk."""
     if path.is_dir():
         return
     above = path.absolute().parent
@@ -94,7 +95,7 @@ def make_folder(path: Path) -> None:
 
 
 def remove_stale(folder: Path, of: Callable[[str], bool]) -> None:
-    """Remove the temporaries in a folder whose target's name is one ``of`` these and whose writer is dead."""
+    """Remove a folder's temporary files of dead writers, if ``of`` is true for the name of the target."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)
@@ -104,7 +105,7 @@ def remove_stale(folder: Path, of: Callable[[str], bool]) -> None:
 
 
 def _remove_if_dead(temporary: Path) -> None:
-    """The lock is the sign of life: whoever gets it has found a dead writer's file."""
+    """Remove the file if its lock is free: a writer that is still running holds the lock."""
     fd = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -115,19 +116,19 @@ def _remove_if_dead(temporary: Path) -> None:
 
 
 def _short(name: str) -> str:
-    """The target's name as it stands in the temporary's."""
+    """The target's name as the temporary file's name contains it."""
     raw = os.fsencode(name)
     return name if len(raw) <= _LONGEST_NAME else hashlib.sha256(raw).hexdigest()
 
 
 def _mode_of(shown: str, target: Path) -> int | None:
-    """The permissions of the file that stands there, None where there is none; refuses what cannot be replaced."""
+    """The permissions of the file at ``target``, None where there is none; refuses what cannot be replaced."""
     try:
         found = target.stat().st_mode
     except FileNotFoundError:
         found = None
     except OSError as error:
-        message = f"{error.strerror}: cannot look at what stands there; nothing was written. The path"
+        message = f"{error.strerror}: cannot look at what is there; nothing was written. The path"
         raise OSError(error.errno, message, shown) from error
     if (found is not None and stat.S_ISDIR(found)) or shown.endswith(os.sep) or not shown:
         message = "Is a folder: give the name of a file in it; nothing was written. The path"
@@ -138,7 +139,7 @@ def _mode_of(shown: str, target: Path) -> int | None:
         message = "Is not a regular file, so no file can be put in its place: open it and pass the file object"
         raise OSError(errno.EINVAL, f"{message}; nothing was written. The path", shown)
     if not os.access(target, os.W_OK):
-        message = "Permission denied: the file is read-only; the old file stands as it was"
+        message = "Permission denied: the file is read-only; the old file is unchanged"
         raise PermissionError(errno.EACCES, f"{message}. Allow writing (chmod u+w) or save elsewhere. The path", shown)
     return stat.S_IMODE(found)
 
@@ -152,7 +153,7 @@ def _open_folder(folder: Path) -> int | None:
 
 
 def _create(target: Path, mode: int | None) -> tuple[Path, FileIO]:
-    """A new temporary of this save alone, locked."""
+    """A new temporary file, locked, which only this save uses."""
     while True:
         temporary = target.parent / f".{_short(target.name)}.{secrets.token_hex(8)}.tmp"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -170,7 +171,7 @@ def _create(target: Path, mode: int | None) -> tuple[Path, FileIO]:
 
 
 def _lock(raw: FileIO) -> bool:
-    """Lock a new temporary; False where another save took it for a dead writer's in the moment before."""
+    """Lock a new temporary file; False if another save has just taken it for the file of a dead writer."""
     try:
         fcntl.flock(raw.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -183,7 +184,7 @@ def _lock(raw: FileIO) -> bool:
 
 
 def _uncache(target: Path) -> None:
-    """Free the memory that caches the old file, for the new one: where the cache grows, writing takes twice as long."""
+    """Free the memory that caches the old file, for the new one: writing takes twice as long if the cache grows."""
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
             old = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
@@ -203,7 +204,7 @@ def _sync_folder(folder: int | None) -> None:
 
 
 def _remove(temporary: Path | None, raw: FileIO | None) -> int:
-    """Remove the temporary, while it is still locked; the size it had come to."""
+    """Remove the temporary file while it is still locked; returns the size that it had."""
     size = 0
     if temporary is not None and raw is not None:
         with suppress(OSError):
@@ -214,7 +215,7 @@ def _remove(temporary: Path | None, raw: FileIO | None) -> int:
 
 
 def _concerns(filename: object, target: Path) -> bool:
-    """Whether an error in the block is of this file; a write error names none."""
+    """Whether an error in the block is about this file; a write error names no file."""
     if filename is None:
         return True
     found = Path(os.fsdecode(cast("str", filename)))
@@ -224,7 +225,7 @@ def _concerns(filename: object, target: Path) -> bool:
 
 
 def _explained(error: OSError, shown: str, folder: Path, doing: str, kept: str, written: int) -> OSError:
-    """The same error, with what failed, what stands and what to do."""
+    """The same error, which also says what failed, which file is there now and what to do."""
     cure = ""
     if error.errno == errno.ENOENT and not folder.exists():
         cure = f" The folder {folder} does not exist: create it (os.makedirs) or give another path."
@@ -233,8 +234,8 @@ def _explained(error: OSError, shown: str, folder: Path, doing: str, kept: str, 
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         cure = f" Allow writing in the folder {folder} or give another path: every save makes a new file in it."
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-        cure = f" It needs more than {_size(written)}, beside the old file, and {_free(folder)} are free in {folder}:"
-        cure += " free some or give another path."
+        cure = f" It needs more than {_size(written)}, in addition to the old file, and {_free(folder)} are free in "
+        cure += f"{folder}: free some or give another path."
     elif error.errno == errno.EFBIG:
         cure = f" {_size(written)} could be written: see the limit of this process (ulimit -f) and of the file system."
     elif error.errno == errno.ENAMETOOLONG:

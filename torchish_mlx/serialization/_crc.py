@@ -1,7 +1,7 @@
-"""CRC-32 of long data on all cores: pieces are summed side by side, and their sums put together.
+"""CRC-32 of long data on all cores: pieces are summed at the same time, and their sums are combined.
 
-Source: ISO 3309; ``zlib.crc32`` for the pieces. Data is a polynomial over GF(2), its sum the remainder modulo P, so the
-sum of two pieces in a row is ``sum(first) * x**(8 * len(second)) + sum(second)``.
+Source: ISO 3309; ``zlib.crc32`` for the pieces. Data is a polynomial over GF(2) and its sum is the remainder modulo P,
+so the sum of two pieces in a row is ``sum(first) * x**(8 * len(second)) + sum(second)``.
 """
 
 from __future__ import annotations
@@ -38,16 +38,17 @@ class Summer:
         self.close()
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         if self._threads is not None:
             self._threads.shutdown()
 
     def summing(
         self, memory: memoryview, ready: Callable[[memoryview, int], object] | None = None
     ) -> Callable[[], int]:
-        """The function that is returned waits for the sum of ``memory``, which must stay as it is until then.
+        """The function that is returned waits for the sum of ``memory``, which must not change until then.
 
-        ``ready(piece, start)`` is called for each piece in turn, here, before it is summed: to read it, or to write it.
+        ``ready(piece, start)`` is called in this thread for each piece in turn, before the piece is summed: it can read
+        the piece from a file, or write it to one.
         """
         ready = ready or _as_it_is
         if len(memory) <= PIECE:
@@ -56,7 +57,7 @@ class Summer:
             return lambda: crc
         if self._threads is None:
             self._threads = ThreadPoolExecutor(os.cpu_count())
-        while len(self._waiting) > _AHEAD:  # or the memory of all of them would be held
+        while len(self._waiting) > _AHEAD:  # otherwise the memory of all of them would be held
             self._waiting.popleft().result()
         sums: list[Future[int]] = []
         for start in range(0, len(memory), PIECE):

@@ -17,7 +17,7 @@ AGAIN = "The file is damaged or was not written to its end: copy or download it 
 
 
 class Input:
-    """The bytes of a seekable binary file from where it stands; position 0 is there.
+    """The bytes of a seekable binary file from its current position, which is position 0 here.
 
     Args:
         file: a binary file object with ``read``, ``seek`` and ``tell``.
@@ -59,8 +59,8 @@ class Input:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def filling(self, position: int, memory: memoryview, summed: bool = True) -> Callable[[], int]:
-        """Read ``memory`` full from ``position``. The function that is returned waits for its CRC-32, which is taken
-        beside what follows; it gives 0 where that is not wanted.
+        """Fill ``memory`` with the bytes from ``position``. The function that is returned waits for their CRC-32, which
+        is computed while the caller goes on; it gives 0 if ``summed`` is False.
         """
         if not summed:
             self._read_into(position, memory)
@@ -68,7 +68,7 @@ class Input:
         return self._summer.summing(memory, lambda piece, at: self._read_into(position + at, piece))
 
     def close(self) -> None:
-        """Let go of the threads that sum; the file stays open."""
+        """End the threads that sum; the file stays open."""
         self._summer.close()
 
     def _read_into(self, position: int, memory: memoryview) -> None:
@@ -132,7 +132,7 @@ class Stream:
 def opened(f: Any) -> Iterator[Input]:
     """The Input of a path, whose file is closed at the end, or of an open file, which is left open."""
     if isinstance(f, (str, os.PathLike)):
-        if Path(f).exists() and not (Path(f).is_file() or Path(f).is_dir()):  # a pipe would be waited for
+        if Path(f).exists() and not (Path(f).is_file() or Path(f).is_dir()):  # reading a pipe would wait
             raise OSError(errno.EINVAL, "This is no file but a pipe, a socket or a device. Save what it gives", str(f))
         with Path(f).open("rb", buffering=0) as file, closing(Input(file)) as source:
             yield source

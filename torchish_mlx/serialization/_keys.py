@@ -1,4 +1,4 @@
-"""Which keys a file may have: those that are hashed and compared quickly, whoever chose them."""
+"""Which keys a file may have: those that are hashed and compared quickly, also if an attacker chose them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .._core.device import Device
 from .._tensor.arraylike import Size
 from ._arrays import plain
 
-MOST = 4096  # keys whose hash a file can choose: so many may all have the same
-_PARTS = 16  # of a tuple, and of those in it
-_BITS = 8 * 255  # of a whole number, whose hash is taken anew at each look-up
+MOST = 4096  # keys whose hash a file can choose; all of them may have the same hash
+_PARTS = 16  # of a tuple, with the parts of tuples in it
+_BITS = 8 * 255  # of a whole number, whose hash is computed again at each look-up
 _PLAIN = {str, bytes, bool, float, type(None)}
 _IN_TUPLES = _PLAIN | {int, complex, Device, mx.Dtype}
 
 
 class Keys:
-    """Looks at the keys of one file, as it is written and as it is read, so that no key is saved that is not loaded.
+    """Checks the keys of a file when it is written and when it is read, so that every key that is saved can be loaded.
 
     Args:
         more: types that may be keys too.

@@ -1,7 +1,7 @@
-"""What a file says of the layout of its tensors: those of this package's state dicts are in MLX's, others may not be.
+"""The note in a file about the layout of its tensors: this package's state dicts have MLX's layout, others may not.
 
-A torch file that was written here has one record more than torch writes, which ``torch.load`` passes over. It is lost
-when torch writes the tensors again. A safetensors file says it in its metadata, as the files of others do by "format".
+A torch file that this package wrote has one record more than torch writes, which ``torch.load`` ignores. It is lost
+when torch writes the tensors again. A safetensors file has the note in its metadata, where other programs say "format".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .._core.origin import MLX, TORCH, Origin
 from .._tensor.tensor import Tensor, origin_of
 from ._input import AGAIN
 
-RECORD = ".torchish_mlx"  # of a torch file: "mlx", and the keys of the storages of which that is not known
+RECORD = ".torchish_mlx"  # of a torch file: "mlx", and the keys of the storages of unknown layout
 KEY = "foreign"  # of the note in a safetensors file: the names of those tensors, or true for all
 _OF_FORMAT = {"mlx": MLX, "pt": TORCH}
 
@@ -30,7 +30,7 @@ def record_of(foreign: Collection[int]) -> bytes:
 
 
 def mark_records(records: Iterable[Any], record: bytes | None) -> None:
-    """Have the tensors of a torch file know where they are from, by the record; without one torch has written it."""
+    """Note in the tensors of a torch file where they are from, by the record; torch wrote a file without it."""
     first, *rest = (record or b"").decode("ascii", "replace").split(" ")
     foreign = frozenset(rest)
     for storage in records:
@@ -42,7 +42,7 @@ def mark_records(records: Iterable[Any], record: bytes | None) -> None:
 
 
 def note_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is noted of the tensors of a safetensors file."""
+    """The note about the tensors of a safetensors file."""
     foreign = [name for name, value in values.items() if is_foreign(value)]
     return {KEY: len(foreign) == len(values) or foreign} if foreign else {}
 
@@ -54,13 +54,13 @@ def origins(names: Iterable[str], note: Mapping[str, Any], metadata: Mapping[str
         return dict.fromkeys(names, None if side is None else Origin(side))
     foreign = note.get(KEY, [])
     if foreign is not True and not (isinstance(foreign, list) and all(isinstance(name, str) for name in foreign)):
-        raise RuntimeError(f"what is noted in the file of the layout of its tensors is no list of names. {AGAIN}")
+        raise RuntimeError(f"the note in the file about the layout of its tensors is no list of names. {AGAIN}")
     known = frozenset() if foreign is True else frozenset(foreign)
     return {name: None if foreign is True or name in known else Origin(MLX) for name in names}
 
 
 def mark(tensor: Tensor, origin: Origin | None) -> Tensor:
-    """``tensor``, which knows now where it is from."""
+    """``tensor``, in which is now noted where it is from."""
     if origin is not None:
         tensor._origin = origin
     return tensor

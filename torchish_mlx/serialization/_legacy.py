@@ -26,7 +26,7 @@ _VERSION = 1001
 def is_legacy(source: Input) -> bool:
     """Whether the file begins with the magic number."""
     try:
-        start = source.read(0, 64)  # of a file of another kind no more is read
+        start = source.read(0, 64)  # no more is read of a file of another kind
         return start[:1] == b"\x80" and unpickle(Pickled(start), TorchBuilder()) == _MAGIC
     except UnpicklingError:
         return False
@@ -58,12 +58,10 @@ def _places(source: Input, stream: Stream, builder: TorchBuilder) -> dict[Any, i
     """Where the bytes of each storage begin."""
     keys = unpickle(stream, TorchBuilder())
     if type(keys) is not list or not all(map(is_name, keys)):
-        raise RuntimeError(f"the list of storages is none. {AGAIN}")
+        raise RuntimeError(f"where the list of storages should be, there is something else. {AGAIN}")
     records = builder.records
     if len(set(map(str, keys))) != len(keys) or set(map(str, keys)) != set(records):
-        raise RuntimeError(
-            f"the file lists {len(keys)} storages, and its tensors lie in {len(records)} others. {AGAIN}"
-        )
+        raise RuntimeError(f"the file lists {len(keys)} storages, and its tensors use {len(records)} others. {AGAIN}")
     out = {}
     at = stream.tell()
     for key in keys:

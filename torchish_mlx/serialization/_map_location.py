@@ -1,4 +1,4 @@
-"""torch's ``map_location``: memory is one here, so nothing moves, and the argument is only checked."""
+"""torch's ``map_location``: all devices share one memory here, so nothing moves, and the argument is only checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from .._core.device import Device
 from .._tensor.storage import Storage
 
-#: Is told of each storage that was loaded, and of its location in the file.
+#: Is called with each storage that was loaded, and with its location in the file.
 Restored = Callable[[Storage, str], None]
 
 
@@ -16,7 +16,7 @@ def restorer(map_location: Any) -> Restored:
     """What to do with each storage and its location.
 
     Raises:
-        TypeError, RuntimeError: it names what is no device, or one that is not there.
+        TypeError, RuntimeError: it names something that is no device, or a device that does not exist here.
 
     >>> restorer({"cuda:0": "cpu"})(Storage(), "cuda:0")
     """
@@ -34,8 +34,8 @@ def restorer(map_location: Any) -> Restored:
             out = map_location(storage, location)
             if out is not None and out is not storage:
                 raise TypeError(
-                    f"map_location(storage, location) returned a {type(out).__name__}: it returns the storage or None "
-                    "here, for memory is one and nothing moves"
+                    f"map_location(storage, location) returned a {type(out).__name__}: here it returns the storage or "
+                    "None, because all devices share one memory and nothing moves"
                 )
 
         return restored
@@ -44,4 +44,4 @@ def restorer(map_location: Any) -> Restored:
 
 
 def _left(_storage: Storage, _location: str) -> None:
-    """Memory is one: it stays where it is."""
+    """Leave the storage where it is, because all devices share one memory."""

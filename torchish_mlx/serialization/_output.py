@@ -1,4 +1,4 @@
-"""A file to write to: a path, whose file is replaced as a whole, or a binary file object, from where it stands."""
+"""A file to write to: a path, whose file is replaced as a whole, or a binary file object, from its current position."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_target(f: Any) -> None:
 
 @contextmanager
 def saving(f: Any) -> Iterator[BinaryIO]:
-    """The file to write: one that stands at the path ``f`` when the block ends, or ``f`` itself, flushed then."""
+    """The file to write. It appears at the path ``f`` when the block ends, or is ``f`` itself, flushed at the end."""
     if isinstance(f, (str, os.PathLike)):
         with replacing(f) as file:
             yield file
@@ -38,7 +38,7 @@ def saving(f: Any) -> Iterator[BinaryIO]:
 
 
 def write_all(file: Any, data: bytes | memoryview) -> None:
-    """Write all of ``data``, also where a raw file takes a part of it at a time."""
+    """Write all of ``data``, also to a raw file that takes only a part of it at a time."""
     view = memoryview(data)
     while view:
         written = file.write(view)

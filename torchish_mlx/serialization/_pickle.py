@@ -21,11 +21,11 @@ from ._layout_note import is_foreign
 from ._refusal import refusal
 from ._where import entry
 
-#: How deep lists and dicts may lie in each other.
+#: How deep lists and dicts may be nested.
 DEEPEST = 1000
 _BATCH = 1000
 
-# pickle's opcodes, those of them that are used
+# the opcodes of pickle that are used
 _MARK, _TUPLE, _TUPLES = b"(", b"t", (b")", b"\x85", b"\x86", b"\x87")
 _LIST, _APPENDS, _DICT, _SETITEMS = b"]", b"e", b"}", b"u"
 _GLOBAL, _REDUCE, _BUILD, _PERSISTENT = b"c", b"R", b"b", b"Q"
@@ -42,11 +42,11 @@ class Pickler:
 
     def __init__(self) -> None:
         self.storages: list[mx.array] = []
-        self.foreign: set[int] = set()  # the places of those that are not known to be in MLX's layout
+        self.foreign: set[int] = set()  # the keys of those that are not known to be in MLX's layout
         self._out = bytearray()
         self._memo: dict[Any, int] = {}
-        self._keys: dict[Any, int] = {}  # the storages by what they are
-        self._alive: list[Any] = []  # what is known by its id
+        self._keys: dict[Any, int] = {}  # of the storages, by their identities
+        self._alive: list[Any] = []  # what is known by its id, which must stay its own
         self._open: set[int] = set()  # what has to be complete before it can be referred to
         self._path: list[tuple[Any, ...]] = []
         self._checked = Keys()
@@ -69,8 +69,8 @@ class Pickler:
                 continue
             if len(stack) > DEEPEST:
                 raise ValueError(
-                    f"{self._where()} lies more than {DEEPEST} levels deep, which is refused: save it flatter, for "
-                    "instance as a list of (path, value)"
+                    f"{self._where()} is nested more than {DEEPEST} levels deep, which is refused: save it flatter, "
+                    "for instance as a list of (path, value)"
                 )
             stack.append(self._container(value))
         return bytes(self._out + b".")
@@ -241,7 +241,7 @@ class Pickler:
             raise TypeError(f"{self._where()}: {complaint}")
 
     def _complete(self, value: Any, parts: Iterator[_Part]) -> Iterator[_Part]:
-        """The parts of a value that exists only when they are complete, and so may not be among them."""
+        """The parts of a value that is made only after all of them, and so cannot contain itself."""
         self._open.add(id(value))
         yield from parts
         self._open.discard(id(value))
@@ -264,7 +264,7 @@ class Pickler:
             self.foreign.add(key)
 
     def _rebuilt(self, storage: Storage, requires_grad: bool, identity: Any = None) -> int:
-        """A tensor on a storage of the file, as its offset, size and strides; returns the key of the storage."""
+        """Write a tensor as a storage with an offset, a size and strides; returns the key of the storage."""
         shape = storage.read().shape
         strides, offset = storage.layout()
         base = storage
@@ -319,7 +319,7 @@ class Pickler:
     # -- the memo ----------------------------------------------------------------------------------------
 
     def _known(self, key: Any) -> bool:
-        """Whether it was written before; it is referred to then."""
+        """Whether it was written before; then a reference to it is written."""
         number = self._memo.get(key)
         if number is None:
             return False
@@ -336,7 +336,7 @@ class Pickler:
 
 
 def _identity(base: Storage) -> Any:
-    """What two storages have in common that see each other's writes: the place, or the storage itself."""
+    """What storages that see each other's writes have in common: the place, or the storage itself."""
     if not base.places:
         return ("storage", id(base))
     container, key = base.places[0]

@@ -30,15 +30,15 @@ _BARE = {dict, list, tuple, set, Counter}  # that have nothing but their entries
 T = TypeVar("T")
 _Node = Any  # (node above, key), None for the whole object
 
-#: Reads a record into memory, and returns what raises if its check sum, taken beside what follows, is wrong.
+#: Reads a record into memory. What it returns raises if the check sum is wrong.
 Read = Callable[[Record, memoryview], Callable[[], object]]
 
 
 def placed(made: Any, builder: TorchBuilder, read: Read, restored: Restored) -> Any:
-    """``made`` with its tensors filled from the records that they lie in.
+    """``made`` with its tensors filled from the records that hold their numbers.
 
     Raises:
-        RuntimeError: a storage is damaged, or shown in a way that MLX cannot.
+        RuntimeError: a storage is damaged, or a tensor shows it in a way that MLX does not have.
     """
     before: tuple[Record, Storage, Callable[[], object]] | None = None
     for record in (*builder.records.values(), None):
@@ -53,7 +53,7 @@ def placed(made: Any, builder: TorchBuilder, read: Read, restored: Restored) -> 
 
 
 def _named(made: Any, record: Record, action: Callable[[], T]) -> T:
-    """What ``action`` returns; its error with the entry of ``record``."""
+    """What ``action`` returns; an error names the entry of ``record`` too."""
     try:
         return action()
     except RuntimeError as error:
@@ -138,14 +138,14 @@ def _storage(base: Storage, layout: Layout, count: int) -> Storage:
 
 
 def survey(made: Any) -> None:
-    """Look the object over before anything is read for it; without recursion, each object once.
+    """Check the object before anything is read for it: each object in it once, and without recursion.
 
     Raises:
-        pickle.UnpicklingError: something in it was not built, by the name of its entry; it is too deep.
+        pickle.UnpicklingError: something in it was not built, and its entry is named; or it is nested too deeply.
     """
-    heights: dict[int, int] = {}  # of what is looked over; 0 until it is
+    heights: dict[int, int] = {}  # of what was checked; 0 until that is done
     stack: list[tuple[Any, _Node, Iterator[tuple[_Node, Any]]]] = [([made], None, iter([(None, made)]))]
-    below = [0]  # for each of the stack, the greatest height in it so far
+    below = [0]  # for each object on the stack, the greatest height in it so far
     shared = False
     while stack:
         value, node, children = stack[-1]
@@ -178,7 +178,7 @@ def survey(made: Any) -> None:
 
 
 def _children(node: _Node, value: Any) -> Iterator[tuple[_Node, Any]] | None:
-    """(node, value) of what lies in a container; None for what is none."""
+    """(node, value) of each thing in a container; None for what is no container."""
     if type(value) in (dict, OrderedDict, Counter):
         return _items(node, value)
     if type(value) in (list, tuple):
@@ -210,7 +210,7 @@ def _entry(node: _Node) -> str:
 
 def _too_deep(node: _Node) -> str:
     return (
-        f"cannot load {_entry(node)}: containers lie in each other more than {DEEPEST} deep. In torch, keep long "
+        f"cannot load {_entry(node)}: containers are nested more than {DEEPEST} deep. In torch, keep long "
         "chains as one list and torch.save again."
     )
 
@@ -227,7 +227,7 @@ def _refusal(node: _Node, value: Any) -> str:
 
 
 def entry_of(made: Any, record: Record) -> str:
-    """The entry of the first tensor that lies in ``record``."""
+    """The entry of the first tensor whose numbers are in ``record``."""
     wanted = {id(tensor) for tensor, _ in record.tensors}
     seen: set[int] = set()
     stack: list[tuple[_Node, Any]] = [(None, made)]

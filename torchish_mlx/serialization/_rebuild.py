@@ -1,7 +1,7 @@
 """What a torch pickle may build: the fixed table of its globals.
 
-A tensor is built without its numbers: where they lie is noted, and ``_place`` puts them there. What is not in the table
-is replaced by a ``Refusal``; nothing is imported or called by name.
+A tensor is built without its numbers: the builder notes where they are in the file, and ``_place`` fills them in. What
+is not in the table is replaced by a ``Refusal``; nothing is imported or called by name.
 
 Source: ``torch._utils._rebuild_*``, ``torch._weights_only_unpickler._get_allowed_globals``.
 """
@@ -21,8 +21,8 @@ from .._core.promotion import INEXACT
 from .._tensor.arraylike import Size
 from .._tensor.parameter import Parameter
 from .._tensor.tensor import Tensor
+from ._advice import NO_DTYPE, advice_for, storage_advice
 from ._arrays import LARGEST, OF_STORAGE, OF_TORCH
-from ._cures import NO_DTYPE, cure_of, storage_cure
 from ._input import AGAIN
 from ._keys import Keys
 from ._unpickle import Builder, Refusal
@@ -69,7 +69,7 @@ class Part(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How the elements of a tensor lie in a record, in elements of its dtype."""
+    """How the elements of a tensor are placed in a record, counted in elements of its dtype."""
 
     dtype: mx.Dtype
     offset: int
@@ -101,11 +101,13 @@ class TorchBuilder(Builder):
                 return StorageType(full, None)
             if name in OF_STORAGE:
                 return StorageType(full, OF_STORAGE[name].dtype)
-            return Refusal(f"a tensor of {full}, whose dtype MLX has not", storage_cure(name))
+            return Refusal(f"a tensor of {full}, whose dtype MLX has not", storage_advice(name))
         if module == "torch" and name in NO_DTYPE:
             return Refusal(f"of dtype {full}, which MLX has not", NO_DTYPE[name])
         shown = full if len(full) <= 200 else full[:197] + "..."
-        return Refusal(f"a {shown}, which weights_only loading does not make (nothing was run)", cure_of(module, name))
+        return Refusal(
+            f"a {shown}, which weights_only loading does not make (nothing was run)", advice_for(module, name)
+        )
 
     def call(self, function: Any, args: Any) -> Any:
         if isinstance(function, Refusal):
@@ -138,7 +140,7 @@ class TorchBuilder(Builder):
             raise UnpicklingError(complaint)
 
     def _copies(self, count: int) -> None:
-        """Refuse a file that has the same object copied again and again: what it writes out it has paid for."""
+        """Refuse a file that has the same object copied again and again: the length of the pickle limits the copies."""
         self._copied += count
         if self._copied > 4 * self.read + 4096:
             raise _damaged("copies more than it holds")
@@ -157,7 +159,7 @@ class TorchBuilder(Builder):
 
     def persistent(self, identity: Any) -> Any:
         if type(identity) is tuple and identity and _text(identity[0]) == "module":
-            return Refusal("a torch.nn.Module, which is code", cure_of("torch.nn", ""))
+            return Refusal("a torch.nn.Module, which is code", advice_for("torch.nn", ""))
         if type(identity) is not tuple or not 5 <= len(identity) <= 6:
             raise _damaged(f"refers to a {type(identity).__name__} outside of it that is no storage")
         sign, kind, key, location, numel, *view = (_text(part) for part in identity)
@@ -351,12 +353,12 @@ def _damaged(what: str) -> UnpicklingError:
 
 
 def _text(value: Any) -> Any:
-    """Names that Python 2 wrote come as bytes."""
+    """``value``, as text if it is bytes: the names that Python 2 wrote come as bytes."""
     return value.decode("ascii", "replace") if type(value) is bytes else value
 
 
 def is_name(value: Any) -> bool:
-    """Whether this can be the key of a storage: a number, in digits or not."""
+    """Whether this can be the key of a storage: a number, or a short text such as its digits."""
     return _natural(value) or (type(value) is str and len(value) <= 100 and value.isascii())
 
 
@@ -390,12 +392,12 @@ def _naturals(values: Any) -> bool:
 
 
 def _misfit(part: Part, offset: int, shape: Sequence[int], strides: Sequence[int], dtype: mx.Dtype) -> Refusal | None:
-    """Why a tensor does not lie in its storage."""
+    """Why a tensor does not fit into its storage; None if it does."""
     here = part.nbytes // dtype.size
     size = math.prod(shape)
     what = f"a tensor of shape {list(shape)}, strides {list(strides)} and offset {offset}"
     if part.begin % dtype.size:
-        return Refusal(f"{what} at a place in the storage that is none for {dtype}", AGAIN)
+        return Refusal(f"{what} at a place in the storage where no {dtype} can begin", AGAIN)
     if size and offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) >= here:
         return Refusal(f"{what}, which its storage of {here} elements does not hold", AGAIN)
     if max(shape, default=0) > LARGEST:

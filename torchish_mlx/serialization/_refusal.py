@@ -1,4 +1,4 @@
-"""What is said of values that no file takes: what they are, and what to save in their place."""
+"""The messages about values that cannot be saved: what they are, and what to save in their place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _article(name: str) -> str:
 
 def _cure(value: Any) -> str:
     if isinstance(value, nn.Module):
-        return "save torchish_mlx.state_dict(model), and load it into a model that was made anew" + see("whole-modules")
+        return "save torchish_mlx.state_dict(model), and load it into a newly made model" + see("whole-modules")
     if callable(getattr(value, "state_dict", None)):
         return "save its state_dict(), and load it by load_state_dict()"
     if isinstance(getattr(value, "state", None), Mapping):
@@ -45,7 +45,7 @@ def _cure(value: Any) -> str:
     if isinstance(value, RowSparse):
         return "save x.dense(), or its indices, values and shape"
     if isinstance(value, Tensor):
-        return "files know no subclasses of Tensor, save x.detach() in its place"
+        return "a file does not keep subclasses of Tensor, so save x.detach() in its place"
     if callable(getattr(value, "numpy", None)):
         return "save torchish_mlx.tensor(x.numpy()) in its place"
     if isinstance(value, (type, Callable)):  # type: ignore[arg-type]

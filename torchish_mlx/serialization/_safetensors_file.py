@@ -1,4 +1,4 @@
-"""One safetensors file, out and in: a tensor at a time, each with a checksum in the metadata."""
+"""Writes and reads one safetensors file: a tensor at a time, each with a checksum in the metadata."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ VERSION = 1
 
 
 class Written:
-    """A file to be written: the tensors, and the header with their checksums, which stands before them.
+    """A file to be written: the tensors, and the header with their checksums, which comes before them.
 
     Args:
-        noted: what is noted in the metadata beside the version and the checksums.
+        noted: what is noted in the metadata in addition to the version and the checksums.
     """
 
     def __init__(self, tensors: Mapping[str, Named], metadata: Mapping[str, str], noted: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ class Written:
         self.start = header.written(self._entries, {NOTE: json.dumps(note), **metadata})
 
     def to(self, file: BinaryIO) -> None:
-        """Write to ``file``, from where it stands."""
+        """Write to ``file``, from its current position."""
         write_all(file, self.start)
         for name, _ in sorted(self._entries.items(), key=lambda item: item[1].start):
             write_all(file, _bytes(self._tensors[name]))
@@ -65,8 +65,8 @@ class Reader:
 
     Attributes:
         entries: the tensors, in the order of the header.
-        metadata: the texts that the user saved beside them.
-        note: what torchish_mlx noted, or {} in a file of others.
+        metadata: the texts that the user saved with them.
+        note: what torchish_mlx noted, or {} in a file of another program.
     """
 
     def __init__(self, source: Input, what: str) -> None:
@@ -86,7 +86,7 @@ class Reader:
         return origins(self.entries, self.note, self.metadata)
 
     def arrays(self) -> dict[str, mx.array]:
-        """All tensors, read in the order in which they lie in the file."""
+        """All tensors, which are read in the order that they have in the file."""
         found: dict[str, mx.array] = {}
         sums: dict[str, Callable[[], int]] = {}
         for name, place in sorted(self.entries.items(), key=lambda item: item[1].start):
@@ -98,7 +98,7 @@ class Reader:
         return {name: found[name] for name in self.entries}
 
     def _fill(self, name: str, place: header.Entry, sums: dict[str, Callable[[], int]], memory: memoryview) -> None:
-        """Read a tensor; its checksum is taken beside what follows."""
+        """Read a tensor; its checksum is computed while the next ones are read."""
         sums[name] = self._source.filling(self._data + place.start, memory, summed=bool(self.note))
 
 

@@ -1,4 +1,4 @@
-"""The header of a safetensors file: names, dtypes, shapes and places of its tensors, and text beside them.
+"""The header of a safetensors file: names, dtypes, shapes and places of its tensors, and text that is kept with them.
 
 A file is 8 bytes with the header's length (little-endian), the header as JSON, and the bytes of the tensors without
 gaps. Source: https://huggingface.co/docs/safetensors/index#format

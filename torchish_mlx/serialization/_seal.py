@@ -7,7 +7,7 @@ import zlib
 from ._input import AGAIN
 
 SEAL = "torchish_mlx.crc32"  # the key of the checksum over the text
-NOTE = "torchish_mlx"  # the key of what this package writes beside the tensors
+NOTE = "torchish_mlx"  # the key of what this package writes in addition to the tensors
 UNSEALED = "00000000"
 
 

@@ -1,10 +1,10 @@
-"""A safetensors file in several: shards with tags in their names, and an index, as on the model hubs.
+"""Tensors in several safetensors files: shards with tags in their names, and an index, as on the model hubs.
 
     model-1a2b3c4d-00001-of-00002.safetensors  ...  model.safetensors.index.json
 
 The tag comes from the contents, so a save never overwrites shards that the old index names, unless they are the same.
-The index is written last: until then the old one stands, with its shards. Shards that the new one does not name are
-then removed.
+The index is written last: until then the old index and its shards are in place. After that, the shards that the new
+index does not name are removed.
 
 The index is ``{"metadata": {"total_size": bytes, ...}, "weight_map": {name of a tensor: file name}}``.
 """
@@ -75,16 +75,16 @@ def split(tensors: Mapping[str, Named], most: int) -> list[dict[str, Named]]:
 def save_shards(
     path: Path, shards: list[dict[str, Named]], metadata: Mapping[str, str], noted: Mapping[str, Any]
 ) -> None:
-    """Write shards beside ``path`` and the index at ``path`` + ".index.json", and remove what these replace.
+    """Write shards next to ``path`` and the index at ``path`` + ".index.json", and remove what these replace.
 
     Args:
         path: the name of the whole, which ends in ``.safetensors``.
         shards: the tensors of each file.
-        metadata: texts beside the tensors of each.
-        noted: what is noted in the index beside the version.
+        metadata: texts that are kept with the tensors of each.
+        noted: what is noted in the index in addition to the version.
 
     Raises:
-        OSError: a file could not be written; what stood there before stands.
+        OSError: a file could not be written; the old files are unchanged.
     """
     contents = [Written(shard, metadata, {}) for shard in shards]
     note = {"version": VERSION, **noted}
@@ -109,7 +109,7 @@ def save_shards(
         with replacing(index_of(path)) as file:
             write_all(file, raw)
     except BaseException:
-        if not _stands(index_of(path), raw):  # an error after the renaming leaves the new one
+        if not _stands(index_of(path), raw):  # an error after the renaming leaves the new index
             _remove(path.parent, [name for name in names if name not in old])
         raise
     _remove(path.parent, [path.name, *(name for name in old if name not in names)])
@@ -122,7 +122,7 @@ def remove_shards(path: Path) -> None:
 
 
 def index_of(path: Path) -> Path:
-    """Where the index of a sharded file stands."""
+    """The path of the index of a sharded file."""
     return path.with_name(path.name + INDEX)
 
 
@@ -145,7 +145,7 @@ def _siblings(path: Path) -> set[str]:
 
 
 def _stands(index: Path, raw: bytes) -> bool:
-    """Whether the index is the one of these bytes; where it can't be read it may be."""
+    """Whether the index has these bytes; also True if it can't be read, because then it may have them."""
     try:
         return index.read_bytes() == raw
     except FileNotFoundError:
@@ -226,7 +226,7 @@ class Index:
     def _shard(self, name: str) -> Iterator[Reader]:
         path = self._folder / name
         if not path.exists():
-            message = f"{self._what} names a shard that is not beside it: copy or download it too. The shard"
+            message = f"{self._what} names a shard that is not next to it: copy or download it too. The shard"
             raise FileNotFoundError(errno.ENOENT, message, str(path))
         with opened(path) as source:
             yield Reader(source, str(path))

@@ -1,23 +1,23 @@
-"""How large an object is for those who do not know what in it is shared: ``repr``, ``==`` and walks over trees."""
+"""How large an object is for code that does not know what in it is shared: ``repr``, ``==`` and walks over trees."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-EXPLODES = "its containers stand in each other so often that, written out, it would have millions of entries"
+EXPLODES = "its containers contain each other so often that, written out, it would have millions of entries"
 _FREE = 10_000_000  # entries
-_TIMES = 100  # as many as there are
+_TIMES = 100  # as many entries as there are
 
 
 def check_spread(obj: Any) -> None:
-    """Refuse to save what no file gives back."""
+    """Refuse to save an object that could not be loaded."""
     if explodes(obj):
         raise ValueError(f"the object cannot be saved: {EXPLODES}. Save each of them once")
 
 
 def explodes(made: Any) -> bool:
-    """Whether ``made``, written out, has very many more entries than it holds: containers double each other's.
+    """Whether ``made``, written out, has very many more entries than it holds, as if each container has the next twice.
 
     >>> doubled = []
     >>> for _ in range(60):
@@ -25,7 +25,7 @@ def explodes(made: Any) -> bool:
     >>> explodes(doubled), explodes([[1, 2]] * 1000)
     (True, False)
     """
-    sizes: dict[int, int] = {}  # of containers, written out; 1 until that is known, as of one that contains itself
+    sizes: dict[int, int] = {}  # of containers, written out; 1 until that is known, and for one that contains itself
     held = 0
     stack: list[tuple[Any, Iterator[Any]]] = [(None, iter([made]))]
     totals = [1]

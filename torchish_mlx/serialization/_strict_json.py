@@ -14,7 +14,7 @@ MAX_VALUES = 2_000_000  # in one text: what a header of 200,000 tensors has
 
 
 def parsed(raw: bytes, what: str) -> Any:
-    """The value of UTF-8 JSON text. ``what`` is how messages call it.
+    """The value of UTF-8 JSON text. ``what`` is its name in messages.
 
     Raises:
         RuntimeError: it is no JSON, or has a key twice in one object, NaN or Infinity, too many values or levels.
@@ -40,8 +40,8 @@ def check_readable(raw: bytes, what: str) -> None:
         parsed(raw, what)
     except RuntimeError as error:
         raise ValueError(
-            f"{error}: this would be no file to load. Save long texts and bytes as tensors of uint8, fewer tensors, or "
-            "in torch's format"
+            f"{error}: a file with it could not be loaded. Save long texts and bytes as tensors of uint8, fewer "
+            "tensors, or in torch's format"
         ) from None
 
 
@@ -49,7 +49,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {shortened(twice)} stands twice in one object")
+        raise ValueError(f"the key {shortened(twice)} occurs twice in one object")
     return out
 
 

@@ -23,9 +23,10 @@ def load_torch(f: Any, map_location: Any = None) -> Any:
     """The object in a file of ``torch.save`` or ``torchish_mlx.save``, in torch's zip format or the one before it.
 
     Args:
-        f: a path, or a seekable binary file, which is read from where it stands.
-        map_location: as in torch; memory is one here, so it moves nothing and is only checked. A function is called
-            with the ``Storage`` of each tensor and the location in the file, and returns that storage or None.
+        f: a path, or a seekable binary file, which is read from its current position.
+        map_location: as in torch; all devices share one memory here, so it moves nothing and is only checked. A
+            function is called with the ``Storage`` of each tensor and the location in the file, and returns that
+            storage or None.
 
     Raises:
         pickle.UnpicklingError: the pickle is damaged, or has what ``weights_only`` loading refuses.
@@ -96,7 +97,7 @@ _KINDS = (
 
 
 def _unknown(source: Input) -> Exception:
-    """What a file looks like that no torch.save wrote."""
+    """The error for a file that torch.save did not write: it says what the file looks like."""
     head = source.read(0, 512)
     wrong = "this is not a file of torch.save, but"
     if len(head) >= 262 and head[257:262] == b"ustar":

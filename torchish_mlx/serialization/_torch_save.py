@@ -18,12 +18,12 @@ def save_torch(obj: Any, f: Any) -> None:
 
     Args:
         obj: what ``torchish_mlx.save`` takes.
-        f: a path, whose file is replaced as a whole, or a binary file object, into which it is written where that
-            stands.
+        f: a path, whose file is replaced as a whole, or a binary file object, which is written from its current
+            position.
 
     Raises:
         TypeError, ValueError: an entry cannot be saved; nothing was written.
-        OSError: it cannot be written. What stood at a path stands.
+        OSError: it cannot be written. An old file at the path is unchanged.
 
     >>> import io
     >>> import torchish_mlx as torch
@@ -43,7 +43,7 @@ def save_torch(obj: Any, f: Any) -> None:
 
 
 def _folder(f: Any) -> str:
-    """What the records in the zip lie under: the name of the file without its last suffix, as in torch."""
+    """The folder of the records in the zip: the name of the file without its last suffix, as in torch."""
     name = PurePath(f).name if isinstance(f, (str, os.PathLike)) else "archive"
     stem = name.rpartition(".")[0] or name
     return stem if stem.isascii() and stem.isprintable() and stem.strip(".") else "archive"

@@ -1,4 +1,4 @@
-"""An object from the JSON that `_tree_write` makes: a fixed list of types, everything else is refused."""
+"""An object from the JSON that `_tree_write` makes: it has a fixed list of types, and everything else is refused."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _HEXADECIMAL = re.compile("-?0x[0-9a-f]+")
 def put_together(
     tree: Any, storages: Mapping[str, Storage], origins: Mapping[str, Origin | None] = MappingProxyType({})
 ) -> Any:
-    """The object of a tree and the storages of the tensors that it names, and where these are from.
+    """The object that a tree describes, with the storages of the tensors that it names and where these are from.
 
     Raises:
-        RuntimeError: naming the entry that is not as `_tree_write` writes it, or a tensor that no entry names.
+        RuntimeError: an entry is not as `_tree_write` writes it, or a tensor is in no entry; the message names it.
 
     >>> import mlx.core as mx
     >>> put_together({"betas": {"!tuple": [0.9, 0.999]}, "weight": {"!tensor": "w"}}, {"w": Storage(mx.array([1.0]))})
@@ -50,9 +50,7 @@ def put_together(
         raise RuntimeError(f"{EXPLODES}: the file was not written by torchish_mlx, or save copies of them")
     for name in storages:
         if name not in reader.used:
-            raise RuntimeError(
-                f"the tensor {shortened(name)} of the file stands nowhere in the saved structure. {AGAIN}"
-            )
+            raise RuntimeError(f"the tensor {shortened(name)} of the file is nowhere in the saved structure. {AGAIN}")
     return out
 
 
@@ -66,7 +64,7 @@ class _Reader:
 
     @property
     def shares(self) -> bool:
-        """Whether a container stands in several places."""
+        """Whether a container is in several places."""
         return bool(self._shared)
 
     def decoded(self, node: Any, path: Path) -> Any:
@@ -93,7 +91,7 @@ class _Reader:
             keys = [self._key(v, path) for v in node[tag]]
             out = set(keys)
             if len(out) != len(keys):
-                raise RuntimeError(f"{entry(path)}: an element of the set stands twice. {AGAIN}")
+                raise RuntimeError(f"{entry(path)}: an element of the set occurs twice. {AGAIN}")
             return out
         if tag in ("!dict", "!OrderedDict", "!Counter"):
             kind: Any = {"!dict": dict, "!OrderedDict": OrderedDict, "!Counter": Counter}[tag]
@@ -109,7 +107,7 @@ class _Reader:
             raise _wrong(entries, path)
         for key, value in pairs:
             if key in out:
-                raise RuntimeError(f"{entry(path)}: the key {shortened(key)} stands twice. {AGAIN}")
+                raise RuntimeError(f"{entry(path)}: the key {shortened(key)} occurs twice. {AGAIN}")
             out[key] = self.decoded(value, (*path, key))
         return out
 
@@ -121,13 +119,13 @@ class _Reader:
         return key
 
     def _several(self, node: dict[str, Any], path: Path) -> Any:
-        """A container that stands in several places: the first time with what it is, then by its number."""
+        """A container that is in several places: described the first time, and given by its number after that."""
         number = node["!shared"]
         if type(number) is not int or not node.keys() <= {"!shared", "is"}:
             raise _wrong(node, path)
         if "is" not in node:
             if number not in self._shared:
-                raise RuntimeError(f"{entry(path)} is said to stand elsewhere too, and does not. {AGAIN}")
+                raise RuntimeError(f"{entry(path)} is said to be elsewhere too, and is not. {AGAIN}")
             return self._shared[number]
         if number in self._shared:
             raise RuntimeError(f"{entry(path)} has the number of another container. {AGAIN}")
@@ -158,7 +156,7 @@ class _Reader:
 
 
 def _scalar(node: dict[str, Any], path: Path) -> Any:
-    """What has no entries and is no JSON."""
+    """A value without entries that JSON does not have."""
     ((tag, value),) = node.items()
     if tag == "!float" and isinstance(value, str) and value in _FLOATS:
         return _FLOATS[value]

@@ -1,14 +1,14 @@
-"""A nested object as JSON and named tensors; `_tree_read` is the way back.
+"""A nested object as JSON and named tensors; `_tree_read` makes the object of these again.
 
-What JSON has stands as it is: None, bools, integers below 2**63, finite floats, texts, lists, dicts with texts as
+What JSON has is written as it is: None, bools, integers below 2**63, finite floats, texts, lists, dicts with texts as
 keys. Everything else is an object whose first key begins with ``!``:
 
     {"!tensor": "model.weight"}          a Tensor, by the name of its array; {"!parameter": ...}: a Parameter;
-                                         "requires_grad" where that is not its kind's, "face" for a second Tensor on it
+                                         "requires_grad" where that is not its type's, "face" for a second Tensor on it
     {"!tuple": [1, 2]}                   and "!set", "!Size"
     {"!dict": [[0, "a"], [1, "b"]]}      a dict with other keys; "!OrderedDict", "!Counter": pairs, or an object
     {"!float": "nan"}                    and "!int", "!complex", "!bytes", "!bytearray", "!dtype", "!device"
-    {"!shared": 0, "is": [1, 2]}         a container that stands in several places; {"!shared": 0} from then on
+    {"!shared": 0, "is": [1, 2]}         a container that is in several places; {"!shared": 0} from then on
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ._refusal import refusal
 from ._where import entry
 
 MAX_DEPTH = 100
-_INT = 2**63  # from here on an integer is no longer one to other readers of JSON
+_INT = 2**63  # from here on, other readers of JSON may not read an integer exactly
 _MAPPINGS = (dict, OrderedDict, Counter)
 _CONTAINERS = (*_MAPPINGS, list, tuple, set, bytearray)
 _OTHER = object()
@@ -40,14 +40,14 @@ Path = tuple[Any, ...]
 
 
 class Named(NamedTuple):
-    """A tensor to be written: what holds its array, and where it stands in the object."""
+    """A tensor to be written: what holds its array, and where it is in the object."""
 
     holder: Tensor | mx.array
     path: Path
 
     @property
     def array(self) -> mx.array:
-        """The array as it is now; that of a view is made anew."""
+        """The array as it is now; that of a view is made again each time."""
         return self.holder.array if isinstance(self.holder, Tensor) else self.holder
 
 
@@ -75,7 +75,7 @@ class _Writer:
     def __init__(self, obj: Any) -> None:
         self.tensors: dict[str, Named] = {}
         self._names: dict[int, str] = {}  # of a storage, or an mx.array
-        self._faces: dict[str, list[Any]] = {}  # the Tensors on it
+        self._faces: dict[str, list[Any]] = {}  # the Tensors on the storage of that name
         self._shared = _standing_twice(obj)
         self._numbers: dict[int, int] = {}
         self._open: set[int] = set()
@@ -91,7 +91,7 @@ class _Writer:
             raise refusal(value, entry(path))
         here = id(value)
         if here in self._open:
-            raise ValueError(f"{entry(path)} contains itself, which JSON cannot say: save it in torch's format")
+            raise ValueError(f"{entry(path)} contains itself, which JSON cannot express: save it in torch's format")
         if len(path) >= MAX_DEPTH:
             raise ValueError(
                 f"{entry(path)} is nested deeper than {MAX_DEPTH} levels: save it flatter, or in torch's format"
@@ -158,7 +158,7 @@ class _Writer:
 
 
 def _standing_twice(obj: Any) -> set[int]:
-    """The ids of containers that stand in several places; a tuple counts if it has containers in it."""
+    """The ids of containers that are in several places; a tuple counts if it has containers in it."""
     seen: set[int] = set()
     twice: set[int] = set()
     stack = [obj]
@@ -199,5 +199,5 @@ def _scalar(value: Any) -> Any:
 
 
 def _key(value: Any) -> Any:
-    """A key of a dict, or an element of a set, that was looked at."""
+    """A key of a dict, or an element of a set, that was checked, as JSON."""
     return {"!tuple": [_key(v) for v in value]} if type(value) is tuple else _scalar(value)

@@ -1,10 +1,10 @@
-"""A machine for pickles that runs nothing: a fixed table of opcodes, and a builder that says what a global is.
+"""An interpreter of pickles that runs no code: it has a fixed table of opcodes, and a builder says what a global is.
 
-The standard library's ``pickletools`` cuts the bytes into opcodes and arguments. Every opcode does an amount of work
-that the bytes before it have paid for, and nothing recurses.
+The standard library's ``pickletools`` cuts the bytes into opcodes and arguments. The number of bytes so far
+limits the work of every opcode, and nothing recurses.
 
 Source: ``pickletools`` for the opcodes; ``torch._weights_only_unpickler`` for which of them torch takes. Those of
-protocols 3 to 5 are taken too, those of 0 and 1 that only text pickles have are not.
+protocols 3 to 5 are taken too; those of 0 and 1 that only text pickles have are not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DICTS = (dict, OrderedDict, Counter)
 
 
 class Refusal:
-    """Stands in the object for what is not built, until its entry is known: what it is, and what to do."""
+    """Takes the place of what is not built, until its entry is known; says what it is, and what to do."""
 
     __slots__ = ("what", "cure")
 
@@ -36,7 +36,7 @@ class Builder(ABC):
 
     @abstractmethod
     def find(self, module: str, name: str) -> Any:
-        """What stands for the global ``module.name``."""
+        """The value of the global ``module.name``."""
 
     @abstractmethod
     def call(self, function: Any, args: Any) -> Any:
@@ -59,7 +59,7 @@ class Builder(ABC):
 
 
 def unpickle(stream: Stream | Pickled, builder: Builder) -> Any:
-    """The object whose pickle begins at ``stream``, which then stands behind it.
+    """The object whose pickle begins at the position of ``stream``, which is then at the end of the pickle.
 
     Raises:
         pickle.UnpicklingError: it is damaged, or has opcodes that are not accepted.
@@ -93,8 +93,8 @@ _WHY = {
     "EXT2": "it calls what a registry names. " + _OLD,
     "EXT4": "it calls what a registry names. " + _OLD,
     "FROZENSET": "torch reads no frozenset. In torch, make it a set and torch.save it again",
-    "NEXT_BUFFER": "its bytes lie outside the file. In torch, torch.save it again",
-    "READONLY_BUFFER": "its bytes lie outside the file. In torch, torch.save it again",
+    "NEXT_BUFFER": "its bytes are outside the file. In torch, torch.save it again",
+    "READONLY_BUFFER": "its bytes are outside the file. In torch, torch.save it again",
 }
 
 
@@ -116,7 +116,7 @@ class _Machine:
         self.stack.append(value)
 
     def need(self, count: int) -> None:
-        """That many objects stand above the last mark."""
+        """Refuse a pickle that does not have that many objects above the last mark."""
         if len(self.stack) - (self.marks[-1] if self.marks else 0) < count:
             raise UnpicklingError(f"the pickle takes more from its stack than it has put there. {AGAIN}")
 
@@ -129,7 +129,7 @@ class _Machine:
         return self.stack[-1]
 
     def items(self) -> list[Any]:
-        """What stands above the last mark, taken from the stack with the mark."""
+        """The objects above the last mark, which are taken from the stack with the mark."""
         if not self.marks:
             raise UnpicklingError(f"the pickle ends a group that it did not begin. {AGAIN}")
         at = self.marks.pop()
@@ -261,7 +261,7 @@ def _tuple(count: int) -> Callable[[_Machine, Any], None]:
 
 
 def _nothing(machine: _Machine, argument: Any) -> None:
-    """PROTO and FRAME: the opcodes say all."""
+    """PROTO and FRAME: nothing has to be done for these."""
 
 
 _PUSHED = (

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def entry(path: Sequence[Any]) -> str:
-    """The keys and indices from the whole object to an entry, as one would write them; both ends of a long way.
+    """The keys and indices from the whole object to an entry, as one would write them; of a long path, both ends.
 
     >>> entry(("model", 0, "weight"))
     '["model"][0]["weight"]'

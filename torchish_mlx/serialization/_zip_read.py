@@ -1,4 +1,4 @@
-"""Torch's zip files: what is in them, strictly, and their bytes with their check sums.
+"""Reads torch's zip files: what they contain is checked strictly, and their bytes by the check sums.
 
 Torch writes stored records only, each at a multiple of 64 bytes, below one folder: ``data.pkl``, ``data/0``,
 ``data/1``, ..., ``byteorder``, ``version``.
@@ -19,13 +19,13 @@ _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR64 = struct.Struct("<4sIQI")
-_NONE16, _NONE32 = 0xFFFF, 0xFFFFFFFF  # the number stands in the zip64 record
+_NONE16, _NONE32 = 0xFFFF, 0xFFFFFFFF  # the number is in the zip64 record
 _ENCRYPTED, _SIZES_FOLLOW = 1, 8  # flags
 _NEWEST = 10  # the last version of the format that torch's reader takes
 
 
 class Record(NamedTuple):
-    """A file in the zip: where its local header stands, where the next thing stands, and what it holds."""
+    """A file in the zip: where its local header begins, where the next thing begins, and what it holds."""
 
     name: bytes
     header: int
@@ -58,8 +58,8 @@ class Archive:
             if record.flags & _ENCRYPTED or record.method:
                 kind = "encrypted" if record.flags & _ENCRYPTED else "compressed"
                 raise RuntimeError(
-                    f"the record {_shown(record.name)} of the zip file is {kind}, and torch stores plainly: unpack the "
-                    "file and pack it again without (zip -0 -r new.pt folder), or save it again."
+                    f"the record {_shown(record.name)} of the zip file is {kind}, and torch only stores bytes as they "
+                    "are: unpack the file and pack it again without that (zip -0 -r new.pt folder), or save it again."
                 )
         version = self.text("version") or self.text(".data/version")
         if version is not None and not (version.strip().isdigit() and 1 <= int(version.strip()) <= _NEWEST):
@@ -72,7 +72,7 @@ class Archive:
             raise RuntimeError(f"the byte order is {self.byteorder!r}, and not 'little' or 'big'. {AGAIN}")
 
     def _folder(self) -> bytes:
-        """The folder in which all lies, with its slash; refuses what torch.save has not written."""
+        """The folder that holds everything, with its slash; refuses what torch.save has not written."""
         names = list(self._records)
         tops = {name[: -len(b"data.pkl")] for name in names if name.endswith(b"/data.pkl") and name.count(b"/") == 1}
         for top in tops:
@@ -156,7 +156,7 @@ def _shown(name: bytes) -> str:
 
 
 def _end(source: Input) -> tuple[int, tuple[int, ...]] | None:
-    """Where the end record stands, and its numbers."""
+    """Where the end record begins, and its numbers."""
     tail_at = max(source.size - _END.size - 0xFFFF, 0)
     short_at = max(source.size - _END.size, 0)
     for begin in (short_at, tail_at):  # nearly always there is no comment
@@ -172,7 +172,7 @@ def _end(source: Input) -> tuple[int, tuple[int, ...]] | None:
 
 
 def _directory(source: Input) -> list[Record]:
-    """The records, in the order in which they lie, by the directory at the end."""
+    """The records that the directory at the end lists, in the order that they have in the file."""
     found = _end(source)
     if found is None:
         raise RuntimeError(f"failed finding central directory: the zip file has no end. {AGAIN}")
@@ -193,16 +193,16 @@ def _directory(source: Input) -> list[Record]:
         raise RuntimeError(
             "this zip file is one part of several: put them together (zip -s 0 parts.zip --out one.zip)."
         )
-    before = at - size - offset  # what stands in front of the zip
+    before = at - size - offset  # the bytes in front of the zip
     if before < 0:
-        raise RuntimeError(f"the directory of the zip file does not lie in the file. {AGAIN}")
+        raise RuntimeError(f"the directory of the zip file does not fit into the file. {AGAIN}")
     records = _parsed(source.read(at - size, size), count, before)
     headers = [record.header for record in records[1:]] + [at - size]
     return [record._replace(limit=limit) for record, limit in zip(records, headers, strict=True)]
 
 
 def _parsed(data: bytes, count: int, before: int) -> list[Record]:
-    """The records of a directory by position."""
+    """The records of a directory, sorted by position."""
     out: dict[bytes, Record] = {}
     at = 0
     while at < len(data):
@@ -227,7 +227,7 @@ def _parsed(data: bytes, count: int, before: int) -> list[Record]:
 
 
 def _widened(extra: bytes, *numbers: int) -> list[int]:
-    """``numbers`` with those that stand in the zip64 field filled in."""
+    """``numbers``, in which those that are in the zip64 field are filled in."""
     out = list(numbers)
     at = 0
     while _NONE32 in out and at + 4 <= len(extra):

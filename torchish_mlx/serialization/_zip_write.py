@@ -1,8 +1,8 @@
-"""Torch's zip file, written record by record: stored, each at a multiple of 64 bytes, as torch 2.13 lays it out.
+"""Writes torch's zip file record by record: uncompressed, each at a multiple of 64 bytes, in the layout of torch 2.13.
 
-Nothing is sought or read back, so any stream will do. The sizes and CRCs follow each record and stand again in the
-directory at the end. torch.load can compute where each record lies from the sizes alone, so the layout is torch's to
-the byte, also beyond 4 GiB.
+The writer never seeks or reads, so any stream will do. The sizes and CRCs follow each record, and the directory at the
+end repeats them. torch.load can compute where each record is from the sizes alone, so the layout is torch's to the
+byte, also beyond 4 GiB.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ._layout_note import RECORD
 from ._output import write_all
 
 ALIGNMENT = 64
-_FULL = 0xFFFFFFFF  # the value of a 32-bit field whose number stands in the zip64 field
+_FULL = 0xFFFFFFFF  # the value of a 32-bit field whose number is in the zip64 field
 _UTF8, _SIZES_FOLLOW = 0x800, 0x8
 
 
 class ZipWriter:
-    """Records under ``folder/`` into ``file``, from where it stands.
+    """Writes records under ``folder/`` into ``file``, from its current position.
 
     >>> import io, zipfile
     >>> file = io.BytesIO()
@@ -83,7 +83,7 @@ class ZipWriter:
         return "".join(f"{int.from_bytes(h.digest()[:8], 'little'):020d}" for h in (self._names, self._sums))
 
     def _write_summed(self, data: Any) -> int:
-        """Write ``data``; returns the CRC, which is taken beside the writing."""
+        """Write ``data``; returns the CRC, which is computed at the same time."""
         return self._summer.summing(memoryview(data), lambda piece, _: self._write(piece))()
 
     def _write(self, data: Any) -> None:
@@ -101,7 +101,7 @@ def write_torch_zip(file: Any, folder: str, pickled: bytes, storages: Sequence[m
 
     ``layouts`` is a record that torch does not write, and does not read.
 
-    The bytes of one array are let go before those of the next are asked for.
+    The bytes of one array are released before those of the next are asked for.
     """
     with Summer() as summer:
         writer = ZipWriter(file, folder, summer)

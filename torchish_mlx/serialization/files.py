@@ -19,27 +19,27 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     A path that ends in ``.safetensors`` gets that format (see ``save_safetensors``). All else gets torch's own zip
     file, as ``torch.save`` writes it, which ``torch.load(f, weights_only=True)`` reads. ``load`` reads both.
 
-    In a torch file everything is kept exactly: types, dtypes, and what is shared. An object that stands twice is one
-    object after loading. Tensors on one storage, such as views with their strides and offsets, are on one storage
-    again. Gradients, graphs and attributes of tensors are not saved, and ``requires_grad`` is.
+    In a torch file everything is kept exactly: types, dtypes, and what is shared. An object in two places is one object
+    after loading. Tensors on one storage, such as views with their strides and offsets, are on one storage again.
+    ``requires_grad`` is saved; gradients, graphs and attributes of tensors are not.
 
-    Which tensors are of a state dict of this package is noted: where torch's layout of a convolution and MLX's have one
-    shape, that tells them apart (see :func:`torchish_mlx.load_state_dict`).
+    The file notes which tensors are from a state dict of this package. Where the weight of a convolution has the same
+    shape in torch's layout and in MLX's, that note tells them apart (see :func:`torchish_mlx.load_state_dict`).
 
-    A path is written atomically: under its name stands the old file or the complete new one, whatever happens.
+    A path is written atomically: whatever happens, there is either the old file or the complete new one.
 
     Args:
         obj: ``Tensor``, ``Parameter`` and ``mx.array``, None, bool, int, float, complex, str, bytes, bytearray,
             ``Size``, dtypes, devices, and NumPy's scalars (saved as Python's numbers), in any nest of list, tuple,
             dict, OrderedDict, Counter and set. Of models and optimizers, save the state dicts.
-        f: a path, or a binary file object, which is written from where it stands and left open.
+        f: a path, or a binary file object, which is written from its current position and left open.
 
     Raises:
         TypeError: an entry or a key is of another type; it is named, with what to save in its place. Nothing was
             written.
         ValueError: an entry cannot be built by ``torch.load``: a tuple that contains itself, an int of more than
             255 bytes, more than 1000 levels of nesting. Nothing was written.
-        OSError: the file cannot be written. What stood under the name still stands.
+        OSError: the file cannot be written. An old file of that name is unchanged.
 
     >>> import io
     >>> import torchish_mlx as torch
@@ -63,13 +63,13 @@ def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weig
     the JSON index of a model in several safetensors files. Nothing in a file is executed: tensors and plain Python
     values are built, and all else is refused by name.
 
-    The Tensors of a file that torch wrote remember it: see ``layout`` of :func:`torchish_mlx.load_state_dict`.
+    The Tensors of a file that torch wrote remember that it did: see ``layout`` of :func:`torchish_mlx.load_state_dict`.
 
     Args:
-        f: a path, or a binary file object that can seek, read from where it stands.
+        f: a path, or a binary file object that can seek, which is read from its current position.
         map_location: torch's argument: None, "cpu", "mps", a device, a dict from locations in the file to these, or a
             function of a storage and its location, which returns that storage or None. MLX's devices share their
-            memory, so nothing moves; a device that is not there is refused.
+            memory, so nothing moves; a device that does not exist here is refused.
         weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
             are torch's.
 
@@ -110,7 +110,7 @@ def _is_safetensors(f: Any) -> bool:
     """
     path = isinstance(f, (str, os.PathLike))
     if path and _named_safetensors(f) and not Path(f).exists():
-        return True  # it may be in several files, beside an index
+        return True  # it may be in several files, next to an index
     with opened(f) as source:
         start = source.read(0, 9)
         if not path:

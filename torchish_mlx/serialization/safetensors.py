@@ -33,25 +33,26 @@ def save_safetensors(
 
     A dict of names and tensors gives a file with these names, as on the model hubs. In any other object a tensor has
     the keys and indices on the way to it as its name, with dots between them, and everything else is JSON in the
-    file's metadata, so that ``load_safetensors`` gives the same object back. A tensor that stands in several places is
+    file's metadata, so that ``load_safetensors`` gives the same object back. A tensor that is in several places is
     written once, under its first name, and is one tensor again; a view is written as a tensor of its own. Every tensor
     and the header have a CRC32 that loading checks.
 
     Args:
         obj: tensors (``Tensor``, ``Parameter``, ``mx.array``) and None, bool, int, float, complex, str, bytes,
             bytearray, ``Size``, dtypes, devices, in any nest of list, tuple, dict, OrderedDict, Counter, set.
-        f: where to: a path, which is replaced when all is written, or a binary file object, written from where it
-            stands.
-        metadata: texts to keep beside the tensors; ``safetensors_metadata`` reads them. "format" is "mlx" unless given.
-        max_shard_size: bytes, or text such as "5GB": where the tensors have more, they are written to files such as
-            ``model-1a2b3c4d-00001-of-00002.safetensors``, and to ``model.safetensors.index.json`` which of them is
-            where, for the path ``model.safetensors``. A larger tensor has a file of its own.
+        f: where to: a path, which is replaced when all is written, or a binary file object, which is written from
+            its current position.
+        metadata: texts to keep with the tensors; ``safetensors_metadata`` reads them. "format" is "mlx" unless given.
+        max_shard_size: bytes, or text such as "5GB": where the tensors have more, they are written to several files.
+            For the path ``model.safetensors``, these are files such as ``model-1a2b3c4d-00001-of-00002.safetensors``,
+            and the index ``model.safetensors.index.json``, which says what tensor is in which file. A tensor that is
+            larger than that has a file of its own.
 
     Raises:
         TypeError: an entry or a key is of another type; it is named, with what to save instead.
-        ValueError: a container contains itself or lies more than 100 levels deep, the JSON is larger than what is
+        ValueError: a container contains itself or is more than 100 levels deep, the JSON is larger than what is
             read, or an argument is wrong.
-        OSError: the file could not be written; what stood there before stands.
+        OSError: the file could not be written; an old file is unchanged.
 
     >>> import io
     >>> import torchish_mlx as torch
@@ -85,12 +86,13 @@ def save_safetensors(
 
 
 def load_safetensors(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None) -> Any:
-    """The object that ``save_safetensors`` wrote, or of another's file a dict of names and Tensors.
+    """The object that ``save_safetensors`` wrote, or a dict of names and Tensors from a file of another program.
 
     Args:
-        f: a path, or a binary file object that can seek, read from where it stands to its end. Of a file in several
-            shards: the path of its index, or the path that it was saved to.
-        map_location: as for ``load``; nothing moves, for memory is one, and a device that is not there is refused.
+        f: a path, or a binary file object that can seek, which is read from its current position to its end. For a
+            file in several shards: the path of its index, or the path that it was saved to.
+        map_location: as for ``load``; nothing moves, because all devices share one memory; a device that does not exist
+            here is refused.
 
     Raises:
         RuntimeError: the file is damaged, not a safetensors file, or holds what MLX cannot; the tensor is named.
@@ -119,7 +121,7 @@ def load_safetensors(f: str | os.PathLike[str] | BinaryIO, map_location: Any = N
 
 
 def safetensors_metadata(f: str | os.PathLike[str] | BinaryIO) -> dict[str, str]:
-    """The texts beside the tensors of a safetensors file, without those that are torchish_mlx's own.
+    """The texts that are kept with the tensors of a safetensors file, without those that are torchish_mlx's own.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -144,7 +146,7 @@ def _checked(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _standing(f: Any) -> Any:
-    """The path of the index in place of a path where only shards stand."""
+    """The path of the index in place of a path where there are only shards."""
     if isinstance(f, (str, os.PathLike)) and not Path(f).exists() and index_of(Path(f)).exists():
         return index_of(Path(f))
     return f
@@ -156,5 +158,5 @@ def _content(source: Input, f: Any) -> Reader | Index:
     if not start.lstrip().startswith(b"{") or b"\0" in start:
         return Reader(source, str(f) if isinstance(f, (str, os.PathLike)) else "the file")
     if not isinstance(f, (str, os.PathLike)):
-        raise RuntimeError("the file is an index of shards, which are found beside it: pass its path instead")
+        raise RuntimeError("the file is an index of shards, which are found next to it: pass its path instead")
     return Index(source, Path(f).parent, str(f))

@@ -1,4 +1,4 @@
-"""What to do about what a torch file has and MLX has not, by the name of the global."""
+"""What to do about parts of a torch file that MLX does not have, by the name of the global."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _QUANTIZED = f"In torch, save tensor.dequantize(), or tensor.int_repr() with its
 _COMPLEX = f"In torch, convert it with .to(torch.complex64) {_AGAIN}."
 _NUMBER = f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}."
 
-#: the dtypes of torch that MLX has not
+#: what to do about the dtypes of torch that MLX does not have
 NO_DTYPE = {
     "complex128": _COMPLEX,
     "complex32": _COMPLEX,
@@ -25,7 +25,7 @@ NO_DTYPE = {
 }
 
 # by the beginning of the name, the longest first
-_CURES = (
+_ADVICE = (
     ("numpy.", "scalar", _NUMBER),
     ("numpy.", "dtype", _NUMBER),
     ("numpy.", "", f"In torch, load it with weights_only=False, take torch.from_numpy(a) of NumPy's arrays {_AGAIN}."),
@@ -56,16 +56,16 @@ _CURES = (
 )
 
 
-def cure_of(module: str, name: str) -> str:
+def advice_for(module: str, name: str) -> str:
     """What to do about the global ``module.name``."""
-    for begin, of, cure in _CURES:
+    for begin, of, advice in _ADVICE:
         if (module + ".").startswith(begin if begin.endswith(".") else begin + ".") and name.startswith(of):
-            return cure
+            return advice
     return _ANY
 
 
-def storage_cure(name: str) -> str:
-    """What to do about a class of storages whose dtype MLX has not."""
+def storage_advice(name: str) -> str:
+    """What to do about a class of storages whose dtype MLX does not have."""
     if name.startswith("Complex"):
         return _COMPLEX
     return _QUANTIZED if name.startswith("Q") else _ANY
