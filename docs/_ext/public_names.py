@@ -70,7 +70,7 @@ def faults(modules: Collection[ModuleType], shown: Collection[str]) -> list[str]
     for full, value in public.items():
         mine = places[id(value)]
         if full != mine[0]:
-            continue  # the same object under another name; constants too, whose names are all in the list of the first place
+            continue  # the same object under another name; constants too, whose names the first place lists
         own = (getattr(value, "__module__", None) or "").partition(".")[0] == package
         if own and callable(value) and not inspect.getdoc(value):
             found.append(f"{full} has no docstring")
