@@ -33,7 +33,7 @@ examples: $(VENV)/.examples ## run every example, writes out/ (some minutes; wit
 	done
 
 PICTURES := char_gpt digits vae lbfgs_regression fine_tuning custom_optimizer
-pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ anew, torch's curves over ours (a few minutes)
+pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ again, torch's curves over ours (a few minutes)
 	@for name in $(PICTURES); do $(RUN) examples/$${name}_torch.py && $(RUN) examples/$$name.py || exit; done
 	@$(PY) -c 'from PIL import Image; [Image.open(f"out/{a}.png").convert("RGB").quantize(64).save(f"docs/images/{b}.png") \
 		for a in "$(PICTURES)".split() for b in [a.replace("char_gpt", "training")]]'
@@ -47,7 +47,7 @@ test: $(VENV)/.test ## run the tests, but for the long ones (PYTEST_ARGS="tests/
 test-all: $(VENV)/.test ## run all tests, the long ones too
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
-bench: $(VENV)/.test ## time and memory of a step beside its peers, writes out/bench/ (an hour or two; BENCH_ARGS=--quick)
+bench: $(VENV)/.test ## time and memory of a step compared with its peers, writes out/bench/ (an hour or two; BENCH_ARGS=--quick)
 	@$(RUN) benchmarks/optimizers.py $(BENCH_ARGS)
 
 lint: $(VENV)/.lint ## ruff check, ruff format --check, mypy, pyright

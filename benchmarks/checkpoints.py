@@ -1,4 +1,4 @@
-"""Time and memory of saving and loading, beside ``torch.save``/``torch.load`` and ``mx.save_safetensors``/``mx.load``.
+"""Time and memory of saving and loading, next to ``torch.save``/``torch.load`` and ``mx.save_safetensors``/``mx.load``.
 
     python benchmarks/checkpoints.py                     # times, 500 MB, and peak memory, 1 GB
     python benchmarks/checkpoints.py --mb 100 --rounds 3
@@ -6,7 +6,7 @@
 All contestants take turns, round by round, in a new order each round; the table gives medians, and the ratio to the
 slower of the two peers. ``save`` here ends with an fsync, which the peers' do not have: "+fsync" adds one to each of
 them. "first load" is the first of a process, as when a run is resumed; "load" is in one process that has loaded before,
-and so has the memory at hand. Peak memory is measured in a process of its own for each case, above what it needed
+and so has the memory already. Peak memory is measured in a process of its own for each case, above what it needed
 before and less the state itself. Needs torch.
 """
 

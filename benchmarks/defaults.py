@@ -2,10 +2,10 @@
 
     python benchmarks/defaults.py [--epochs 10] [--seeds 3] [--quick]
 
-A network of two layers learns handwritten digits: torch trains it with each of torch's classes as it comes, MLX with
-its own class of that name as it comes, and MLX with the class of ``torchish_mlx.optim``; from equal weights, on equal
-batches, at equal learning rates (torch's defaults, because most of MLX's classes have none). Where MLX's class can be
-given torch's settings, that is run too: what then is left is no matter of settings.
+A network of two layers learns handwritten digits. torch trains it with each of torch's classes at its defaults, MLX
+with its own class of that name at its defaults, and MLX with the class of ``torchish_mlx.optim``; from equal weights,
+on equal batches, at equal learning rates (torch's defaults, because most of MLX's classes have none). Where MLX's class
+can be given torch's settings, that is run too: what is left then does not come from settings.
 
 Prints the table of docs/differences.md: training loss and test accuracy at the end, means over the seeds. *Apart* is
 the distance between MLX's parameters and torch's after one epoch, as a share of the way that torch's went.

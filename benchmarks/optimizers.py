@@ -1,4 +1,4 @@
-"""Time and memory of an optimizer's step, beside ``mlx.optimizers`` and torch.
+"""Time and memory of an optimizer's step, compared with ``mlx.optimizers`` and torch.
 
     make bench                                                     # everything, 30 rounds: an hour or two on two cores
     make bench BENCH_ARGS="--optimizer adamw --set gpt small"      # a part of it
@@ -10,18 +10,19 @@ and quartiles. Gradients are new in each turn and evaluated before the clock sta
 Host time ends when the call returns. MLX has then built a graph and computed nothing: a person with a fast GPU waits
 for this. ``step()`` also schedules an evaluation, for which MLX's CPU backend waits, so ``mx.async_eval`` does nothing
 while host time is taken; the graph is evaluated outside the clock. Total time ends when ``mx.eval`` of the model's
-parameters and the optimizer's state has, and on a GPU ``mx.synchronize``. Both have turns of their own. torch on the
-CPU computes at once and has no host time of its own.
+parameters and the optimizer's state has returned, and on a GPU ``mx.synchronize``. Both have turns of their own. torch
+on the CPU computes at once and has no host time of its own.
 
-Every side has the same hyper-parameters. MLX's AdamW is taken as it comes, without bias correction, which makes its
+Every side has the same hyper-parameters. MLX's AdamW has its default, without bias correction, which makes its
 work less. Muon gets the matrices of a set.
 
 Peak memory is measured in a process of its own for each path, after the first step. First steps are measured in new
 processes whose kernel cache is an empty folder, and once more with what the first of them left there.
 
 Everything runs on MLX's default device, torch on the same kind and on all cores. Its threads wait for each other by
-spinning. Beside a busy process that takes many times as long, unless OMP_WAIT_POLICY=passive is set, which on a quiet
-machine costs torch a factor of 1.4 to 1.8; a note says where other processes took more than a tenth of the machine.
+spinning. Where another process is busy, that takes many times as long, unless OMP_WAIT_POLICY=passive is set, which on
+a quiet machine costs torch a factor of 1.4 to 1.8; a note says where other processes took more than a tenth of the
+machine.
 
 Writes optimizers.txt and .json to out/bench after each part, and .png at the end;
 torch, lion-pytorch and matplotlib are used where they are installed.

@@ -1,8 +1,8 @@
-"""The programs of docs/porting.md beside each other: the torch script, its port, and the port's optional steps.
+"""The programs of docs/porting.md, compared: the torch script, its port, and the port's optional steps.
 
     OMP_NUM_THREADS=1 python benchmarks/porting.py [--rounds 7] [--quick]
 
-All start from the weights that torch drew, taken along as the page says. Prints the page's two tables: how far losses
+All start from the weights that torch drew, converted as the page says. Prints the page's two tables: how far losses
 and weights are from torch's, and what a step takes, from one call of ``scheduler.step()`` to the next: the median of
 the processor's time, all threads together. Unlike the clock's it is hardly changed by other work on the machine, as
 long as no threads spin waiting for each other: hence one thread. The first two steps of each round, which trace and
@@ -38,7 +38,7 @@ def say(words: str) -> None:
 
 
 def namespaces() -> dict[str, dict[str, Any]]:
-    """Each program, run as it stands on the page in a folder of its own; then its ``Net`` and ``train`` are used."""
+    """Each program, run as it is on the page in a folder of its own; then its ``Net`` and ``train`` are used."""
     found: dict[str, dict[str, Any]] = {}
     here = Path.cwd()
     for name, program in programs().items():

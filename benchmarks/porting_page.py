@@ -16,7 +16,7 @@ def patched(program: str, diff: str) -> str:
         new = "\n".join(line[1:] for line in lines if line[0] in " +")
         found = re.findall(rf"^{re.escape(old)}$", program, re.MULTILINE)
         if len(found) != 1:
-            raise ValueError(f"this stands {len(found)} times in the program:\n{old}")
+            raise ValueError(f"this is {len(found)} times in the program:\n{old}")
         program = re.sub(rf"^{re.escape(old)}$", lambda _, new=new: new, program, count=1, flags=re.MULTILINE)
     return program
 

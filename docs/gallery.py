@@ -3,7 +3,7 @@
     python docs/gallery.py [--out docs/images/schedulers]
 
 Each section with a picture has a program that makes `optimizer` and `scheduler`, and `metric` where `step()` takes one.
-The curve that is drawn also stands in the picture as text, so that a test can tell whether the two still agree.
+The picture also contains the curve as text, so that a test can tell whether the two still agree.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def curves(names: dict[str, Any]) -> Curves:
 
 
 def text_of(found: Curves) -> str:
-    """The curves as they stand in a picture."""
+    """The text that a picture contains for these curves."""
     return json.dumps(
         {key: [float(f"{value:.4g}") for value in values] for key, values in found.items()}, separators=(",", ":")
     )

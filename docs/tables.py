@@ -1,4 +1,4 @@
-"""Write the README's tables of parity and speed from measurements that lie in docs/data.
+"""Write the README's tables of parity and speed from the measurements in docs/data.
 
     python docs/tables.py                                        # docs/data -> README.md
     python docs/tables.py --parity out/parity/parity.json        # take over a new report first
@@ -91,7 +91,7 @@ def parity(measured: dict[str, Any]) -> str:
             lines.append([name, f"{passed} of {total}", *(ulps(max(w)) if w else "" for w in worst.values())])
     where = f"{facts['platform'].partition('-')[0]} {facts['machine']}, MLX on {facts['device']}"
     return (
-        "Worst errors in units in the last place (ulps) of a tensor's largest element; beside ours, torch's own "
+        "Worst errors in units in the last place (ulps) of a tensor's largest element; next to ours, torch's own "
         "rounding: its float32 result against its float64 result. "
         f"{measured['passed']:,} of {measured['total']:,} checks passed. {day(facts['date'])}, {where}, "
         f"mlx {facts['mlx']}, torch {facts['torch']}, Python {facts['python']}.\n\n"

@@ -90,7 +90,7 @@ def main() -> None:
             for _ in range(args.pieces):
                 piece = mx.array(next(pieces))
                 loss, grads = add(grads, x_train[piece], y_train[piece])
-                mx.eval(loss, grads)  # or the activations of all pieces would lie in memory at once
+                mx.eval(loss, grads)  # or the activations of all pieces would be in memory at once
                 total += loss.item() / steps
             update(grads)
             scheduler.step()

@@ -121,7 +121,7 @@ WAYS = {
 class Result:
     model: nn.Module
     accuracy: float
-    peak: int  # bytes above what lay in memory before the first step
+    peak: int  # bytes above what was in memory before the first step
     seconds: float
 
 

@@ -38,7 +38,7 @@ sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a lin
 
 atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done: Ctrl-C comes too late
 
-LINES = 20  # printed in a run, at most, besides the first
+LINES = 20  # printed in a run, at most, after the first
 POINTS = 100  # drawn of a curve, at most
 NOT_SETTINGS = ("out", "quick", "resume")  # options that change no number
 

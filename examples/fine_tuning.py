@@ -3,8 +3,8 @@
     python examples/fine_tuning.py [--epochs 40] [--samples 3] [--lr 0.003] [--decay 0.6] [--out out] [--quick]
 
 The network learns upright digits, then slanted ones, of which there are only 3 of each. Each layer below the head has
-0.6 times the learning rate of the one above, and the layers are unfrozen from the head downwards. A network that begins
-with nothing learns the same images beside it.
+0.6 times the learning rate of the one above, and the layers are unfrozen from the head downwards. For comparison, a
+network that begins with nothing learns the same images.
 Writes OUT/fine_tuning.json, its curves, and OUT/fine_tuning.png, with fine_tuning_torch.py's curves over them.
 """
 
@@ -78,12 +78,12 @@ def learn(
 
 
 def draw(axes: Axes, log: common.Log, beside: list[float], unfrozen: list[int]) -> None:
-    """The test accuracy beside that of a network that began with nothing."""
+    """The test accuracy, and that of a network that began with nothing."""
     axes.plot(*np.transpose(log.curves["test_accuracy"]), label="fine-tuned")
     axes.plot(range(1, len(beside) + 1), beside, label="from nothing")
     for epoch in unfrozen:
         axes.axvline(epoch, color="gray", linestyle=":", label="a layer unfrozen" if epoch == unfrozen[0] else None)
-    axes.set(title="test accuracy, beside a new network", xlabel="epoch")
+    axes.set(title="test accuracy, and that of a new network", xlabel="epoch")
     axes.grid(alpha=0.3)
     axes.legend()
 

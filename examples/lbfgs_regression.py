@@ -1,9 +1,9 @@
-"""Ridge regression with L-BFGS and a closure, beside AdamW. Ported to MLX.
+"""Ridge regression with L-BFGS and a closure, compared with AdamW. Ported to MLX.
 
     python examples/lbfgs_regression.py [--steps 6] [--evaluations 400] [--ridge 0.01] [--out out] [--quick]
 
 How far diabetes went in a year, from 10 measurements, their squares and their products: 65 columns, some of which are
-nearly the same as others. The exact minimum is known, and AdamW needs long to come near it.
+nearly the same as others. The exact minimum is known, and AdamW needs many evaluations to come near it.
 Writes OUT/lbfgs_regression.json, its curves, and OUT/lbfgs_regression.png, with lbfgs_regression_torch.py's over them.
 """
 

@@ -1,9 +1,9 @@
-"""Ridge regression with L-BFGS and a closure, beside AdamW. The original, in PyTorch.
+"""Ridge regression with L-BFGS and a closure, compared with AdamW. The original, in PyTorch.
 
     python examples/lbfgs_regression_torch.py [--steps 6] [--evaluations 400] [--ridge 0.01] [--out out] [--quick]
 
 How far diabetes went in a year, from 10 measurements, their squares and their products: 65 columns, some of which are
-nearly the same as others. The exact minimum is known, and AdamW needs long to come near it.
+nearly the same as others. The exact minimum is known, and AdamW needs many evaluations to come near it.
 Writes OUT/lbfgs_regression_torch.json, its curves, which lbfgs_regression.py draws over its own.
 """
 

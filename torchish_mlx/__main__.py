@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"torchish_mlx {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    commands.add_parser("parity", add_help=False, help="run this package beside torch on this machine, and report")
+    commands.add_parser("parity", add_help=False, help="compare this package with torch on this machine, and report")
     parser.parse_args(arguments)
     return 0
 

@@ -1,7 +1,7 @@
 """What needs a process of its own: peak memory, and the first step with a cold kernel cache.
 
 MLX compiles kernels as it needs them and keeps them in the folder for temporary files, which ``TMPDIR`` moves. (What a
-GPU's driver caches besides is not emptied here.)
+GPU's driver caches is not emptied here.)
 """
 
 from __future__ import annotations

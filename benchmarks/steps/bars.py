@@ -1,4 +1,4 @@
-"""The ratios that the step is held to, beside their bars."""
+"""The ratios that the step is held to, with their bars."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def bars(results: dict[str, Any]) -> Rows:
             met = "" if bar is None else "met" if value <= bar else "NOT MET"
             rows.append({"what": what, "where": where, "value": value, "at most": bar, "met": met})
 
-    for part in (_beside, _groups, _schedulers, _hooks, _growth, _first):
+    for part in (_compared, _groups, _schedulers, _hooks, _growth, _first):
         part(results, add)
     return rows
 
 
-def _beside(results: dict[str, Any], add: Add) -> None:
-    """AdamW beside mlx.optimizers, torch and the memory's limit."""
+def _compared(results: dict[str, Any], add: Add) -> None:
+    """AdamW compared with mlx.optimizers, torch and the memory's limit."""
     steps, memory = results.get("steps", []), results.get("memory", [])
     cases = dict.fromkeys((row["set"], row["dtype"]) for row in steps + memory if row["optimizer"] == "adamw")
     for set_name, dtype in cases:

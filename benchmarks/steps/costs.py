@@ -1,4 +1,4 @@
-"""What stands around a step: clipping, schedulers, hooks, parameter groups."""
+"""What surrounds a step: clipping, schedulers, hooks, parameter groups."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def groups(sets: list[str], clock: Clock) -> Rows:
 
 
 def many_groups(with_torch: bool, clock: Clock) -> Rows:
-    """``step()`` of thousands of groups of one tensor of 64 numbers each, beside torch with the same groups."""
+    """``step()`` of thousands of groups of one tensor of 64 numbers each, compared with torch with the same groups."""
     rows: Rows = []
     count = 20 if clock.quick else MANY
     for optimizer in ("sgd", "adamw"):

@@ -26,7 +26,7 @@ torch.set_num_threads(os.cpu_count() or 1)
 
 
 def optimizer_class(name: str) -> Any:
-    """torch's class; Lion, which torch has not, is lion-pytorch's."""
+    """torch's class; Lion, which torch does not have, is lion-pytorch's."""
     if name == "lion":
         return importlib.import_module("lion_pytorch").Lion
     return getattr(torch.optim, MLX[name][0].__name__)

@@ -244,5 +244,5 @@ def test_a_training_passes(name: str, steps: int) -> None:
 )
 def test_a_training_with_another_option_is_found(name: str, wrong: dict[str, Any]) -> None:
     ours, theirs, parameters = trainings(name, **wrong)
-    with pytest.raises(AssertionError, match=r"the losses part in step|after 30 steps parameter"):
+    with pytest.raises(AssertionError, match=r"the losses differ in step|after 30 steps parameter"):
         assert_training_parity(ours, theirs, steps=30, parameters=parameters)

@@ -1,8 +1,8 @@
 """What is public in a package, and what of it lacks a docstring or a place in the reference. Knows nothing of Sphinx.
 
 Public is each name in the ``__all__`` of a module whose own name has no underscore in front, and of each public class
-the methods and properties without one. A name is in the reference when it stands there under any of the places from
-which it can be imported, and a method when it does in the class or in one that it comes from.
+the methods and properties without one. A name is in the reference when it is listed there under any of the places
+from which it can be imported, and a method when it is listed in its class or in the class that it comes from.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def faults(modules: Collection[ModuleType], shown: Collection[str]) -> list[str]
     for full, value in public.items():
         mine = places[id(value)]
         if full != mine[0]:
-            continue  # the same object under another name; constants too, whose names all stand in the first's list
+            continue  # the same object under another name; constants too, whose names the first place lists
         own = (getattr(value, "__module__", None) or "").partition(".")[0] == package
         if own and callable(value) and not inspect.getdoc(value):
             found.append(f"{full} has no docstring")

@@ -322,7 +322,7 @@ def test_disabled():
 
 
 def test_rows_of_float16_overflow_where_they_are_added():
-    """For optimizers that unscale themselves: a row that stands twice is checked as its sum, and left as it is."""
+    """For optimizers that unscale themselves: a row that occurs twice is checked as its sum, and left as it is."""
     p = torch.Parameter(mx.zeros((3, 1), mx.float16))
     optimizer, scaler = optim.SGD([p], lr=0.1), GradScaler()
     scaler.scale(mx.array(1.0))

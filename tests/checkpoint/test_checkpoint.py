@@ -39,7 +39,7 @@ def mapped(function: Any, tree: Any) -> Any:
 
 
 class Net(nn.Module):
-    """BatchNorm, Dropout, a layer that stands twice, a frozen bias."""
+    """BatchNorm, Dropout, a layer that occurs twice, a frozen bias."""
 
     def __init__(self, width: int = 3) -> None:
         super().__init__()
@@ -395,7 +395,7 @@ def test_a_part_that_was_saved_and_is_not_given(kind, tmp_path):
     with nothing_changes(other), pytest.raises(ValueError, match=rf"not given.*pass {kind}=, or ignore=\['{kind}'\]"):
         checkpoint.resume(file, **parts)
     checkpoint.resume(file, **parts, ignore=[kind])
-    with pytest.raises(ValueError, match=rf"{kind} is given and stands in ignore"):
+    with pytest.raises(ValueError, match=rf"{kind} is given and is listed in ignore"):
         checkpoint.resume(file, **other.parts, ignore=[kind])
 
 

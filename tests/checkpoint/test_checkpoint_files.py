@@ -181,12 +181,12 @@ def test_a_damaged_file_is_never_passed_over(missing_ok, length, tmp_path):
     file = tmp_path / "step-00000003.pt"
     file.write_bytes(file.read_bytes()[:length])
     model = nn.Linear(1, 1)
-    with pytest.raises(ValueError, match=r"3\.pt can't be read: .* those of steps 1, 2: pass step=2 to take"):
+    with pytest.raises(ValueError, match=r"3\.pt can't be read: .* checkpoints of steps 1, 2: pass step=2 to take"):
         checkpoint.resume(tmp_path, model=model, missing_ok=missing_ok)
     assert checkpoint.resume(tmp_path, step=2).extra == 2
     for other in (1, 2):
         (tmp_path / f"step-0000000{other}.pt").unlink()
-    with pytest.raises(ValueError, match="Nothing was resumed, and no other checkpoint lies beside it"):
+    with pytest.raises(ValueError, match="Nothing was resumed, and there is no other checkpoint in its folder"):
         checkpoint.resume(tmp_path)
 
 

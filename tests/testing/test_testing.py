@@ -391,12 +391,12 @@ def test_losses_of_every_kind(kind):
         (
             descent(0.91),
             {},
-            r"part in step 1: ours 0.91, theirs 0.9, .*The worst is step 9: ours 0.427.*, theirs 0.387",
+            r"differ in step 1: ours 0.91, theirs 0.9, .*The worst is step 9: ours 0.427.*, theirs 0.387",
         ),
-        (lambda i: 0.9**i * (1 + 2e-4 * (i == 5)), {}, "part in step 5: .* 0.0002 off; 0.0001 is allowed"),
+        (lambda i: 0.9**i * (1 + 2e-4 * (i == 5)), {}, "differ in step 5: .* 0.0002 off; 0.0001 is allowed"),
         (lambda i: math.nan if i == 3 else 0.9**i, {}, "the loss of ours is nan in step 3"),
         (descent(), {"parameters": ([mx.ones(2)], [mx.array([1.0, 1.1])])}, "after 10 steps parameter 0 is 0.0909 off"),
-        (lambda i: 3 * 0.9**i, {"rtol": 0.5, "atol": 0.5}, "part in step 0"),
+        (lambda i: 3 * 0.9**i, {"rtol": 0.5, "atol": 0.5}, "differ in step 0"),
     ],
 )
 def test_trainings_that_part(ours, more, words):
@@ -405,7 +405,7 @@ def test_trainings_that_part(ours, more, words):
 
 
 def test_small_losses_are_compared_as_large_ones():
-    with pytest.raises(AssertionError, match="part in step 5"):
+    with pytest.raises(AssertionError, match="differ in step 5"):
         assert_training_parity(lambda i: 1e-3 * 0.9**i * (1 + 2e-4 * (i == 5)), lambda i: 1e-3 * 0.9**i, steps=10)
 
 

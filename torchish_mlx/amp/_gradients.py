@@ -53,7 +53,7 @@ def nonfinite(gradients: Sequence[Any]) -> mx.array:
 def _checked(gradient: Any) -> mx.array:
     if not isinstance(gradient, RowSparse):
         return gradient.array
-    # rows that stand twice are added where they are used, and in float16 the sum is what overflows
+    # rows that occur twice are added where they are used, and in float16 it is the sum that overflows
     return gradient.coalesced().values if gradient.dtype == mx.float16 else gradient.values
 
 

@@ -13,13 +13,13 @@ from ..optim._misfits import shown
 
 def number_in(state_dict: Mapping[str, Any], name: str) -> Any:
     """An entry of a scaler's state dict, which must be a number."""
-    cure = "give what scaler.state_dict() returned"
+    advice = "give what scaler.state_dict() returned"
     if name not in state_dict:
-        raise KeyError(f"the scaler's state dict has {sorted(map(str, state_dict))}, and no {name!r}: {cure}")
+        raise KeyError(f"the scaler's state dict has {sorted(map(str, state_dict))}, and no {name!r}: {advice}")
     value = state_dict[name]
     huge = isinstance(value, int) and value.bit_length() > 63
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or huge:
-        raise TypeError(f'state_dict["{name}"] is {shown(value)} ({type(value).__name__}), expected a number: {cure}')
+        raise TypeError(f'state_dict["{name}"] is {shown(value)} ({type(value).__name__}), expected a number: {advice}')
     return value
 
 

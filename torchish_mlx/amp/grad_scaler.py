@@ -27,7 +27,7 @@ __all__ = ["GradScaler", "OptState"]
 
 
 class OptState(Enum):
-    """How far an optimizer is in this iteration: nothing done, gradients unscaled, step made or left out."""
+    """What was done with an optimizer in this iteration: nothing, gradients unscaled, step made or left out."""
 
     READY = 0
     UNSCALED = 1
@@ -42,8 +42,8 @@ class GradScaler:
     good ones in a row. A step that is left out changes nothing: no parameter, state or count, and no hook is called.
 
     Args:
-        device: "cuda" (torch's default), "mps", "gpu" or "cpu". They mean the same, for MLX's devices share their
-            memory: the scaler works with each, where torch's switches itself off without CUDA.
+        device: "cuda" (torch's default), "mps", "gpu" or "cpu". They mean the same, because MLX's devices share
+            their memory: the scaler works with each, where torch's switches itself off without CUDA.
         init_scale: s at the start; a power of two keeps the digits of every gradient.
         growth_factor: > 1.
         backoff_factor: < 1.
@@ -52,7 +52,7 @@ class GradScaler:
 
     Raises:
         AssertionError: a factor out of its range.
-        RuntimeError, TypeError: a device that MLX has not.
+        RuntimeError, TypeError: a device that MLX does not have.
 
     ``step`` waits for the check of the gradients, once; ``scale``, ``unscale_`` and ``update`` wait for nothing.
     Inside ``mx.compile`` a scale is a constant, unless ``scaler.state`` is among the captured ``inputs``.
@@ -101,9 +101,9 @@ class GradScaler:
         self._backoff_factor = backoff_factor
         self._growth_interval = growth_interval
         self._state: dict[str, mx.array] = {}
-        self._scale: Tensor | None = None  # both are places in _state, from the first call of scale() on
+        self._scale: Tensor | None = None  # from the first call of scale() on, both are places in _state
         self._growth_tracker: Tensor | None = None
-        self._given: mx.array | None = None  # what scale() multiplied by last; None if that was being traced
+        self._given: mx.array | None = None  # the factor of the last scale(); None if it was being traced
         self._per_optimizer_states: dict[int, dict[str, Any]] = {}
 
     # Scaling a loss -------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class GradScaler:
         """``outputs`` times the scale: a Tensor (then call ``.backward()``), or an array in a loss function.
 
         Args:
-            outputs: a Tensor, an ``mx.array``, or lists, tuples and other iterables of these, nested as one likes.
+            outputs: a Tensor, an ``mx.array``, or lists, tuples and other iterables of these, nested in any way.
                 A 0-d float16 loss becomes float32; a float16 array with dimensions stays float16.
 
         Returns:
@@ -175,7 +175,7 @@ class GradScaler:
         return self._scale
 
     def _check_given(self) -> None:
-        """Refuse gradients of a loss that had an earlier scale: a compiled function that has it as a constant."""
+        """Refuse gradients of a loss that had an earlier scale, as of a compiled function that has it as a constant."""
         assert self._scale is not None
         if self._given is None or self._given is self._scale.array:
             return
@@ -195,7 +195,8 @@ class GradScaler:
         states, key = self._per_optimizer_states, id(optimizer)
         held = states.get(key)
         if held is not None and held["optimizer"]() is not optimizer:
-            states[-1 - len(states)] = states.pop(key)  # a dead one, whose id was given again: its check still counts
+            # the entry is of an optimizer that was deleted, whose id another one has now: its check still counts
+            states[-1 - len(states)] = states.pop(key)
             held = None
         if held is None:
             held = states[key] = {
@@ -266,7 +267,7 @@ class GradScaler:
         Args:
             optimizer: its step is left out where a gradient is infinite or NaN.
             *args: for ``optimizer.step``.
-            **kwargs: likewise.
+            **kwargs: for ``optimizer.step`` too.
 
         Returns what ``optimizer.step`` returns, None where it was left out.
 
@@ -274,7 +275,7 @@ class GradScaler:
             AssertionError: scale() was never called, or no parameter has a gradient.
             RuntimeError: a closure, called twice before update(), and what :meth:`unscale_` raises.
 
-        Waits for the gradients, once; with a ``fused`` optimizer for nothing.
+        It waits for the gradients, once; with a ``fused`` optimizer it waits for nothing.
         """
         if not self._enabled:
             return optimizer.step(*args, **kwargs)

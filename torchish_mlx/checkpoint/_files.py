@@ -1,4 +1,4 @@
-"""Where checkpoints lie: one file, or a folder of files that are named by their steps."""
+"""Where checkpoints are stored: one file, or a folder of files that are named by their steps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def latest(path: str | os.PathLike[str]) -> Path | None:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether checkpoints at ``path`` are files in a folder; else it is the name of one file."""
+    """Whether checkpoints at ``path`` are files in a folder; otherwise it is the name of one file."""
     return path.is_dir() or not (path.suffix.lower() in _FILES or path.is_file())
 
 
@@ -93,8 +93,8 @@ def find(path: Path, step: int | str) -> Path:
 
 
 def _missing(path: Path, what: str) -> FileNotFoundError:
-    cure = "Check the path; to begin a new run where there is none, pass missing_ok=True, which gives None"
-    return FileNotFoundError(errno.ENOENT, f"{what}. {cure}. The path", str(path))
+    advice = "Check the path; to begin a new run where there is none, pass missing_ok=True, which gives None"
+    return FileNotFoundError(errno.ENOENT, f"{what}. {advice}. The path", str(path))
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -118,13 +118,13 @@ def read(file: Path) -> dict[str, Any]:
     parts, step = notes.get("parts"), content.get("step")
     if type(step) is not int or not isinstance(parts, dict) or not all(map(_is_note, parts.items())):
         raise ValueError(f"{file} is not as checkpoint.save() wrote it. {_others(file)}")
-    # Whoever wrote the file last: these are states of objects of this package.
+    # This holds whichever program wrote the file last: these are states of objects of this package.
     in_mlx({name: part for name, part in content.items() if name != "extra"})
     return content
 
 
 def _is_note(item: tuple[Any, Any]) -> bool:
-    """Whether this is the name of a part and what is noted of it."""
+    """Whether this is the name of a part, and what the file says about it."""
     if not isinstance(item[0], str) or not isinstance(item[1], dict):
         return False
     names = item[1].get("parameters", [])
@@ -139,8 +139,9 @@ def _others(file: Path) -> str:
     match = _STEP.fullmatch(file.name)
     older = [step for step in steps_in(file.parent) if match and step != int(match[1])]
     if not older:
-        return "Nothing was resumed, and no other checkpoint lies beside it."
-    return f"Nothing was resumed. Beside it lie those of steps {_listed(older)}: pass step={max(older)} to take one."
+        return "Nothing was resumed, and there is no other checkpoint in its folder."
+    steps = f"{_listed(older)}: pass step={max(older)} to take one"
+    return f"Nothing was resumed. The folder also has checkpoints of steps {steps}."
 
 
 def _listed(steps: Any) -> str:

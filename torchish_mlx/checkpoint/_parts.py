@@ -96,7 +96,7 @@ def _names(part: Any) -> list[list[str]] | None:
 
 
 def check(kind: str, part: Any, state: Any, saved: Mapping[str, Any]) -> None:
-    """Refuse what would load and then go on otherwise than the saved run. Raises ValueError."""
+    """Refuse what would load, but would go on in another way than the saved run. Raises ValueError."""
     name, mine = saved.get("class"), type(part).__name__
     if kind in ("optimizer", "scheduler") and name != mine:
         raise ValueError(f"it was saved from {name}, and {mine} is given: construct {name}")
@@ -108,7 +108,7 @@ def check(kind: str, part: Any, state: Any, saved: Mapping[str, Any]) -> None:
 
 
 def _check_dtypes(model: Module, state: Any) -> None:
-    """Loading would round a float32 checkpoint to a half-precision model without a word."""
+    """Loading would round a float32 checkpoint to a half-precision model, and say nothing."""
     held = named(model, remove_duplicate=False)
     given: Mapping[str, Any] = state if isinstance(state, Mapping) else {}
     wrong = [
@@ -127,14 +127,14 @@ def _check_dtypes(model: Module, state: Any) -> None:
 def _refuse_names(here: list[list[str]], there: list[list[str]]) -> None:
     mine, theirs = [n for group in here for n in group], [n for group in there for n in group]
     lacking, more = [n for n in theirs if n not in mine], [n for n in mine if n not in theirs]
-    cure = "Construct it over the same parameters, in the same groups and order"
+    advice = "Construct it over the same parameters, in the same groups and order"
     if lacking or more:
         what = [f"it was saved with the parameters {listed(lacking)}, which this one does not hold"] * bool(lacking)
         what += [f"this one holds {listed(more)}, which the saved one did not"] * bool(more)
-        cure += " (only the trainable ones, if they were given alone, with the model frozen as it was)"
+        advice += " (only the trainable ones, if they were given alone, with the model frozen as it was)"
     elif list(map(len, here)) != list(map(len, there)):
         what = [f"it was saved with groups of {list(map(len, there))} parameters, and has {list(map(len, here))}"]
     else:
         place = next(i for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b)
         what = [f"parameter {place} was {theirs[place]!r} when it was saved, and is {mine[place]!r} here"]
-    raise ValueError(f"{' and '.join(what)}. {cure}")
+    raise ValueError(f"{' and '.join(what)}. {advice}")

@@ -19,12 +19,13 @@ def state() -> dict[str, Any]:
 def restore(saved: Any) -> None:
     """Go on with the random numbers of :func:`state`; compiled steps that captured ``mx.random.state`` do too.
 
-    Raises ValueError, perhaps with one of the generators restored: who calls it undoes that.
+    Raises ValueError, perhaps with one of the generators restored: the caller must undo that.
     """
     try:
         _check(saved)
         high, low = saved["mlx"]
-        mx.random.seed(high << 32 | low)  # the key of a seed is its two halves, and the state has no setter
+        # The state can't be assigned. The key of a seed is its two halves, so a seed restores it.
+        mx.random.seed(high << 32 | low)
         version, internal, gauss = saved["python"]
         random.setstate((version, tuple(internal), gauss))
         np.random.set_state(saved["numpy"])

@@ -21,7 +21,7 @@ class Ranks:
         self.size = 1 if self._group is None else self._group.size()
 
     def gathered(self, value: Any) -> list[Any]:
-        """What each process gives, in order: anything that JSON has. It waits until all have called it."""
+        """The values of all processes, in order: anything that JSON has. It waits until all have called it."""
         if self._group is None:
             return [value]
         text = np.frombuffer(json.dumps(value).encode(), np.uint8)

@@ -52,7 +52,7 @@ def save(
             a folder, made if only it is missing, for files ``step-00001000.pt``.
         step (int): how many steps the run has made; :func:`resume` gives it back.
         model: an ``mlx.nn.Module``, or an object with ``state_dict()`` and ``load_state_dict()``; or a dict or list
-            of such, as ``{"net": model, "ema": averaged}``.
+            of such, like ``{"net": model, "ema": averaged}``.
         optimizer: one of ``torchish_mlx.optim`` or ``mlx.optimizers``, or a dict or list of such.
         scheduler: one of ``optim.lr_scheduler``, or a dict or list of such.
         scaler: a ``GradScaler``, or a dict or list of such.
@@ -184,7 +184,7 @@ def resume(
     """Go on with a run that :func:`save` wrote: every part of it, and the random state, or nothing at all.
 
     Give what was given to ``save``, constructed in the same way, and frozen in the same way, which is not saved. States
-    are loaded with the dtypes that they have, into the arrays' present places: a compiled step goes on with them.
+    are loaded with the dtypes that they have, into the places where the arrays are now, so a compiled step sees them.
 
     Args:
         path (str or Path): what was given to ``save``, or one of the files.
@@ -205,7 +205,7 @@ def resume(
     Raises:
         FileNotFoundError: there is no checkpoint, or none of that step.
         ValueError: a part was saved and is not given, or the other way round; it does not fit (the message names it);
-            a damaged file, which is never passed over for an older one; another number of processes than saved the
+            a damaged file (an older one is never taken in its place); another number of processes than saved the
             random states, or processes that find different files. Nothing is changed.
         TypeError: something without a state.
 
@@ -306,10 +306,10 @@ def _replaced(value: Any, states: dict[int, Any]) -> Any:
 def _check_given(
     file: Path, places: Collection[str], saved: Mapping[str, Any], given: Mapping[str, Any], ignore: Collection[str]
 ) -> None:
-    """Refuse what was saved and not given, and the other way round: it would be lost, or begin anew, without a word."""
+    """Refuse what was saved and not given, and the other way round: it would be lost, or begin again, unnoticed."""
     for kind in _KINDS:
         if given[kind] is not None and kind in ignore:
-            raise ValueError(f"{kind} is given and stands in ignore={list(ignore)!r}: leave out one of the two")
+            raise ValueError(f"{kind} is given and is listed in ignore={list(ignore)!r}: leave out one of the two")
         there = [place for place in saved if place.startswith(entry((kind,)))]
         here = [place for place in places if place.startswith(entry((kind,)))]
         lacking, more = [p for p in there if p not in here], [p for p in here if p not in there]
@@ -322,7 +322,7 @@ def _check_given(
         if more and not there:
             raise ValueError(
                 f"the checkpoint {file} has no {entry((kind,))}, and {kind}= was given: it was saved without one. "
-                "Leave it out, and it begins anew. Nothing was changed."
+                "Leave it out, and it begins from the start. Nothing was changed."
             )
         if here and (lacking or more):
             raise ValueError(
@@ -337,7 +337,7 @@ def _listed(places: Collection[str]) -> str:
 
 @contextmanager
 def _named(file: Path, place: tuple[Any, ...]) -> Iterator[None]:
-    """Say of an error which entry of the file it is of."""
+    """Add to an error which entry of the file it is about."""
     try:
         yield
     except Exception as error:

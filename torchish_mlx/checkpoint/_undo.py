@@ -1,4 +1,4 @@
-"""All or nothing: every part of a run as it was, where one of them does not load."""
+"""All or nothing: where one part of a run does not load, every part is put back as it was."""
 
 from __future__ import annotations
 

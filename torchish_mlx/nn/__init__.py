@@ -1,6 +1,6 @@
 """What of ``torch.nn`` is here: ``utils``. Models and losses are those of ``mlx.nn``.
 
-``average_gradients_`` is to be found here as well, for ``average_gradients`` of ``mlx.nn`` has this place.
+``average_gradients_`` is here as well, because ``mlx.nn`` has its ``average_gradients`` in this place.
 """
 
 from . import utils

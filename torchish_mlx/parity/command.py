@@ -28,7 +28,7 @@ FAMILIES = [*dict.fromkeys(OPTIMIZERS.values()), "lr_scheduler", "schedules", "c
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m torchish_mlx parity",
-        description="Run this package beside torch on this machine, and write how far apart they are.",
+        description="Run this package and torch on this machine, and write how far apart their results are.",
         epilog="Exit status: 0 all passed, 1 some failed, 2 it could not run, 130 interrupted.",
     )
     made.add_argument(
@@ -82,7 +82,7 @@ def refused(why: str) -> int:
 
 
 def stop(*_: object) -> NoReturn:
-    """Ends the process at once: nothing is on disk before all of it is, and no library gets to print a traceback."""
+    """Ends the process at once, so that no library prints a traceback. No file is written before all are complete."""
     sys.stdout.flush()
     sys.stderr.write("\nInterrupted; nothing was left half written.\n")
     sys.stderr.flush()

@@ -17,7 +17,7 @@ class Family(NamedTuple):
     name: str
     title: str
     error: str  # what the column of errors is of
-    state: str  # ... and the column beside it; empty where there is none
+    state: str  # ... and the next column; empty where there is none
     about: str
 
 

@@ -49,8 +49,8 @@ def ulp(x: np.ndarray, digits: int) -> np.ndarray:
 def half_errors(name: str, kwargs: dict[str, Any], half: Half, steps: int = 20) -> Iterator[np.ndarray]:
     """The error of each element after each step, in ulps of the half type.
 
-    An ulp is that of the largest of the number before, the number after, and the step between them: where a step all
-    but cancels a parameter, torch's own roundings (lr 0.1 is 0.10009766 in bfloat16 on its CPU) are what remains.
+    An ulp is that of the largest of the number before, the number after, and the step between them: where a step nearly
+    cancels a parameter, torch's own roundings (lr 0.1 is 0.10009766 in bfloat16 on its CPU) are what remains.
     Gradients keep away from 0, where the square, in float16, is 0 and Adam divides by eps alone.
     """
     rng = np.random.default_rng(0)

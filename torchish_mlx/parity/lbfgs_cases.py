@@ -15,7 +15,7 @@ from .optimizer_cases import CASES, LIMIT, ROOM, SHAPES, Case
 
 LBFGS = [case for case in CASES if case.name == "LBFGS"]
 STEPS = (1, 2, 20)
-POWERS = (2, 4)  # of the distance in the loss, besides a quadratic one
+POWERS = (2, 4)  # of the distance in the loss, in addition to a quadratic one
 DECISIONS = ("func_evals", "n_iter")
 
 

@@ -66,7 +66,7 @@ RULES = [case for case in CASES if case.name != "LBFGS"]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What happens besides steps: numbers that move, two groups, gradients that are missing."""
+    """What happens in addition to steps: numbers that move, two groups, gradients that are missing."""
 
     steps: int = 20
     moving: bool = False
@@ -87,7 +87,7 @@ def inputs(shapes: tuple[tuple[int, ...], ...], steps: int) -> tuple[list[np.nda
 
 
 def rows(i: int, j: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The rows that the sparse gradient of step ``i``, parameter ``j`` has; one index stands twice."""
+    """The rows that the sparse gradient of step ``i``, parameter ``j`` has; one index occurs twice."""
     n = shape[0] if shape else 1
     return np.array([(i + j) % n, (2 * i) % n, (i + j) % n]) if n else np.zeros(0, int)
 
@@ -167,7 +167,7 @@ def drive(
     look: Callable[[], Result],
     at: tuple[int, ...] = (),
 ) -> Trajectory:
-    """All steps of a scenario; what there is to see after the last, and after those ``at`` which to look."""
+    """Make all steps of a scenario; gives what is kept after the last one and after those of ``at``."""
     base, seen = based(opt), {}
     for i in range(scenario.steps):
         if scenario.moving:
@@ -330,7 +330,7 @@ def allowed_error(case: Case, scenario: Scenario) -> float:
 
 
 def failures(result: Result, case: Case, scenario: Scenario) -> Iterator[str]:
-    """What differs by more than it may."""
+    """What differs by more than is allowed."""
     allowed = allowed_error(case, scenario)
     for name, error in worst(result, theirs(case, scenario)).items():
         if not error <= allowed:

@@ -32,7 +32,7 @@ MISSING = Scenario(steps=20, missing=True)
 
 
 def family_of(name: str) -> str:
-    """The file in which the rule of an optimizer stands."""
+    """The file that has the rule of an optimizer."""
     return str(getattr(optim, name).__module__.rpartition(".")[2])
 
 
@@ -59,7 +59,7 @@ def compare(
     compiled: bool = False,
     path: dict[str, bool] | None = None,
 ) -> Measured:
-    """One configuration beside torch, at some steps of the way. It passes if the last result does."""
+    """One configuration compared with torch, at some steps of the way. It passes if the last result does."""
     looked = marks(scenario.steps)
     mine, _ = our_trajectory(case, scenario, doors, compiled, path, looked)
     wrong = "; ".join(failures(mine[scenario.steps], case, scenario))

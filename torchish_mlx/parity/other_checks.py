@@ -1,4 +1,4 @@
-"""The checks of everything besides the optimizers: schedulers, pure schedules, clipping, half precision."""
+"""The checks of everything except the optimizers: schedulers, pure schedules, clipping, half precision."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def compare_scheduler(name: str, steps: int, groups: int, lr_tensors: bool) -> M
 
 
 def compare_schedule(config: Config, steps: int, compiled: bool) -> Measured:
-    """A pure function of the step, in float32 on MLX's device, beside torch's scheduler, which computes in double."""
+    """A pure function of the step, in float32 on MLX's device, against torch's scheduler, which computes in double."""
     theirs, schedule = torchs_rates(config, steps), factory(config)
     mine = (mx.compile(schedule) if compiled else schedule)(mx.arange(len(theirs)))
     wrong = ""

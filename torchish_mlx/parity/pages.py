@@ -79,7 +79,7 @@ def pick(values: Sequence[str], kept: Sequence[bool]) -> list[str]:
 
 
 def in_words(ulps: float | None) -> str:
-    """An error in a table: 0 is exact, and an empty cell is what there is not."""
+    """An error in a table: 0 is exact, and an empty cell means that there is no error."""
     if ulps is None:
         return ""
     if ulps == 0 or not math.isfinite(ulps):
@@ -109,7 +109,7 @@ def as_text(sections: Sequence[Section]) -> str:
 
 def as_markdown(sections: Sequence[Section], facts: Mapping[str, Any], warnings: Sequence[str]) -> str:
     passed, total = verdict(sections)
-    parts = ["# torchish_mlx beside torch", f"**{passed} of {total} checks passed.**", *warnings]
+    parts = ["# torchish_mlx compared with torch", f"**{passed} of {total} checks passed.**", *warnings]
     parts.append(tabulate(facts.items(), ["", ""], tablefmt="github", disable_numparse=True))
     parts.append(
         "Errors are in units in the last place (ulps) of the largest number in a tensor. *torch's own* is the distance"

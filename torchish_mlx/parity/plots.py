@@ -1,4 +1,4 @@
-"""Errors over steps: one picture per family, as SVG for the page and as PNG beside the Markdown."""
+"""Errors over steps: one picture per family, as SVG for the page and as PNG for the Markdown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from .families import Family
 from .rows import Point, Row
 
-INK = "#010203"  # stands for the reader's text colour in the SVG
+INK = "#010203"  # replaced by the reader's text colour in the SVG
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1"]  # seen by the colour-blind
 LEAST = 2.0**-6  # where an error of 0 is drawn on the logarithmic axis
 

@@ -17,7 +17,7 @@ ERRORS = ("error", "torch", "state", "state_torch")
 
 @dataclass(frozen=True)
 class Point:
-    """The worst errors after ``step`` steps, in ulps; None is what a check has not."""
+    """The worst errors after ``step`` steps, in ulps; None is what a check does not have."""
 
     step: int
     error: float

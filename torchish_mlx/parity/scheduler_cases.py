@@ -360,8 +360,8 @@ METRICS = [10 / (1 + 0.02 * i) + 0.5 * math.sin(1.7 * i) for i in range(500)]
 
 
 def made(case: str, side: Side, optimizer: Any) -> Any:
-    """The scheduler of a case. Where one composite begins with another, making it steps what was made before, and warns
-    of it, in torch as here.
+    """The scheduler of a case. Where one composite begins with another, constructing it steps the one that exists
+    already, and warns of that, in torch and here.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")

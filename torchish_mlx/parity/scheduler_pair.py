@@ -82,7 +82,7 @@ class Pair:
         return ours is None
 
     def build(self, **more: Any) -> bool:
-        """The scheduler anew, on the optimizer as it is."""
+        """Make the scheduler again, on the optimizer as it is."""
 
         def make(i: int) -> None:
             self.schedulers[i] = self.case(SIDES[i], self.optimizers[i], **more)

@@ -1,4 +1,4 @@
-"""Comparisons for your own tests: errors in ulps, an optimizer beside torch's, one training beside another."""
+"""Comparisons for your own tests: errors in ulps, an optimizer compared with torch's, a training with another."""
 
 from ._close import assert_close
 from ._optimizer import OptimizerParity, Worst, assert_optimizer_parity

@@ -29,7 +29,7 @@ def assert_close(
     Args:
         actual: an ``mx.array``, a Tensor, a NumPy array, a number, or another library's tensor, such as torch's; or
             dicts, lists and tuples of these. What is no number (a str, None) has to be equal.
-        expected: the same. Its dtype says what an ulp is; a Python number beside an array has the array's dtype.
+        expected: the same. Its dtype says what an ulp is; a Python number has the dtype of the array on the other side.
         ulps: how many are allowed, 0 or more. Integers and booleans have to be equal.
         scale: "element" measures each element by its own ulp, "tensor" all by the ulp of the largest; see :func:`ulps`.
         check_dtype: whether arrays must be of the same dtype, by name: float32 of MLX and of torch are the same.

@@ -1,4 +1,4 @@
-"""``assert_optimizer_parity``: the same gradients to two optimizers, everything that they keep compared."""
+"""``assert_optimizer_parity`` gives two optimizers the same gradients, and compares everything that they keep."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _checked(ours: Any, theirs: Any, steps: int, ulps: float | None) -> list[tup
 def _usual(ours: Optimizer, pairs: list[tuple[Any, Any]]) -> float:
     """The error that is allowed.
 
-    Measured on the CPU over 20 and 100 steps of all of torch's own configurations, beside torch: up to 6 ulps, 21 of
+    Measured on the CPU over 20 and 100 steps of all of torch's own configurations, against torch: up to 6 ulps, 21 of
     Adadelta's average of its steps, and 1e5 times the lr of Muon's parameters. 100 steps are no worse than 20.
     """
     for number, (p, _) in enumerate(pairs):

@@ -63,7 +63,7 @@ def assert_training_parity(
         Both curves, and the worst differences.
 
     Raises:
-        AssertionError: the first step in which the losses part, and the worst one; a loss that is not finite; losses
+        AssertionError: the first step in which the losses differ, and the worst one; a loss that is not finite; losses
             that never change; parameters that differ.
         TypeError, ValueError: a loss that is no number, a tolerance below 0, parameters of other shapes.
 
@@ -83,7 +83,7 @@ def assert_training_parity(
     >>> assert_training_parity(training(), training(lr=0.9), steps=3)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    AssertionError: the losses part in step 1: ours ..., theirs ..., which is ... off; 0.0001 is allowed. ...
+    AssertionError: the losses differ in step 1: ours ..., theirs ..., which is ... off; 0.0001 is allowed. ...
     """
     if not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps is an int of 1 or more, not {steps!r}")
@@ -107,7 +107,7 @@ def assert_training_parity(
         a, b = found.ours[first], found.theirs[first]
         worst_a, worst_b = found.ours[found.step], found.theirs[found.step]
         raise AssertionError(
-            f"the losses part in step {first}: ours {a:.9g}, theirs {b:.9g}, which is "
+            f"the losses differ in step {first}: ours {a:.9g}, theirs {b:.9g}, which is "
             f"{_relative(abs(a - b), abs(b)):.3g} off; {rtol:g} is allowed. The worst is step {found.step}: "
             f"ours {worst_a:.9g}, theirs {worst_b:.9g}, {found.worst:.3g} off"
         )

@@ -32,7 +32,7 @@ def dtype_name(value: Any) -> str | None:
 
 
 def common_dtype(actual: Any, expected: Any) -> str:
-    """The dtype by which an error is measured: of ``expected``, or of ``actual`` beside a Python number."""
+    """The dtype by which an error is measured: of ``expected``, or of ``actual`` where that is a Python number."""
     return dtype_name(expected) or dtype_name(actual) or str(np.asarray(expected).dtype)
 
 
@@ -112,9 +112,9 @@ def ulps(actual: Any, expected: Any, *, scale: str = "tensor", equal_nan: bool =
         equal_nan: whether nan equals nan.
 
     Returns:
-        A float64 array of their shape. Equal infinities are 0 apart; nan, and an infinity beside anything else, is
-        inf. Where ``expected`` is 0 (with "tensor": all of it), one ulp is the smallest number that the dtype has.
-        Integers and booleans are counted in ones.
+        A float64 array of their shape. The error of equal infinities is 0; that of nan, and of an infinity and
+        anything else, is inf. Where ``expected`` is 0 (with "tensor": all of it), one ulp is the smallest number that
+        the dtype has. Integers and booleans are counted in ones.
 
     Raises:
         ValueError: other shapes, another ``scale``.

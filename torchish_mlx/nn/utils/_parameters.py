@@ -1,4 +1,4 @@
-"""What the functions on gradients take for their parameters, and which of them are parts of a group's."""
+"""What the functions on gradients take as parameters, and which of these are parts that a group of processes shares."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ParametersT: TypeAlias = Tensor | Module | Iterable[Tensor | Module]
 
 
 class Given:
-    """The Tensors of an argument; a module stands for its Parameters, also in a list."""
+    """The Tensors of an argument; a module means its Parameters, also in a list."""
 
     def __init__(self, given: ParametersT) -> None:
         if isinstance(given, (Tensor, Module)):
@@ -28,7 +28,7 @@ class Given:
         if isinstance(given, (dict, mx.array)):
             raise _tree(given)
         self.tensors: list[Tensor] = []
-        self._parts: set[int] = set()  # ids of the Tensors that lie in a sharded layer
+        self._parts: set[int] = set()  # ids of the Tensors of sharded layers
         for entry in given:
             if isinstance(entry, Module):
                 self._add(entry)

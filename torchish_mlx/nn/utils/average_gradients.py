@@ -28,8 +28,8 @@ def average_gradients_(
 
     Every process calls it with the same parameters in the same order. Where a process has no gradient of a parameter
     that is trained, as where its part of the batch did not use it, its share is zero; where none has one, it stays
-    None, and ``step`` passes over it. Frozen parameters without a gradient are left out. Gradients of rows
-    (``RowSparse``) stay such: they become the rows of all processes, divided by the number of processes.
+    None, and ``step`` leaves the parameter as it is. Frozen parameters without a gradient are left out. Gradients of
+    rows (``RowSparse``) stay gradients of rows: those of all processes, divided by the number of processes.
 
     The means are scheduled for evaluation. It waits for the other processes only where a gradient is None or has rows.
 
@@ -72,7 +72,7 @@ def _average(tensors: list[Tensor], group: Group, all_reduce_size: int, stream: 
             "do in a function that mx.compile traces: give it the parameters that have a gradient, or call it outside "
             "of the compiled function" + see("a-value-that-is-read-in-a-compiled-step")
         )
-    # The first message says what there is. A process that has an array for every parameter does not wait for an answer.
+    # The first message says which gradients a process has. One that has all of them as arrays waits for no answer.
     kinds = mx.distributed.all_max(mx.array(mine, mx.int32), group=group, stream=stream)
     common: Any = kinds.tolist() if asks else mine
     dense = [(t, kind) for t, kind in zip(tensors, common, strict=True) if 0 < kind <= len(_DTYPES)]

@@ -34,8 +34,8 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all tensors as one vector, ``(sum |x|^p)^(1/p)``.
 
-    It is float32, or float64 if one of the tensors is. torch gives it in the tensors' dtype, where the norm of float16
-    gradients overflows from 65504 on.
+    It is float32, or float64 if one of the tensors is. torch gives it in the tensors' dtype, in which the norm of
+    float16 gradients overflows from 65504 on.
 
     Args:
         tensors: gradients: a Tensor, or an iterable of Tensors and ``RowSparse``, whose repeated rows are summed first.
@@ -44,7 +44,7 @@ def get_total_norm(
         error_if_nonfinite: evaluate the norm, and raise if it is nan or infinite.
         foreach: None, True or False: torch's choice of an implementation; the numbers are the same.
         group: the processes of which each has another part of every tensor. All of them call it, and get the norm of
-            the whole. It has no place where the tensors are the same everywhere.
+            the whole. Leave it out where the tensors are the same in all processes.
 
     Returns:
         A Tensor without dimensions or graph; 0.0 if there are no tensors.
@@ -89,7 +89,7 @@ def clip_grads_with_norm_(
 
     Args:
         parameters: an iterable of Tensors, a Tensor, or an ``mlx.nn.Module``; those without a gradient are left out.
-        max_norm: the largest norm allowed. As in torch a negative one turns the gradients around.
+        max_norm: the largest norm allowed. As in torch, a negative one reverses the gradients.
         total_norm: the norm, as :func:`get_total_norm` gives it: a Tensor without dimensions.
         foreach: None, True or False: torch's choice of an implementation; the numbers are the same.
 
@@ -126,12 +126,12 @@ def clip_grad_norm_(
 
     ``g *= min(max_norm / (norm + 1e-6), 1)``. ``p.grad`` stays the same Tensor and keeps its dtype. The new
     gradients are scheduled for evaluation, and waited for only with ``error_if_nonfinite``. It works inside a compiled
-    step. The norm is float32 (float64 if a
-    gradient is); torch takes it in the gradients' dtype, and clips float16 gradients to zero where it is above 65504.
+    step. The norm is float32 (float64 if a gradient is); torch takes it in the gradients' dtype, and clips float16
+    gradients to zero where it is above 65504.
 
     Args:
         parameters: an iterable of Tensors, a Tensor, or an ``mlx.nn.Module``; those without a gradient are left out.
-        max_norm: the largest norm allowed. As in torch a negative one turns the gradients around.
+        max_norm: the largest norm allowed. As in torch, a negative one reverses the gradients.
         norm_type: p, as for :func:`get_total_norm`.
         error_if_nonfinite: raise if the norm is nan or infinite, before anything is changed. Without it, as in torch, a
             nan norm makes every gradient nan, and an infinite one makes 0 of what is finite and nan of what is not.
@@ -247,7 +247,7 @@ def _number(value: Any) -> Number:
 
 
 def _scale(tensors: list[Tensor], max_norm: Number, total_norm: Tensor) -> None:
-    """Of a gradient that is shared by two parameters torch's factor is applied twice; here too."""
+    """To a gradient that two parameters share, torch applies the factor twice; so does this."""
     norm: Any = total_norm.array if isinstance(total_norm, Tensor) else total_norm
     if not isinstance(norm, (mx.array, int, float)):
         raise TypeError(f"total_norm is a Tensor, as get_total_norm() gives it, not a {type(norm).__name__}")
