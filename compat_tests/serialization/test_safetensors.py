@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import torchish_mlx
 from torchish_mlx.serialization import load_safetensors, safetensors_metadata, save_safetensors
-from torchish_mlx.serialization._arrays import KINDS, buffer
+from torchish_mlx.serialization._shared.arrays import KINDS, buffer
 
 SHAPES = [(), (3,), (0, 2), (2, 3)]
 

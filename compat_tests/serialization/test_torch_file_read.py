@@ -21,8 +21,8 @@ from compat_tests.twin import Twin
 from compat_tests.two_sides import THEIRS
 from torchish_mlx.parity.optimizer_cases import CASES as OPTIMIZERS
 from torchish_mlx.parity.scheduler_cases import CASES, made, optimizer_of, train
-from torchish_mlx.serialization._arrays import KINDS, buffer
-from torchish_mlx.serialization._torch_load import load_torch
+from torchish_mlx.serialization._shared.arrays import KINDS, buffer
+from torchish_mlx.serialization._torch.load import load_torch
 
 SHAPES = [(), (0,), (0, 3), (5,), (2, 3, 4, 1), (1, 1)]
 OLD = {"_use_new_zipfile_serialization": False}

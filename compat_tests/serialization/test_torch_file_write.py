@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch.utils.serialization import config
 
 import torchish_mlx
-from torchish_mlx.serialization._arrays import KINDS
+from torchish_mlx.serialization._shared.arrays import KINDS
 
 SHAPES = [(), (0,), (0, 3), (5,), (2, 3, 4, 1)]
 

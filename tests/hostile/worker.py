@@ -31,7 +31,7 @@ from tests.hostile.corpus import CORPUS
 from tests.hostile.plan import mutation
 from tests.hostile.seeds import Files, seeds
 from torchish_mlx._tensor.storage import View
-from torchish_mlx.serialization._arrays import buffer
+from torchish_mlx.serialization._shared.arrays import buffer
 
 SECONDS, BYTES = 2, 500_000_000
 PACKAGE = str(Path(torch.__file__).parent)

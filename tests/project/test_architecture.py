@@ -27,6 +27,10 @@ BELOW: dict[str, set[str]] = {
     "testing": {"_core", "_tensor", "optim"},
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
+# a folder of a folder -> the others of that folder that it may import
+WITHIN: dict[str, dict[str, set[str]]] = {
+    "serialization": {"_shared": set(), "_torch": {"_shared"}, "safetensors": {"_shared"}},
+}
 MAY_BE_IMPORTED = {"mlx", "numpy", "torchish_mlx"} | set(sys.stdlib_module_names)
 # `python -m torchish_mlx parity`: the one folder that imports torch, and what its report is drawn with.
 PARITY = {"torch", "jinja2", "markupsafe", "matplotlib", "tabulate", "tqdm"}
@@ -80,6 +84,17 @@ def imports_of_layers(file: File) -> Iterator[str]:
             yield f"{node.lineno}: imports {module}, which is no layer below"
 
 
+def imports_within_a_layer(file: File) -> Iterator[str]:
+    """The parts of a layer import downwards too."""
+    parts = file.path.relative_to(PACKAGE).parts
+    for inner, allowed in WITHIN.get(file.folder, {}).items():
+        for node, module in file.imports:
+            to = module.split(".")[1:]
+            here = len(parts) > 2 and parts[1] == inner and len(to) > 1 and to[0] == file.folder
+            if here and to[1] not in allowed | {inner}:
+                yield f"{node.lineno}: imports {module}, which is not below {file.folder}/{inner}"
+
+
 def imports_of_parity(file: File) -> Iterator[str]:
     """parity/ names what users of the package may name; only the package's ``__main__`` names parity/: its command."""
     for node, module in file.imports:
@@ -127,7 +142,15 @@ def folders(file: File) -> Iterator[str]:
         yield f"1: the folder {file.folder} is not in the table BELOW"
 
 
-RULES = [imports_of_layers, imports_of_parity, dependencies, imports_inside_functions, length, folders]
+RULES = [
+    imports_of_layers,
+    imports_within_a_layer,
+    imports_of_parity,
+    dependencies,
+    imports_inside_functions,
+    length,
+    folders,
+]
 
 
 def faults(file: File) -> list[str]:
@@ -152,6 +175,8 @@ def test_no_file_breaks_a_rule():
 FAULTY = [
     ("ops/a.py", "import torchish_mlx", "imports the whole package"),
     ("ops/a.py", "from ..optim import _paths", "imports torchish_mlx.optim, which is no layer below"),
+    ("serialization/_shared/a.py", "from .._torch import load", "which is not below serialization/_shared"),
+    ("serialization/safetensors/a.py", "from .._torch.load import x", "not below serialization/safetensors"),
     ("nn/utils/a.py", "from ... import amp", "imports torchish_mlx.amp, which is no layer below"),
     ("optim/a.py", "from torchish_mlx.parity import command", "imports torchish_mlx.parity, which only"),
     ("__init__.py", "from .parity import command", "imports torchish_mlx.parity, which only the command may"),

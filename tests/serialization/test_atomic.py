@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from torchish_mlx.serialization import _atomic
-from torchish_mlx.serialization._atomic import make_folder, remove_stale, replacing
+from torchish_mlx.serialization._shared import atomic as _atomic
+from torchish_mlx.serialization._shared.atomic import make_folder, remove_stale, replacing
 
 
 def put(path, content: bytes) -> None:
@@ -285,7 +285,7 @@ def test_threads_that_save_to_one_path(tmp_path):
 def test_processes_that_save_to_one_path(tmp_path):
     code = """
 import sys
-from torchish_mlx.serialization._atomic import replacing
+from torchish_mlx.serialization._shared.atomic import replacing
 for _ in range(60):
     with replacing(sys.argv[1]) as file:
         file.write(sys.argv[2].encode() * 100_000)

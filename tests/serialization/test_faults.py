@@ -20,7 +20,7 @@ import pytest
 import torchish_mlx as torch
 from tests.kill_loop import SAVES, is_whole, state
 from torchish_mlx import checkpoint
-from torchish_mlx.serialization import _atomic
+from torchish_mlx.serialization._shared import atomic as _atomic
 
 SCRIPT = Path(__file__).parents[1] / "kill_loop.py"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SCRIPT.parent.parent)}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import torchish_mlx as torch
 from torchish_mlx.serialization import load_safetensors, safetensors_metadata, save_safetensors
-from torchish_mlx.serialization._arrays import KINDS, buffer
+from torchish_mlx.serialization._shared.arrays import KINDS, buffer
 
 DTYPES = [kind.dtype for kind in KINDS]
 
@@ -435,7 +435,7 @@ def test_damage_names_the_tensor():
 
 
 def test_a_later_version_is_refused(monkeypatch):
-    monkeypatch.setattr("torchish_mlx.serialization._safetensors_file.VERSION", 2)
+    monkeypatch.setattr("torchish_mlx.serialization.safetensors._file.VERSION", 2)
     raw = saved([1])
     monkeypatch.undo()
     with pytest.raises(RuntimeError, match="version 2, and 1 is known here: update"):

@@ -7,8 +7,9 @@ import mlx.core as mx
 import pytest
 
 import torchish_mlx as torch
-from torchish_mlx.serialization import _shards, load, load_safetensors, safetensors_metadata, save_safetensors
-from torchish_mlx.serialization._shards import bytes_in
+from torchish_mlx.serialization import load, load_safetensors, safetensors_metadata, save_safetensors
+from torchish_mlx.serialization.safetensors import _shards as _shards
+from torchish_mlx.serialization.safetensors._shards import bytes_in
 
 NAME = "model.safetensors"
 INDEX = "model.safetensors.index.json"

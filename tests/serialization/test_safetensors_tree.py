@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import torchish_mlx as torch
 from torchish_mlx._tensor.storage import Storage
-from torchish_mlx.serialization._tree_read import put_together
-from torchish_mlx.serialization._tree_write import taken_apart
+from torchish_mlx.serialization.safetensors._tree_read import put_together
+from torchish_mlx.serialization.safetensors._tree_write import taken_apart
 
 
 def test_the_json_is_readable():

@@ -19,10 +19,10 @@ import pytest
 
 import torchish_mlx as torch
 from torchish_mlx.serialization import save_safetensors
-from torchish_mlx.serialization._arrays import KINDS, buffer, filled
-from torchish_mlx.serialization._crc import Summer
-from torchish_mlx.serialization._pickle import DEEPEST, Pickler
-from torchish_mlx.serialization._zip_write import ZipWriter
+from torchish_mlx.serialization._shared.arrays import KINDS, buffer, filled
+from torchish_mlx.serialization._shared.crc import Summer
+from torchish_mlx.serialization._torch.pickler import DEEPEST, Pickler
+from torchish_mlx.serialization._torch.zip_write import ZipWriter
 
 Pair = namedtuple("Pair", "a b")
 

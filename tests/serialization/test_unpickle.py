@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx
-from torchish_mlx.serialization._torch_load import load_torch
+from torchish_mlx.serialization._torch.load import load_torch
 
 PROTO = b"\x80\x02"
 FLOATS = b"ctorch\nFloatStorage\n"

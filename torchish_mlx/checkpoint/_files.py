@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import serialization
 from ..bridge._layouts import in_mlx
-from ..serialization._atomic import make_folder, remove_stale
+from ..serialization._shared.atomic import make_folder, remove_stale
 
 _FILES = {".pt", ".pth", ".safetensors"}
 _STEP = re.compile(r"step-(\d{8,})\.pt")

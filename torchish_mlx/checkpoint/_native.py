@@ -14,7 +14,7 @@ from .._core.evaluation import schedule
 from .._tensor.tensor import Tensor
 from ..optimizers import Rule
 from ..optimizers._state import copied, replace
-from ..serialization._where import entry
+from ..serialization._shared.where import entry
 
 
 def state_of(optimizer: NativeOptimizer) -> Any:

@@ -14,7 +14,7 @@ from ..bridge.module_state import load_state_dict, state_dict
 from ..bridge.parameters import named
 from ..optim import Optimizer
 from ..optim._state_dict import tree_of
-from ..serialization._where import entry
+from ..serialization._shared.where import entry
 from . import _native
 
 Path: TypeAlias = tuple[Any, ...]

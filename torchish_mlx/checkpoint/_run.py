@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, overload
 
 from .. import serialization
 from ..optimizers._norm import Group
-from ..serialization._where import entry
+from ..serialization._shared.where import entry
 from . import _random
 from ._files import find, is_folder, read, remove_older, steps_in, target_of
 from ._parts import check, description, load, parts, state_of

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .._docs import see
-from ._input import opened
-from ._torch_load import load_torch
-from ._torch_save import save_torch
-from .safetensors import load_safetensors, save_safetensors
+from ._shared.input import opened
+from ._torch.load import load_torch
+from ._torch.save import save_torch
+from .safetensors.files import load_safetensors, save_safetensors
 
 
 def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:

@@ -1,7 +1,7 @@
 """What a torch pickle may build: the fixed table of its globals.
 
-A tensor is built without its numbers: the builder notes where they are in the file, and ``_place`` fills them in. What
-is not in the table is replaced by a ``Refusal``; nothing is imported or called by name.
+A tensor is built without its numbers: the builder notes where they are in the file, and ``place.py`` fills them in.
+What is not in the table is replaced by a ``Refusal``; nothing is imported or called by name.
 
 Source: ``torch._utils._rebuild_*``, ``torch._weights_only_unpickler._get_allowed_globals``.
 """
@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.device import Device
-from .._core.promotion import INEXACT
-from .._tensor.arraylike import Size
-from .._tensor.parameter import Parameter
-from .._tensor.tensor import Tensor
-from ._advice import NO_DTYPE, advice_for, storage_advice
-from ._arrays import LARGEST, OF_STORAGE, OF_TORCH
-from ._input import AGAIN
-from ._keys import Keys
-from ._unpickle import Builder, Refusal
+from ..._core.device import Device
+from ..._core.promotion import INEXACT
+from ..._tensor.arraylike import Size
+from ..._tensor.parameter import Parameter
+from ..._tensor.tensor import Tensor
+from .._shared.arrays import LARGEST, OF_STORAGE, OF_TORCH
+from .._shared.input import AGAIN
+from .._shared.keys import Keys
+from .advice import NO_DTYPE, advice_for, storage_advice
+from .unpickle import Builder, Refusal
 
 _REPEATED = 2**26  # elements of a view that shows elements of its storage more than once
 _BUILTINS = {"__builtin__": "builtins", "torch.tensor": "torch._tensor"}  # earlier names of modules

@@ -15,10 +15,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from ._arrays import buffer
-from ._crc import Summer
-from ._layout_note import RECORD
-from ._output import write_all
+from .._shared.arrays import buffer
+from .._shared.crc import Summer
+from .._shared.layout_note import RECORD
+from .._shared.output import write_all
 
 ALIGNMENT = 64
 _FULL = 0xFFFFFFFF  # the value of a 32-bit field whose number is in the zip64 field

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ._crc import PIECE, Summer
+from .crc import PIECE, Summer
 
 #: What to do about a file that is not as it was written.
 AGAIN = "The file is damaged or was not written to its end: copy or download it again, or save it again."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from ._input import AGAIN
+from .input import AGAIN
 
 SEAL = "torchish_mlx.crc32"  # the key of the checksum over the text
 NOTE = "torchish_mlx"  # the key of what this package writes in addition to the tensors

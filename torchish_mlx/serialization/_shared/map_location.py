@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .._core.device import Device
-from .._tensor.storage import Storage
+from ..._core.device import Device
+from ..._tensor.storage import Storage
 
 #: Is called with each storage that was loaded, and with its location in the file.
 Restored = Callable[[Storage, str], None]

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any
 
-from ._input import AGAIN, Input, Pickled, Stream
-from ._layout_note import mark_records
-from ._map_location import Restored
-from ._place import placed, survey
-from ._rebuild import Record, TorchBuilder, is_name
-from ._unpickle import unpickle
+from .._shared.input import AGAIN, Input, Pickled, Stream
+from .._shared.layout_note import mark_records
+from .._shared.map_location import Restored
+from .place import placed, survey
+from .rebuild import Record, TorchBuilder, is_name
+from .unpickle import unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from ._atomic import replacing
+from .atomic import replacing
 
 
 def check_target(f: Any) -> None:

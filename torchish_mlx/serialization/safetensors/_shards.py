@@ -23,15 +23,15 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.origin import Origin
-from ._atomic import remove_stale, replacing
-from ._input import Input, opened
-from ._output import write_all
-from ._safetensors_file import VERSION, Reader, Written, check_note
-from ._seal import NOTE, SEAL, UNSEALED, check_seal, sealed
-from ._strict_json import MAX_BYTES, check_readable, parsed
+from ..._core.origin import Origin
+from .._shared.atomic import remove_stale, replacing
+from .._shared.input import Input, opened
+from .._shared.output import write_all
+from .._shared.seal import NOTE, SEAL, UNSEALED, check_seal, sealed
+from .._shared.strict_json import MAX_BYTES, check_readable, parsed
+from .._shared.where import shortened
+from ._file import VERSION, Reader, Written, check_note
 from ._tree_write import Named
-from ._where import shortened
 
 INDEX = ".index.json"
 _SUFFIX = ".safetensors"

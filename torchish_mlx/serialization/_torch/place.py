@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 
-from .._core.device import Device
-from .._tensor.arraylike import Size
-from .._tensor.storage import Storage, View
-from .._tensor.tensor import Tensor
-from .._tensor.views import Permute, Reshape, Step, Strided, row_major
-from ._arrays import LARGEST, OF_DTYPE, filled
-from ._input import AGAIN
-from ._map_location import Restored
-from ._pickle import DEEPEST
-from ._rebuild import Global, Layout, Record, TorchBuilder
-from ._spread import EXPLODES, explodes
-from ._unpickle import Refusal
-from ._where import entry
+from ..._core.device import Device
+from ..._tensor.arraylike import Size
+from ..._tensor.storage import Storage, View
+from ..._tensor.tensor import Tensor
+from ..._tensor.views import Permute, Reshape, Step, Strided, row_major
+from .._shared.arrays import LARGEST, OF_DTYPE, filled
+from .._shared.input import AGAIN
+from .._shared.map_location import Restored
+from .._shared.spread import EXPLODES, explodes
+from .._shared.where import entry
+from .pickler import DEEPEST
+from .rebuild import Global, Layout, Record, TorchBuilder
+from .unpickle import Refusal
 
 _PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype, Device, Size}
 _BARE = {dict, list, tuple, set, Counter}  # that have nothing but their entries

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any
 
-from ._input import AGAIN, Pickled, Stream
+from .._shared.input import AGAIN, Pickled, Stream
 
 _DICTS = (dict, OrderedDict, Counter)
 

@@ -9,17 +9,17 @@ from typing import Any, BinaryIO
 
 import mlx.core as mx
 
-from .._core.origin import Origin
-from . import _safetensors_header as header
-from ._arrays import buffer, filled
-from ._crc import Summer
-from ._input import AGAIN, Input
-from ._layout_note import note_of, origins
-from ._output import write_all
-from ._seal import NOTE, SEAL, hexadecimal
-from ._strict_json import parsed
+from ..._core.origin import Origin
+from .._shared.arrays import buffer, filled
+from .._shared.crc import Summer
+from .._shared.input import AGAIN, Input
+from .._shared.layout_note import note_of, origins
+from .._shared.output import write_all
+from .._shared.seal import NOTE, SEAL, hexadecimal
+from .._shared.strict_json import parsed
+from .._shared.where import entry, shortened
+from . import _header as header
 from ._tree_write import Named
-from ._where import entry, shortened
 
 VERSION = 1
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.device import Device
-from .._tensor.arraylike import Size
-from ._arrays import plain
+from ..._core.device import Device
+from ..._tensor.arraylike import Size
+from .arrays import plain
 
 MOST = 4096  # keys whose hash a file can choose; all of them may have the same hash
 _PARTS = 16  # of a tuple, with the parts of tuples in it

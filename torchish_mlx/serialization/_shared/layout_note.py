@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from .._core.origin import MLX, TORCH, Origin
-from .._tensor.tensor import Tensor, origin_of
-from ._input import AGAIN
+from ..._core.origin import MLX, TORCH, Origin
+from ..._tensor.tensor import Tensor, origin_of
+from .input import AGAIN
 
 RECORD = ".torchish_mlx"  # of a torch file: "mlx", and the keys of the storages of unknown layout
 KEY = "foreign"  # of the note in a safetensors file: the names of those tensors, or true for all

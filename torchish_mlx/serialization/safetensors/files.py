@@ -1,4 +1,15 @@
-"""safetensors files: tensors by names, and everything else of a checkpoint as JSON in the metadata."""
+"""safetensors files: tensors by names, and everything else of a checkpoint as JSON in the metadata.
+
+The order of the calls, which are one level below the other::
+
+    load_safetensors           finds the file, or the index of several
+      Reader / Index           reads and checks the header, or the index and all headers  (_file.py, _shards.py)
+      (the bytes of all tensors are read, and their CRCs compared)
+      put_together             makes the object from the JSON and the tensors             (_tree_read.py)
+    save_safetensors
+      taken_apart              gives the tensors by name, and the rest as JSON            (_tree_write.py)
+      Written / save_shards    writes one file, or several with an index                  (_file.py, _shards.py)
+"""
 
 from __future__ import annotations
 
@@ -7,16 +18,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .._tensor.storage import Storage
-from .._tensor.tensor import Tensor
-from ._input import Input, opened
-from ._layout_note import mark
-from ._map_location import restorer
-from ._output import check_target, saving
-from ._safetensors_file import Reader, Written
-from ._seal import NOTE
+from ..._tensor.storage import Storage
+from ..._tensor.tensor import Tensor
+from .._shared.input import Input, opened
+from .._shared.layout_note import mark
+from .._shared.map_location import restorer
+from .._shared.output import check_target, saving
+from .._shared.seal import NOTE
+from .._shared.spread import check_spread
+from ._file import Reader, Written
 from ._shards import Index, bytes_in, index_of, remove_shards, save_shards, split
-from ._spread import check_spread
 from ._tree_read import put_together
 from ._tree_write import taken_apart
 

@@ -1,4 +1,19 @@
-"""Reading the files of ``torch.save``, without torch and without running what is in them."""
+"""Reading the files of ``torch.save``, without torch and without running what is in them.
+
+The order of the calls, which are one level below the other::
+
+    load_torch                 opens the file, and sees by its first bytes which format it is
+      restorer                 checks map_location                                        (_shared/map_location.py)
+      Archive                  reads the directory of the zip, strictly                   (zip_read.py)
+      unpickle                 reads data.pkl, opcode by opcode, into a TorchBuilder      (unpickle.py)
+        TorchBuilder           makes the object, with tensors that have no numbers yet    (rebuild.py)
+      survey                   looks the object over, and refuses what can't be here      (place.py)
+      (all records are compared with the tensors, before memory is taken for any)
+      placed                   takes the memory, reads each record, checks its CRC, and
+                               gives the tensors their arrays                             (place.py)
+      mark_records             notes whose layout the tensors have                        (_shared/layout_note.py)
+    load_legacy                does the same for the format before the zip                (legacy.py)
+"""
 
 from __future__ import annotations
 
@@ -9,14 +24,14 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ._input import AGAIN, Input, Pickled, opened
-from ._layout_note import RECORD, mark_records
-from ._legacy import is_legacy, load_legacy
-from ._map_location import Restored, restorer
-from ._place import entry_of, placed, survey
-from ._rebuild import Record, TorchBuilder
-from ._unpickle import unpickle
-from ._zip_read import Archive, has_zip_end
+from .._shared.input import AGAIN, Input, Pickled, opened
+from .._shared.layout_note import RECORD, mark_records
+from .._shared.map_location import Restored, restorer
+from .legacy import is_legacy, load_legacy
+from .place import entry_of, placed, survey
+from .rebuild import Record, TorchBuilder
+from .unpickle import unpickle
+from .zip_read import Archive, has_zip_end
 
 
 def load_torch(f: Any, map_location: Any = None) -> Any:

@@ -9,17 +9,17 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.device import Device
-from .._core.evaluation import of_a_trace
-from .._tensor.arraylike import Size
-from .._tensor.parameter import Parameter
-from .._tensor.storage import Alias, Storage, View
-from .._tensor.tensor import Tensor
-from ._arrays import OF_DTYPE, plain
-from ._keys import Keys
-from ._layout_note import is_foreign
-from ._refusal import refusal
-from ._where import entry
+from ..._core.device import Device
+from ..._core.evaluation import of_a_trace
+from ..._tensor.arraylike import Size
+from ..._tensor.parameter import Parameter
+from ..._tensor.storage import Alias, Storage, View
+from ..._tensor.tensor import Tensor
+from .._shared.arrays import OF_DTYPE, plain
+from .._shared.keys import Keys
+from .._shared.layout_note import is_foreign
+from .._shared.refusal import refusal
+from .._shared.where import entry
 
 #: How deep lists and dicts may be nested.
 DEEPEST = 1000

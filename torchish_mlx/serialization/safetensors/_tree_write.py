@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.device import Device
-from .._tensor.arraylike import Size
-from .._tensor.parameter import Parameter
-from .._tensor.tensor import Tensor, _unaliased
-from ._arrays import OF_DTYPE, plain
-from ._keys import Keys
-from ._refusal import refusal
-from ._where import entry
+from ..._core.device import Device
+from ..._tensor.arraylike import Size
+from ..._tensor.parameter import Parameter
+from ..._tensor.tensor import Tensor, _unaliased
+from .._shared.arrays import OF_DTYPE, plain
+from .._shared.keys import Keys
+from .._shared.refusal import refusal
+from .._shared.where import entry
 
 MAX_DEPTH = 100
 _INT = 2**63  # from here on, other readers of JSON may not read an integer exactly

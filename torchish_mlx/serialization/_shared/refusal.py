@@ -11,9 +11,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from .._core.sparse import RowSparse
-from .._docs import see
-from .._tensor.tensor import Tensor
+from ..._core.sparse import RowSparse
+from ..._docs import see
+from ..._tensor.tensor import Tensor
 
 _KEPT = "tensors, numbers, texts, bytes, None, lists, tuples, dicts and sets of them"
 _SUBCLASSES = (list, tuple, set, str, bytes, bytearray, int, float, complex)

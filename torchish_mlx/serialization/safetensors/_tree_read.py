@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .._core.device import Device
-from .._core.origin import Origin
-from .._tensor.arraylike import Size
-from .._tensor.parameter import Parameter
-from .._tensor.storage import Storage
-from .._tensor.tensor import Tensor
-from ._arrays import OF_TORCH
-from ._input import AGAIN
-from ._keys import Keys
-from ._layout_note import mark
-from ._spread import EXPLODES, explodes
+from ..._core.device import Device
+from ..._core.origin import Origin
+from ..._tensor.arraylike import Size
+from ..._tensor.parameter import Parameter
+from ..._tensor.storage import Storage
+from ..._tensor.tensor import Tensor
+from .._shared.arrays import OF_TORCH
+from .._shared.input import AGAIN
+from .._shared.keys import Keys
+from .._shared.layout_note import mark
+from .._shared.spread import EXPLODES, explodes
+from .._shared.where import entry, shortened
 from ._tree_write import MAX_DEPTH
-from ._where import entry, shortened
 
 Path = tuple[Any, ...]
 

@@ -6,11 +6,11 @@ import os
 from pathlib import PurePath
 from typing import Any
 
-from ._layout_note import record_of
-from ._output import check_target, saving
-from ._pickle import Pickler
-from ._spread import check_spread
-from ._zip_write import write_torch_zip
+from .._shared.layout_note import record_of
+from .._shared.output import check_target, saving
+from .._shared.spread import check_spread
+from .pickler import Pickler
+from .zip_write import write_torch_zip
 
 
 def save_torch(obj: Any, f: Any) -> None:

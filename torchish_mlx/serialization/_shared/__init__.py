@@ -1,0 +1,1 @@
+"""What both formats build on: bounded input, atomic output, arrays and bytes, and what messages say of an entry."""
