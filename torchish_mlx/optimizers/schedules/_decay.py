@@ -70,7 +70,7 @@ def multi_step_lr(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> S
 
     Args:
         lr: the initial learning rate.
-        milestones: steps of the decays; one that stands there twice counts twice. One that no step is equal to
+        milestones: steps of the decays; one that is listed twice counts twice. One that no step is equal to
             (-1, 2.5) does not count, as with the scheduler.
         gamma: the factor of a decay.
 
