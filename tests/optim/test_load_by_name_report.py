@@ -143,7 +143,7 @@ def test_options_that_the_saved_groups_lack():
         (lambda g: g.update(param_names=3), r'"param_names"\] is 3, expected a list of 4 names'),
         (lambda g: g.update(param_names=[1, 2, 3, 4]), r"expected a list of 4 names"),
         (lambda g: g.update(param_names=["a", "a", "b", "c"]), "has the name 'a' and the number 1, and one of them"),
-        (lambda g: g.update(params=[0, 0, 1, 2]), "the number 0, and one of them stands for another"),
+        (lambda g: g.update(params=[0, 0, 1, 2]), "the number 0, and one of them already belongs to another"),
     ],
 )
 @pytest.mark.parametrize("strict", [True, False])

@@ -65,7 +65,7 @@ def _(e: Entry) -> Curve:
     s = e.scheduler
     power, milestones = powers(s.gamma), sorted(s.milestones.elements())
     passed = milestones_passed(milestones)
-    # Steps below 0 are never come by, but counted where a milestone of a SequentialLR asks for the closed form.
+    # No step is below 0, but milestones there count where a milestone of a SequentialLR asks for the closed form.
     never = s.gamma ** sum(m < 0 for m in milestones) if e.begin == RESTARTED else 1.0
     return Multiplies(
         schedules.multi_step_lr(e.found * never, milestones, s.gamma),
