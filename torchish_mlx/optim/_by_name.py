@@ -250,10 +250,10 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
     options = [key for key in report.missing_keys if key not in names]
     sentences = []
     if missing:
-        sentences.append(f"Missing: {_quoted(missing)}, which this optimizer has and the state dict has not.")
+        sentences.append(f"Missing: {_quoted(missing)}, which this optimizer has and the state dict does not have.")
     if report.unexpected_keys:
         sentences.append(
-            f"Unexpected: {_quoted(report.unexpected_keys)}, which the state dict has and this optimizer has not."
+            f"Unexpected: {_quoted(report.unexpected_keys)}, which the state dict has and this optimizer does not have."
         )
     if missing or report.unexpected_keys:
         found = renaming(names, saved)
@@ -265,15 +265,17 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
             renamed = f"[{found.expression or 'its name here'} for name in group['param_names']]"
             advice = f'{found.what[0].upper()}{found.what[1:]}: give each saved group "param_names": {renamed}.'
             if found.rest:
-                advice += f" The state dict then still has {_quoted(found.rest)}, which this optimizer has not."
+                advice += f" The state dict then still has {_quoted(found.rest)}, which this optimizer does not have."
             if found.missing:
-                advice += f" This optimizer then still has {_quoted(found.missing)}, which the state dict has not."
+                advice += (
+                    f" This optimizer then still has {_quoted(found.missing)}, which the state dict does not have."
+                )
             if found.rest or found.missing:
                 advice += " So pass strict=False, too."
         sentences.append(advice if advice.endswith(".") else f"{advice}.")
     if options:
         sentences.append(
-            f"Missing: {', '.join(options)}, options that the saved groups have not. Load them into an optimizer of "
+            f"Missing: {', '.join(options)}, options that the saved groups do not have. Load them into an optimizer of "
             "the class that saved them, or keep the present ones with strict=False."
         )
     sentences += [f"Mismatched: {key}: {why}" for key, why in report.mismatched_keys.items()]

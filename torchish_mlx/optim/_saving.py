@@ -20,7 +20,7 @@ class Saving(Stateful):
     """``state_dict`` and ``load_state_dict`` of ``torch.optim.Optimizer``."""
 
     later_keys: ClassVar[dict[str, Any]] = {}  # what older versions of torch did not save, in addition to LATER_KEYS
-    _in_order: ClassVar[bool] = False  # whether the state goes by the order of the parameters, as one vector of all
+    _in_order: ClassVar[bool] = False  # whether the state depends on the order of parameters, as a vector of all
 
     @alone("state_dict()")
     def state_dict(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Saving(Stateful):
 
         Raises:
             TypeError: no dict.
-            ValueError: it does not fit (groups, their sizes, entries, shapes, names), or nothing tells the layout of a
+            ValueError: it does not fit (groups, their sizes, entries, shapes, names), or nothing shows the layout of a
                 convolution whose shape is the same in both.
 
         Nothing is changed where it raises, or where a hook does.

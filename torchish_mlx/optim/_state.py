@@ -120,7 +120,7 @@ class OptimizerState(State):
         return group is not None and group.rule is not None and group.rule.integer_step
 
     def rule_of(self, group: Group) -> type[Rule] | None:
-        """The rule that the entries here go by; None for the group of another optimizer, which a wrapper shares."""
+        """The rule of the entries here; None for the group of another optimizer, which a wrapper shares."""
         return group.rule if any(arrays is group.arrays for arrays in self.groups) else None
 
     def distinct_groups(self) -> list[Group]:

@@ -171,8 +171,8 @@ class Resolved(NamedTuple):
 def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     """The leaves of a gradient tree by group, and the path of each leaf in the order of the tree.
 
-    A module's places are followed to their Parameters, others go by path. A parameter that is in several places of a
-    model (a layer, or tied weights) gets the sum of their gradients.
+    A module's places are followed to their Parameters, others are found by path. A parameter that is in several places
+    of a model (a layer, or tied weights) gets the sum of their gradients.
 
     Raises ValueError for a gradient of a parameter that the optimizer does not hold: in a module also for one that has
     the path of another one, whose layer was replaced; in a tree of arrays for a name that two of its groups have.

@@ -67,7 +67,7 @@ def converted(
     for name, shape in wanted.items():
         if name not in new and name in mlx.alone:
             raise ValueError(
-                f"{entry(keys)} has {sorted(slots)}, and nothing for {name!r} of {part.name}, which MLX has not: "
+                f"{entry(keys)} has {sorted(slots)}, and nothing for {name!r} of {part.name}, which MLX does not have: "
                 f"construct it with {mlx.alone[name]}"
             )
         theirs = _theirs(names, name)

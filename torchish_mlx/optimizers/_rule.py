@@ -94,7 +94,7 @@ class Rule(Optimizer):
 
     @classmethod
     def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        """:meth:`formula` on the gradient of what is minimized, weight decay that goes by the gradient added.
+        """:meth:`formula` on the gradient of what is minimized, to which coupled weight decay is added.
 
         Half precision is widened to float32, and what is kept is narrowed again.
         """

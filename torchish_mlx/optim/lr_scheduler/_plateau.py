@@ -1,4 +1,4 @@
-"""The scheduler that goes by a measurement instead of the epoch."""
+"""The scheduler that uses a measurement instead of the epoch."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def milestones_passed(milestones: Iterable[int]) -> Callable[[mx.array], mx.arra
 def constant_lr(lr: float, factor: float = 1.0 / 3, total_iters: int = 5) -> Schedule:
     """``lr * factor`` before the step ``total_iters``, and ``lr`` from then on.
 
-    With ``total_iters=0`` the factor stays for good, as with the scheduler.
+    With ``total_iters=0`` the factor stays forever, as with the scheduler.
 
     Args:
         lr: the learning rate.
