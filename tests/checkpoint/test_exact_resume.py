@@ -87,7 +87,7 @@ def test_a_run_goes_on_in_a_new_process_bit_for_bit(some, tmp_path):
     expected, resumed = (process(what, tmp_path, *(["some"] if some else [])) for what in ("save", "load"))
     refused = {key for key in resumed if key.startswith("LBFGS") and key.endswith(" mlx")}
     assert len(refused) == (2 if some else 4)
-    assert all("does not hold them: it would begin anew" in resumed.pop(key)["error"][""] for key in refused)
+    assert all("does not hold them: it would start over" in resumed.pop(key)["error"][""] for key in refused)
     assert differences(expected, resumed) == []
     files = sum(len(formats_of(case)) for case in chosen) + len(rules) * len(RULE_FORMATS)
     assert (len(expected), len(resumed)) == (len(chosen) + len(rules), files - len(refused))
@@ -114,7 +114,7 @@ def recipe(optimizer, file):
 
 
 def test_mlx_s_recipe_is_refused_for_lbfgs(tmp_path):
-    """Its counts and lists are no arrays; without them it would begin anew."""
+    """Its counts and lists are no arrays; without them it would start over."""
     p = Parameter(mx.array([1.0, -2.0]))
     optimizer = optim.LBFGS([p], max_iter=2)
 

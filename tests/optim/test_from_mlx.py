@@ -468,7 +468,7 @@ def test_multi_optimizer_of_rules_goes_on_from_a_state_dict():
     [
         (lambda: [rules.SGD(0.1), rules.SGD(0.1)], [], "Given 0 filters but 1 needed"),
         (lambda: [rules.SGD(0.1)], FILTERS, "Given 2 filters but 0 needed"),
-        (lambda: [ScheduledDecay()], [], r"ScheduledDecay has a scheduled \['decay'\].*besides the learning rate"),
+        (lambda: [ScheduledDecay()], [], r"ScheduledDecay has a scheduled \['decay'\].*except for the learning rate"),
         (lambda: [rules.Muon(0.1)], [], "Muon only supports 2D parameters"),
     ],
 )

@@ -39,8 +39,8 @@ def test_all_that_does_not_fit_is_reported_together():
             optimizer.load_state_dict(bad, strict=True)
         raise error.value
     for words in (
-        'Missing: "layers.0.weight", which this optimizer has and the state dict has not.',
-        'Unexpected: "layers.9.weight", which the state dict has and this optimizer has not.',
+        'Missing: "layers.0.weight", which this optimizer has and the state dict does not have.',
+        'Unexpected: "layers.9.weight", which the state dict has and this optimizer does not have.',
         "or load what fits with strict=False.",
         'Mismatched: layers.0.bias: state[1]["exp_avg"], of a parameter of shape (2,), has shape (7,), expected (2,).',
         "layers.1.weight: state[2] has ['momentum_buffer'], which AdamW does not keep; expected ['exp_avg', 'exp_avg_s",
@@ -143,7 +143,7 @@ def test_options_that_the_saved_groups_lack():
         (lambda g: g.update(param_names=3), r'"param_names"\] is 3, expected a list of 4 names'),
         (lambda g: g.update(param_names=[1, 2, 3, 4]), r"expected a list of 4 names"),
         (lambda g: g.update(param_names=["a", "a", "b", "c"]), "has the name 'a' and the number 1, and one of them"),
-        (lambda g: g.update(params=[0, 0, 1, 2]), "the number 0, and one of them stands for another"),
+        (lambda g: g.update(params=[0, 0, 1, 2]), "the number 0, and one of them already belongs to another"),
     ],
 )
 @pytest.mark.parametrize("strict", [True, False])

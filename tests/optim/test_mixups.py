@@ -208,7 +208,7 @@ def test_a_method_may_be_a_schedule():
         (lambda: native.Adam(0.1), r"an instance: give its class.*from_mlx\(Adam\)\(model, lr=1e-3\)"),
         (lambda: rules.SGD(0.1), r"an instance: give its class"),
         (lambda: native.MultiOptimizer([native.SGD(0.1)]), r"an instance: optim.MultiOptimizer\(model"),
-        (lambda: optim.Adam, "has torch's face already"),
+        (lambda: optim.Adam, "has torch's API already"),
         (lambda: "Adam", "takes a subclass of mlx.optimizers.Optimizer, but got 'Adam'$"),
         (model, "takes a subclass of mlx.optimizers.Optimizer, but got Linear"),
     ],

@@ -213,7 +213,7 @@ def test_muon_takes_matrices_only(side):
     ("spoil", "said"),
     [
         (lambda s: s["states"].pop(), 'state["states"] is expected to be a list of 2 states'),
-        (lambda s: s.update(more=1), "and beside it stand ['more']"),
+        (lambda s: s.update(more=1), "and state also has ['more']"),
         (lambda s: s.update(states=3), "but it holds a int"),
         (lambda s: put(s, {"states": []}, "states", 1), 'state["states"][1] is no state of an MLX optimizer'),
         (lambda s: without(s, "states", 1, "learning_rate"), 'state["states"][1]["learning_rate"] is missing'),

@@ -15,15 +15,15 @@ _at_work: list[Alone] = []
 
 
 class Alone:
-    """A context that raises RuntimeError, before anything is changed, where another thread is at work on the same.
+    """A context that raises RuntimeError, before anything is changed, where another thread works on the same.
 
-    It waits for nobody, so that it can't end in a deadlock. A thread may enter it again while it is inside. Work is on
-    the same where it has the same ``subject``, compared by identity, or Parameters in common.
+    It never waits, so it can't end in a deadlock. A thread may enter it again while it is inside. Two threads work on
+    the same where they have the same ``subject``, compared by identity, or Parameters in common.
 
     Args:
         doing: what the thread does, for the message, as ``"step()"``.
         subject: the optimizer's state, or the model.
-        parameters: gives the Parameters whose arrays are read or written; only called where two threads are at work.
+        parameters: gives the Parameters whose arrays are read or written; only called where two threads are inside.
 
     >>> with Alone("step()", subject := {}), Alone("state_dict()", subject):
     ...     pass
@@ -59,7 +59,7 @@ class Alone:
 
 
 def alone(doing: str) -> Callable[[F], F]:
-    """Make the method of an optimizer the work of one thread on its state."""
+    """Let only one thread at a time be in this method of an optimizer, or in others that work on its state."""
 
     def decorate(method: F) -> F:
         @functools.wraps(method)

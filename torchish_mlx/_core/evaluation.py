@@ -1,4 +1,4 @@
-"""When MLX computes: what is kept is scheduled, so that nothing piles up, and any thread can go on with it.
+"""When MLX computes: what is kept is scheduled, so that no work accumulates, and any thread can use it.
 
 MLX's streams belong to threads. An array that was not evaluated in the thread that made it can't be evaluated in
 another one ("There is no Stream(cpu, 0) in current thread"); an array that is being computed can be used by all.
@@ -83,8 +83,8 @@ def of_a_trace(error: Exception) -> bool:
 def schedule_given(what: str, *trees: Any) -> bool:
     """:func:`schedule` what a call was given, before it changes anything.
 
-    Raises RuntimeError, which begins with ``what``, for arrays that another thread has left unevaluated: whatever were
-    computed from them could be evaluated in neither thread.
+    Raises RuntimeError, which begins with ``what``, for arrays that another thread has left unevaluated: no thread
+    could evaluate what is computed from them.
     """
     try:
         return schedule(*trees)

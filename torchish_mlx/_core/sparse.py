@@ -61,7 +61,7 @@ class RowSparse:
         return rows.reshape(self.shape)
 
     def coalesced(self) -> RowSparse:
-        """Sorted by index, each entry holding the sum over its index (which then stands as often as before)."""
+        """Sorted by index, each entry holding the sum over its index (which then occurs as often as before)."""
         if self.indices.size < 2:
             return self
         order = mx.argsort(self.indices)

@@ -1,4 +1,4 @@
-"""A state dict taken over by the names of the parameters, whatever their order and their groups."""
+"""Loads a state dict by the names of the parameters, whatever their order and their groups are."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LoadReport(NamedTuple):
     """What ``load_state_dict(..., strict=False)`` passed over.
 
     Attributes:
-        missing_keys: parameters of the optimizer that the state dict has not, and options that its groups have not.
-        unexpected_keys: parameters of the state dict that the optimizer has not.
+        missing_keys: parameters that only the optimizer has, and options that the groups of the state dict do not have.
+        unexpected_keys: parameters that only the state dict has.
         mismatched_keys: {what both have and does not fit: why, in words}.
     """
 
@@ -159,8 +159,8 @@ def _saved_names(groups: Sequence[Mapping[str, Any]]) -> dict[str, _Saved]:
             place = places.setdefault(name, _Saved(i, number))
             if place != (i, number) or numbers.setdefault(number, name) != name:
                 raise ValueError(
-                    f"{where} has the name {name!r} and the number {number}, and one of them stands for another "
-                    "parameter already; expected a name and a number of its own for each parameter"
+                    f"{where} has the name {name!r} and the number {number}, and one of them already belongs to "
+                    "another parameter; expected a name and a number of its own for each parameter"
                 )
     return places
 
@@ -231,7 +231,7 @@ def _plain(value: Any) -> Any:
 
 
 def _strangers(rule: Any, h: Any, p: Tensor, given: Mapping[str, Any], held: Collection[str], where: str) -> list[str]:
-    """Tensors that the rule does not keep: another optimizer's, or of another choice of options."""
+    """Tensors that the rule does not keep: those of another optimizer, or of other options."""
     kept = {*rule.slots(h, p.array), *(rule.clock if rule.counted else ()), *rule.late}
     extra = sorted(
         str(name) for name, value in given.items() if isinstance(value, Tensor) and name not in (*kept, *held)
@@ -250,28 +250,32 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
     options = [key for key in report.missing_keys if key not in names]
     sentences = []
     if missing:
-        sentences.append(f"Missing: {_quoted(missing)}, which this optimizer has and the state dict has not.")
+        sentences.append(f"Missing: {_quoted(missing)}, which this optimizer has and the state dict does not have.")
     if report.unexpected_keys:
         sentences.append(
-            f"Unexpected: {_quoted(report.unexpected_keys)}, which the state dict has and this optimizer has not."
+            f"Unexpected: {_quoted(report.unexpected_keys)}, which the state dict has and this optimizer does not have."
         )
     if missing or report.unexpected_keys:
         found = renaming(names, saved)
         fits = any(name in saved and name not in report.mismatched_keys for name in names)
-        cure = "Make the optimizer of the parameters that were saved" + ", or load what fits with strict=False." * fits
+        advice = (
+            "Make the optimizer of the parameters that were saved" + ", or load what fits with strict=False." * fits
+        )
         if found is not None:
             renamed = f"[{found.expression or 'its name here'} for name in group['param_names']]"
-            cure = f'{found.what[0].upper()}{found.what[1:]}: give each saved group "param_names": {renamed}.'
+            advice = f'{found.what[0].upper()}{found.what[1:]}: give each saved group "param_names": {renamed}.'
             if found.rest:
-                cure += f" The state dict then still has {_quoted(found.rest)}, which this optimizer has not."
+                advice += f" The state dict then still has {_quoted(found.rest)}, which this optimizer does not have."
             if found.missing:
-                cure += f" This optimizer then still has {_quoted(found.missing)}, which the state dict has not."
+                advice += (
+                    f" This optimizer then still has {_quoted(found.missing)}, which the state dict does not have."
+                )
             if found.rest or found.missing:
-                cure += " So pass strict=False, too."
-        sentences.append(cure if cure.endswith(".") else f"{cure}.")
+                advice += " So pass strict=False, too."
+        sentences.append(advice if advice.endswith(".") else f"{advice}.")
     if options:
         sentences.append(
-            f"Missing: {', '.join(options)}, options that the saved groups have not. Load them into an optimizer of "
+            f"Missing: {', '.join(options)}, options that the saved groups do not have. Load them into an optimizer of "
             "the class that saved them, or keep the present ones with strict=False."
         )
     sentences += [f"Mismatched: {key}: {why}" for key, why in report.mismatched_keys.items()]

@@ -62,8 +62,8 @@ class Entries(MutableMapping[Any, Any]):
     """The entries of one parameter, under torch's names.
 
     An array reads as a Tensor over its place in the tree; an int, None or a list is kept as it is, next to the arrays.
-    ``state[p]`` is the same object as long as somebody holds it. Once it was taken out of the state (``del state[p]``,
-    ``state.pop(p)``), it goes on as a dict of its own, which may be assigned to a parameter again.
+    ``state[p]`` is the same object as long as it is used somewhere. Once it was taken out of the state
+    (``del state[p]``, ``state.pop(p)``), it becomes a dict of its own, which may be assigned to a parameter again.
     """
 
     __slots__ = ("__weakref__", "_path", "_taken", "_tree")
@@ -97,8 +97,8 @@ class Entries(MutableMapping[Any, Any]):
         slots = self._tree.slots.get(self._path) or {}
         return {name: slots[name] for name in slots if name != FIRST} if FIRST in slots else slots
 
-    def _beside(self) -> dict[Any, Any]:
-        return self._tree.beside.get(self._path, {})
+    def _others(self) -> dict[Any, Any]:
+        return self._tree.others.get(self._path, {})
 
     def _shared(self) -> Sequence[str]:
         """The names of the clock, where this parameter shares the count of its group."""
@@ -111,9 +111,9 @@ class Entries(MutableMapping[Any, Any]):
         tree = self._tree
         if tree is None:
             return self._taken[name]
-        beside = self._beside()
-        if name in beside:
-            return beside[name]
+        others = self._others()
+        if name in others:
+            return others[name]
         if name not in self._slots() and name not in self._shared():
             raise KeyError(name)
         if name == "step" and tree.counts_in_integers(self._path):
@@ -129,7 +129,7 @@ class Entries(MutableMapping[Any, Any]):
             number = value.array if isinstance(value, Tensor) else value
             self.slots[name] = number if isinstance(number, mx.array) else mx.array(number, mx.float32)
         elif isinstance(value, (Tensor, mx.array)):
-            self._beside().pop(name, None)
+            self._others().pop(name, None)
             tree.put(self._path, name, value)
         else:
             group = tree.group_of.get(self._path)
@@ -139,7 +139,7 @@ class Entries(MutableMapping[Any, Any]):
                     "become a constant; keep it as a tensor" + see("written-inside-a-compiled-step")
                 )
             tree.drop(self._path, name)
-            tree.beside.setdefault(self._path, {})[name] = value
+            tree.others.setdefault(self._path, {})[name] = value
             tree.begun.setdefault(self._path)
 
     def __delitem__(self, name: Any) -> None:
@@ -151,7 +151,7 @@ class Entries(MutableMapping[Any, Any]):
         elif tree.drop(self._path, name):
             tree.renew()
         else:
-            del self._beside()[name]
+            del self._others()[name]
 
     def __iter__(self) -> Iterator[Any]:
         if self._tree is None:
@@ -162,7 +162,7 @@ class Entries(MutableMapping[Any, Any]):
         first = self._shared() or [name for name in self._tree.clock_names(self._path) if name in slots]
         yield from first
         yield from [name for name in slots if name not in first]
-        yield from list(self._beside())
+        yield from list(self._others())
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -1,4 +1,4 @@
-"""One entry of ``param_groups``: a dict, whose numbers stand as arrays in the optimizer's state as well."""
+"""One entry of ``param_groups``: a dict, whose numbers are also kept as arrays in the optimizer's state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Group(dict[str, Any]):
     constant of the trace, and raises RuntimeError. A tensor given as a number (``lr``) may be changed in place.
 
     The group of an optimizer without a rule, one written by a user of torch, reads its numbers in Python: any change of
-    them shows as a changed shape, which makes ``mx.compile`` trace anew.
+    them changes the shape of an array, which makes ``mx.compile`` trace the step again.
     """
 
     def __init__(self, rule: type[Rule] | None, items: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -185,7 +185,7 @@ class Group(dict[str, Any]):
 class GroupArrays(list[dict[str, Any]]):
     """The arrays of each group, as MLX's tree holds them: the first value of ``optimizer.state``.
 
-    Code that expects torch's mapping meets it first, and gets a sentence that says what to write.
+    Code that expects torch's mapping reaches this list first, and its error says what to write.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -207,9 +207,9 @@ _TREE = (
 
 
 def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any, Any]]:
-    """(tensor, container, key) of every tensor in ``value`` and of the array that stands for it.
+    """(tensor, container, key) of every tensor in ``value`` and of the array with its number.
 
-    A decay rate stands in a list, and a pair of them in a list of lists.
+    A decay rate is kept in a list, and a pair of decay rates in a list of lists.
     """
     if isinstance(value, Tensor):
         carried = container.get(key) if isinstance(container, dict) else container[key]
@@ -225,7 +225,7 @@ def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any,
 
 
 def refuse_tree(params: Any) -> None:
-    """A tree of arrays is a throw-away copy of references; updating it would change nothing, without a word."""
+    """A tree of arrays is a throw-away copy of references; updating it would change nothing, without an error."""
     if isinstance(params, dict) and not isinstance(params, Module):
         raise TypeError(
             "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "
@@ -235,7 +235,7 @@ def refuse_tree(params: Any) -> None:
 
 
 def parameters_of(params: Any) -> tuple[list[Any], list[str]]:
-    """The tensors of a group's "params", and their names where they come with names."""
+    """The tensors of a group's "params", and their names where they have names."""
     refuse_tree(params)
     if isinstance(params, (Tensor, Module)):
         params = [params]

@@ -92,7 +92,7 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
                 self._check_moved()
                 out = step(*given, **kwargs)
                 self._stepped()
-        else:  # it lets others in while its closure runs
+        else:  # a rule's step() enters Alone itself, so that other threads may work while its closure runs
             out = step(*given, **kwargs)
         for hook in (*self._hooks("step_post").values(), *_global_post_hooks.values()):
             hook(self, given, kwargs)
@@ -112,9 +112,9 @@ class Hooked:
             self._watched = self._marks()
 
     def _was_stepped(self) -> bool:
-        """Whether a step came since it is watched; True where nobody watches.
+        """Whether a step was made since :meth:`_watch_steps` was called; True where it was not called.
 
-        A compiled step that was traced before runs without Python, and shows by the arrays that it replaced.
+        A compiled step that was traced before runs without Python. It is noticed by the arrays that it has replaced.
         """
         if not self.__dict__.get("_opt_called", True):
             pairs = zip(self._marks(), self._watched, strict=False)
@@ -122,9 +122,9 @@ class Hooked:
         return self.__dict__.get("_opt_called", True)
 
     def _marks(self) -> list[Any]:
-        """An empty array of each group: a compiled step replaces it, and another choice does, by another shape.
+        """An empty array of each group. A compiled step replaces it, and so does another choice, by another shape.
 
-        Without a rule every number is such a choice, and a scheduler's makes the step trace anew.
+        Without a rule every number is such a choice: one that a scheduler writes makes the step trace again.
         """
         self._settled()  # type: ignore[attr-defined]
         groups = self.param_groups  # type: ignore[attr-defined]

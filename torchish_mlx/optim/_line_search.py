@@ -97,7 +97,7 @@ def strong_wolfe(
         t = cubic_minimum(left, right)
         most, least = max(left.t, right.t), min(left.t, right.t)
         margin = 0.1 * (most - least)
-        if min(most - t, t - least) < margin:  # too close to a border: once is let pass
+        if min(most - t, t - least) < margin:  # too close to a border, which is accepted once
             if stalled or t >= most or t <= least:
                 t = most - margin if abs(t - most) < abs(t - least) else least + margin
                 stalled = False

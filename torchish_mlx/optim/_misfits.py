@@ -1,4 +1,4 @@
-"""What of a loaded state dict does not fit an optimizer, in words."""
+"""Says in words what in a loaded state dict does not fit an optimizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..optimizers._hyper import Hyper, Static
 
 
 def option_faults(rule: type[Rule], values: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, str]:
-    """name -> what is wrong with an option of a loaded group, where the rule could not go on with it."""
+    """name -> what is wrong with an option of a loaded group, where the rule could not continue with it."""
     faults: dict[str, str] = {}
     for name, field in rule.fields().items():
         wanted = group.get(name, field.default)
@@ -63,7 +63,7 @@ def _fits(field: Hyper, value: Any, wanted: Any) -> bool:
 
 
 def entry_faults(rule: type[Rule], h: Any, p: Tensor, entries: Mapping[str, Any], where: str) -> list[str]:
-    """Entries that the rule could not go on with: another model's, or another optimizer's, in words."""
+    """Says in words with which entries the rule could not continue: those of another model or another optimizer."""
     if not entries:
         return []
     shape = tuple(p.shape)
@@ -85,16 +85,16 @@ def entry_faults(rule: type[Rule], h: Any, p: Tensor, entries: Mapping[str, Any]
                 "optimizer.state_dict() had there"
             )
         elif isinstance(value, Tensor) and tuple(value.shape) != expected:
-            cure = (
+            advice = (
                 "was saved for another model, or with the parameters in another order: build both as they were, or "
                 "load by name (strict=True)."
             )
             if expected == shape and (layout := torchs_layout(p, tuple(value.shape))):
                 every = ', or pass layout="torch"' * (layouts_of(p) is not None)
-                cure = f"{layout}, as every entry of these weights{every}."
+                advice = f"{layout}, as every entry of these weights{every}."
             faults.append(
                 f"{entry}, of a parameter of shape {shape}, has shape {tuple(value.shape)}, expected {expected}. It "
-                f"{cure}"
+                f"{advice}"
             )
         elif name not in slots and not _counts(name, value):
             faults.append(
@@ -125,7 +125,7 @@ def as_float(value: Any) -> float:
 
 
 def shown(value: Any) -> str:
-    """A value of a file in a message: its beginning, however deep it is or often it contains itself.
+    """A value of a file, for a message: its beginning, even where it is nested deeply or contains itself.
 
     >>> shown([[0.1, 0.2]] * 1000)
     '[[0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], ...]'

@@ -30,7 +30,7 @@ def typename(value: Any) -> str:
 
 
 def refuse_params(params: Any) -> None:
-    """Raise TypeError for what is no iterable of parameters: in torch's words, and with what to write in its place."""
+    """Raise TypeError for what is no iterable of parameters: in torch's words, and with what to write instead."""
     if isinstance(params, (Tensor, mx.array)):
         raise TypeError(
             "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
@@ -38,31 +38,31 @@ def refuse_params(params: Any) -> None:
         )
     owner = params.__self__ if inspect.ismethod(params) else params
     if is_torchs(owner):
-        cure = _TORCHS
+        advice = _TORCHS
     elif isinstance(params, (bool, int, float)):
-        cure = f"the parameters come first, optim.AdamW(model, lr={params!r})"
+        advice = f"the parameters come first, optim.AdamW(model, lr={params!r})"
     elif isinstance(params, type):
-        cure = "it is a class; give an instance of it"
+        advice = "it is a class; give an instance of it"
     elif inspect.ismethod(params) and isinstance(owner, Module):
-        cure = "give the model itself, optim.AdamW(model)"
+        advice = "give the model itself, optim.AdamW(model)"
     elif hasattr(params, "apply_gradients"):
-        cure = "it is an optimizer, and an optimizer is made of a model or of parameters"
+        advice = "it is an optimizer, and an optimizer is made of a model or of parameters"
     elif callable(params) and not isinstance(params, Iterable):
-        cure = "call it, or give the model itself, optim.AdamW(model)"
+        advice = "call it, or give the model itself, optim.AdamW(model)"
     else:
         return
     torchs = f"'{type(params).__name__}' object is not iterable"
-    raise TypeError(f"{torchs}: {cure}" + see("arguments-that-are-mixed-up"))
+    raise TypeError(f"{torchs}: {advice}" + see("arguments-that-are-mixed-up"))
 
 
 def refuse_param(param: Any) -> None:
     """Raise TypeError for a member of ``params`` that is no Tensor."""
-    cure = ""
+    advice = ""
     if is_torchs(param):
-        cure = f": {_TORCHS}" + see("arguments-that-are-mixed-up")
+        advice = f": {_TORCHS}" + see("arguments-that-are-mixed-up")
     elif isinstance(param, (np.ndarray, np.generic)):
-        cure = ": make it a torchish_mlx.Parameter(array)"
-    raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {typename(param)}{cure}")
+        advice = ": make it a torchish_mlx.Parameter(array)"
+    raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {typename(param)}{advice}")
 
 
 def nothing_given(params: Any) -> str:
@@ -83,7 +83,7 @@ def check_closure(closure: Any) -> None:
 
 
 def explained(init: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that says of an argument which it does not take what that is called here."""
+    """``__init__`` with an error that says, for an argument which it does not take, what that is called here."""
     signature = inspect.signature(init)
 
     @functools.wraps(init)

@@ -48,7 +48,7 @@ class MLXSide(Saving):
             super().__setattr__(name, value)
 
     def _set_option(self, name: str, value: Any) -> None:
-        """Set an option in every group; refuse it where the groups differ, for one value would take that away."""
+        """Set an option in every group; refuse where the groups differ, because one value would overwrite theirs."""
         self._settled()
         groups = self.param_groups
         if any(not same_option(group.get(name), groups[0].get(name)) for group in groups):
@@ -172,7 +172,7 @@ class MLXSide(Saving):
 
 
 def _arrays(tree: Any) -> Any:
-    """The tree of a module's parameters that are trained, without its buffers; a tree as it is."""
+    """The tree of a module's parameters that are trained, without its buffers; a tree is returned unchanged."""
     if not isinstance(tree, Module):
         return tree
     return tree.filter_and_map(lambda m, k, v: Module.trainable_parameter_filter(m, k, v) and not is_buffer(m, (k,)))

@@ -1,6 +1,6 @@
 """Momentum and betas of MLX's own optimizers, which read them as Python numbers, as numbers that may move.
 
-A scheduler that cycles momentum changes it at every step, and a compiled step would be traced anew each time.
+A scheduler that cycles momentum changes it at every step, and a compiled step would be traced again each time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Rates(Each):
 
 
 def sign_of(value: Any) -> Any:
-    """What a trace may depend on besides the arrays: how the numbers compare with 0."""
+    """What a trace may depend on in addition to the arrays: how the numbers compare with 0."""
     if isinstance(value, (list, tuple)):
         return tuple(map(sign_of, value))
     number = as_number("option", value)
@@ -45,7 +45,8 @@ class Weak:
     """A number that behaves as a Python float among arrays, and is an array.
 
     It takes the dtype of what it multiplies, and ``1 - x`` is the complement that was taken in double: the results are
-    those of the float, bit for bit. It compares with 0 only, and has no ``float()``: a constant of the trace.
+    those of the float, bit for bit. It can be compared with 0 only. It has no ``float()``, which would be a constant of
+    the trace.
     """
 
     __module__ = "_moving"  # for a class of a module that begins with "torch", MLX's operations import torch
@@ -55,7 +56,7 @@ class Weak:
         self._number, self._dtype = number, dtype
 
     def among(self, dtype: mx.Dtype) -> Weak:
-        """The same among arrays of ``dtype``, which it does not promote."""
+        """The same number for arrays of ``dtype``, which it does not promote."""
         return Weak((self._array, self._complement), self._number, dtype)
 
     def __mul__(self, other: mx.array) -> mx.array:
@@ -79,14 +80,14 @@ class Weak:
 
 
 def weak(read: Any, value: Any) -> Any:
-    """The Weak, or list of them, behind what a field reads of its arrays; ``value`` is the Python side of it."""
+    """The Weak, or the list of them, for what a field reads from its arrays; ``value`` is the Python value."""
     if isinstance(value, (list, tuple)):
         return [weak(pair, number) for pair, number in zip(read, value, strict=True)]
     return Weak(read, as_number("option", value))
 
 
 def among(moving: Mapping[str, Any], dtype: mx.Dtype) -> dict[str, Any]:
-    """Every one of ``moving`` among arrays of ``dtype``."""
+    """Every one of ``moving`` for arrays of ``dtype``."""
     return {
         name: [x.among(dtype) for x in value] if isinstance(value, list) else value.among(dtype)
         for name, value in moving.items()

@@ -64,7 +64,7 @@ def _varies_little(task: Task) -> bool:
 
 @cache
 def _can_compile(cpu: bool) -> bool:
-    """Whether MLX can compile; on the CPU it calls a C++ compiler when a step is evaluated, too late to turn back."""
+    """Whether MLX can compile; on the CPU it calls a C++ compiler, and only when it evaluates a step."""
     problem = ""
     if cpu and shutil.which("g++") is None:
         problem = "no C++ compiler (g++) was found, which MLX compiles by on the CPU"
@@ -76,7 +76,7 @@ def _can_compile(cpu: bool) -> bool:
     if problem:
         warnings.warn(
             f"{problem}: steps run uncompiled, and slower. Install one, or construct the optimizer with fused=False to "
-            "be rid of this warning." + see("no-c-compiler"),
+            "turn this warning off." + see("no-c-compiler"),
             RuntimeWarning,
             stacklevel=2,
         )
@@ -86,7 +86,7 @@ def _can_compile(cpu: bool) -> bool:
 class _Frozen:
     """A task's rule and the Python values that its formula depends on, as a key of the compiled formulas.
 
-    The shape of the group's empty array stands for the values, as it does in a step that a user compiles.
+    The shape of the group's empty array represents the values, as it does in a step that a user compiles.
     """
 
     def __init__(self, task: Task) -> None:

@@ -19,14 +19,15 @@ from ._torchs_layout import arranged
 class Saving(Stateful):
     """``state_dict`` and ``load_state_dict`` of ``torch.optim.Optimizer``."""
 
-    later_keys: ClassVar[dict[str, Any]] = {}  # what older versions of torch did not save, besides LATER_KEYS
-    _in_order: ClassVar[bool] = False  # whether the state goes by the order of the parameters, as one vector of all
+    later_keys: ClassVar[dict[str, Any]] = {}  # what older versions of torch did not save, in addition to LATER_KEYS
+    _in_order: ClassVar[bool] = False  # whether the state depends on the order of parameters, as a vector of all
 
     @alone("state_dict()")
     def state_dict(self) -> dict[str, Any]:
         """The state in torch's layout: parameters are numbers, in the order of the groups.
 
-        Its tensors are the optimizer's own and go on changing with it, as in torch: ``copy.deepcopy`` keeps a moment.
+        Its tensors are the optimizer's own, and later steps change them, as in torch: to keep the present values, take
+        a ``copy.deepcopy``.
         """
         for hook in self._hooks("state_dict_pre").values():
             hook(self)
@@ -55,17 +56,17 @@ class Saving(Stateful):
                 in other groups: by ``param_names`` in the file, which an optimizer made of ``named_parameters`` saves,
                 and the names or the paths in their module that the parameters have here. What is missing, unexpected or
                 mismatched is refused, or with False left as it is.
-            keep_state_dtype: state keeps the floating dtype that it was saved in, and goes on in it, as the float32
-                moments of a bfloat16 model. Otherwise it takes the dtype of its parameter, except ``step``.
+            keep_state_dtype: state keeps the floating dtype that it was saved in, and steps keep it, for example
+                float32 moments of a bfloat16 model. Otherwise it takes the dtype of its parameter, except ``step``.
             layout: how the state of the weights of convolutions is there: "mlx", or "torch", by which it is transposed.
-                By default shapes and origins tell, as :func:`torchish_mlx.load_state_dict` says.
+                By default it is found from shapes and origins, as :func:`torchish_mlx.load_state_dict` says.
 
         Returns:
             None by order; by name a report with ``missing_keys``, ``unexpected_keys`` and ``mismatched_keys``.
 
         Raises:
             TypeError: no dict.
-            ValueError: it does not fit (groups, their sizes, entries, shapes, names), or nothing tells the layout of a
+            ValueError: it does not fit (groups, their sizes, entries, shapes, names), or nothing shows the layout of a
                 convolution whose shape is the same in both.
 
         Nothing is changed where it raises, or where a hook does.
@@ -88,7 +89,7 @@ class Saving(Stateful):
                 new, report = by_name(self, state_dict, later, strict, keep_state_dtype, arrange)
         except RecursionError:
             raise ValueError(
-                "the containers of the state dict lie hundreds deep in each other, or contain themselves, which no "
+                "the containers of the state dict are nested hundreds of levels deep, or contain themselves, which no "
                 "optimizer saves: nothing was changed"
             ) from None
         with undone_on_error(self):
@@ -98,7 +99,7 @@ class Saving(Stateful):
         return report
 
     def _misfits(self, entries: Mapping[str, Any], where: str) -> list[str]:  # noqa: ARG002 - a subclass does
-        """What of loaded entries an optimizer without a rule can't go on with, in words."""
+        """Says in words with which loaded entries an optimizer without a rule can't continue."""
         return []
 
     def __getstate__(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _NAMES = ("grad_scale", "found_inf")
 
 
 class Scaling(NamedTuple):
-    """By what the gradients were multiplied, and whether one of them is infinite (not 0); None where it is not said."""
+    """The factor of the gradients, and a number that is not 0 if one of them is infinite; None if it is not set."""
 
     scale: mx.array | None
     found: mx.array | None
@@ -43,9 +43,9 @@ class Scaling(NamedTuple):
         return RowSparse(gradient.indices, values, gradient.shape) if isinstance(gradient, RowSparse) else values
 
     def leaves_out(self, state: OptimizerState, work: Sequence[Share]) -> bool:
-        """Whether nothing is to be done, where that must be known: before the step that makes SGD's momentum buffer.
+        """Whether the step must do nothing. This is asked only before the step that makes SGD's momentum buffer.
 
-        Raises RuntimeError where it can't be known, and zeros in place of that buffer would not do.
+        Raises RuntimeError where the answer can't be known, and zeros could not replace that buffer.
         """
         for group, _, items, _ in work:
             rule = group.rule

@@ -23,8 +23,8 @@ class ScheduledGroup(Group):
     """A group that was given a schedule as ``lr``.
 
     ``group["lr"]`` is the rate of the last step (before the first step, that of the first one), and
-    ``group["lr_step"]`` the number of steps that the schedule has counted. Both stand for arrays that a step replaces,
-    also one that was compiled and runs without Python, and so they are read from these arrays.
+    ``group["lr_step"]`` the number of steps that the schedule has counted. Both are read from arrays, because
+    a step replaces these arrays also where it was compiled and runs without Python.
 
     A number written to ``group["lr"]`` ends the schedule, and ``lr_step`` is None from then on. A number written to
     ``group["lr_step"]`` moves the schedule to that step.
@@ -95,7 +95,7 @@ class ScheduledGroup(Group):
         if step is not None:
             self.arrays[LR_STEP] = self._seen = mx.array(step, mx.uint64)
 
-    # What writes
+    # Methods that write
 
     def rebuild(self) -> None:
         super().rebuild()
@@ -125,7 +125,7 @@ class ScheduledGroup(Group):
         if key == "lr":
             self._end()
 
-    # What reads. With an __iter__ of its own, dict(group) and {**group} read by __getitem__.
+    # Methods that read. With an __iter__ of its own, dict(group) and {**group} read by __getitem__.
 
     def __getitem__(self, key: str) -> Any:
         if key in _READ:

@@ -38,7 +38,7 @@ class OptimizerState(State):
         self._above: set[str] = set()  # paths of the dicts that hold slots of parameters
         self.group_of: dict[str, Group] = {}
         self.begun: dict[str, None] = {}  # paths of what has a dict of entries, in torch's order
-        self.beside: dict[str, dict[Any, Any]] = {}  # path -> entries that are no arrays
+        self.others: dict[str, dict[Any, Any]] = {}  # path -> entries that are no arrays
         self.tensors: dict[tuple[str, Any], Tensor] = {}
         self.aliases: set[tuple[str, str]] = set()  # pairs of parameters whose entries are the same Tensors in torch
         self._entries: WeakValueDictionary[str, Entries] = WeakValueDictionary()
@@ -67,18 +67,18 @@ class OptimizerState(State):
     def _move(self, path: str, group: Group) -> None:
         self.keep_count(path)
         self.group_of[path] = group
-        beside = self.beside.get(path, {})
+        others = self.others.get(path, {})
         for name in self.clock_names(path):
             held = self.tensors.get((path, name))
             if held is not None and isinstance(held._storage, Count):
                 held._storage.arrays = group.arrays
-            if name in beside:  # it was set before it was known to be the count
-                self.entries(path)[name] = beside.pop(name)
+            if name in others:  # it was set before it was known to be the count
+                self.entries(path)[name] = others.pop(name)
 
     def settle(self, groups: Sequence[Group]) -> None:
         """Hold the arrays of ``groups``, which may have been edited as a list, in their order.
 
-        A wrapper, which a user wrote, may show the groups of another optimizer; their arrays are that one's.
+        A wrapper, which a user wrote, may show the groups of another optimizer, which has their arrays.
         """
         held = self.groups
         if self.in_place:
@@ -121,7 +121,7 @@ class OptimizerState(State):
         return group is not None and group.rule is not None and group.rule.integer_step
 
     def rule_of(self, group: Group) -> type[Rule] | None:
-        """The rule that the entries here go by; None for the group of another optimizer, which a wrapper shares."""
+        """The rule of the entries here; None for the group of another optimizer, which a wrapper shares."""
         return group.rule if any(arrays is group.arrays for arrays in self.groups) else None
 
     def distinct_groups(self) -> list[Group]:
@@ -131,7 +131,7 @@ class OptimizerState(State):
     # The entries at a path ------------------------------------------------------------------------------------------
 
     def entries(self, path: str) -> Entries:
-        """The entries of the parameter at ``path``: the same object as long as somebody holds it."""
+        """The entries of the parameter at ``path``: the same object as long as it is used somewhere."""
         found = self._entries.get(path)
         if found is None:
             found = self._entries[path] = Entries(self, path)
@@ -181,7 +181,7 @@ class OptimizerState(State):
             return
         slots = self.slots_at(path)
         self.begun.setdefault(path)
-        self.unused.discard(path)  # torch takes a buffer that is there for one that has begun
+        self.unused.discard(path)  # torch treats a buffer that exists as one that has begun
         slots.pop(FIRST, None)
         if held is not None:
             self._let_go(path, name)
@@ -232,7 +232,7 @@ class OptimizerState(State):
         taken = dict(self.entries(path))
         for at, name in [key for key in self.tensors if key[0] == path] if taken else ():
             self._let_go(at, name)
-        self.beside.pop(path, None)
+        self.others.pop(path, None)
         self.unused.discard(path)
         self.aliases = {pair for pair in self.aliases if path not in pair}
         if (slots := self.slots.pop(path, None)) is not None:
@@ -253,7 +253,7 @@ class OptimizerState(State):
     # All entries ----------------------------------------------------------------------------------------------------
 
     def release(self) -> None:
-        """Let go of the Tensors over the slots; whoever holds one keeps its present value."""
+        """Release the Tensors over the slots; one that a user holds keeps its present value."""
         for path, name in list(self.tensors):
             self._let_go(path, name)
 
@@ -265,7 +265,7 @@ class OptimizerState(State):
         self.release()
         for slots in self.slots.values():
             slots.clear()
-        for held in (self.slots, self.beside, self.begun, self.aliases, self.unused):
+        for held in (self.slots, self.others, self.begun, self.aliases, self.unused):
             held.clear()
         for group in self.distinct_groups():
             group.restart()
@@ -300,16 +300,16 @@ class OptimizerState(State):
         marked = self.marked()
         super().load(tree)
         self.mark_again(marked)
-        self.begun = {p: None for p in (*self.begun, *self.slots) if self.slots.get(p) or self.beside.get(p)}
+        self.begun = {p: None for p in (*self.begun, *self.slots) if self.slots.get(p) or self.others.get(p)}
 
     def snapshot(self) -> Any:
         """What :meth:`restore` needs to undo what happens to the entries from now on."""
         slots = {path: dict(entries) for path, entries in self.slots.items()}
-        beside = {path: dict(entries) for path, entries in self.beside.items()}
-        return slots, beside, dict(self.begun)
+        others = {path: dict(entries) for path, entries in self.others.items()}
+        return slots, others, dict(self.begun)
 
     def restore(self, snapshot: Any) -> None:
-        slots, beside, begun = snapshot
+        slots, others, begun = snapshot
         self.release()
         for path in [path for path in self.slots if path not in slots]:
             self.slots.pop(path).clear()
@@ -317,7 +317,7 @@ class OptimizerState(State):
             here = self.slots_at(path)
             here.clear()
             here.update(entries)
-        self.beside, self.begun = beside, begun
+        self.others, self.begun = others, begun
 
     # Parameters and loose keys, next to the names of the tree -------------------------------------------------------
 

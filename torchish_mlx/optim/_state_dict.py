@@ -22,7 +22,7 @@ from ._torchs_layout import Arranged
 
 Arrange: TypeAlias = Callable[[Mapping[Any, Any], Mapping[int, Tensor]], Arranged]
 
-# What older versions of torch did not save, and the value that stands for it.
+# What older versions of torch did not save, and the value that is used instead.
 LATER_KEYS: dict[str, Any] = {
     "amsgrad": False,
     "capturable": False,
@@ -86,9 +86,9 @@ def checked(state_dict: Any) -> tuple[list[dict[str, Any]], Mapping[Any, Any]]:
             within = [
                 k for k, v in state_dict.items() if isinstance(v, Mapping) and {"state", "param_groups"} <= v.keys()
             ]
-            cure = f"load state_dict[{within[0]!r}]" if within else "give what optimizer.state_dict() returned"
+            advice = f"load state_dict[{within[0]!r}]" if within else "give what optimizer.state_dict() returned"
             raise ValueError(
-                f"this is not an optimizer's state dict: it has {some(state_dict)}, and no {key!r}; {cure}"
+                f"this is not an optimizer's state dict: it has {some(state_dict)}, and no {key!r}; {advice}"
                 + see("a-state-dict-that-does-not-fit")
             )
     groups, state = state_dict["param_groups"], state_dict["state"]
@@ -121,11 +121,11 @@ def check_keys(state: Mapping[Any, Any], numbers: Collection[int]) -> None:
     for key, entries in state.items():
         numeric = key.isdecimal() if isinstance(key, str) else isinstance(key, int) and key >= 0
         if numeric and key not in numbers:
-            cure = "drop that entry, or add the number to the group that it belongs to"
+            advice = "drop that entry, or add the number to the group that it belongs to"
             if key in {*map(shown, numbers)}:
-                cure = "the numbers became strings, as JSON makes them: load {int(k): v for k, v in state.items()}"
+                advice = "the numbers became strings, as JSON makes them: load {int(k): v for k, v in state.items()}"
             raise ValueError(
-                f'state_dict["state"][{shown(key)}] belongs to no parameter, for no group has it in "params"; {cure}'
+                f'state_dict["state"][{shown(key)}] belongs to no parameter, for no group has it in "params"; {advice}'
             )
         if key in numbers and not isinstance(entries, Mapping):
             raise ValueError(f'state_dict["state"][{key!r}] is {kind(entries)}, expected a dict, as {{"step": ...}}')
@@ -227,8 +227,8 @@ def own(value: Any) -> Any:
 def cast(p: Tensor, value: Any, clock: Collection[str], keep_dtype: bool = False, key: Any = None) -> Any:
     """torch's rule: state takes the dtype of its parameter where that is a floating one, except the step.
 
-    Nor does what depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``); torch rounds it here.
-    With ``keep_dtype`` what was saved in a floating dtype keeps that.
+    What depends on the step alone (NAdam's ``mu_product``, ASGD's ``eta`` and ``mu``) keeps its dtype too, where torch
+    rounds it. With ``keep_dtype`` everything that was saved in a floating dtype keeps it.
     """
     floating = p.is_floating_point() and key not in clock
     array = array_of(value, mx.float64 if floating and p.dtype == mx.float64 and not keep_dtype else None)
@@ -245,7 +245,7 @@ def cast(p: Tensor, value: Any, clock: Collection[str], keep_dtype: bool = False
 def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, Any]) -> None:
     """Make ``tree`` hold exactly the entries of ``loaded`` ({p: entries}), in place.
 
-    A count that the first parameter of a group has becomes the group's; a parameter with another one keeps it.
+    The count of the first parameter of a group becomes the group's; a parameter with another count keeps its own.
     """
     held = [slots for slots in tree.slots.values() if slots]
     loaded = {key: dict(value) if isinstance(key, Tensor) else value for key, value in loaded.items()}

@@ -25,7 +25,7 @@ from ._state_dict import restore, tree_of
 
 
 class Stateful(Hooked):
-    """The state of an optimizer, with the face that its parameters ask for."""
+    """The state of an optimizer: a mapping as torch has it, or MLX's tree, as its parameters need."""
 
     rule: ClassVar[type[Rule] | None] = None
     defaults: dict[str, Any]
@@ -66,10 +66,10 @@ class Stateful(Hooked):
     def state(self) -> Any:
         """torch's ``state[p]`` and MLX's dict of arrays, as the class describes; assigning loads into the same dicts.
 
-        Assigned may be a tree of arrays, a mapping of Parameters to their entries, or a state of ``mlx.optimizers``,
-        which is taken over with a warning that names the options that MLX does not save. ``{}``, and a dict that holds
-        entries of your own alone, start over. An optimizer that a user
-        wrote, such as a wrapper, shares the state of another one that is assigned to it.
+        A tree of arrays, a mapping of Parameters to their entries, or a state of ``mlx.optimizers`` may be assigned.
+        The last of these gives a warning that names the options that MLX does not save. After ``{}``, or a dict that
+        holds entries of your own alone, the optimizer starts over. An optimizer that a user wrote, such as a wrapper,
+        shares the state of another one that is assigned to it.
 
         Raises ValueError for a tree that is not the state of an optimizer with these groups.
         """
@@ -186,10 +186,10 @@ class Stateful(Hooked):
 
     def _schedule_state(self, *more: Any) -> None:
         """Have all of the state evaluated, so that any thread can go on with it."""
-        schedule(self._tree, arrays_in(self._tree.beside), *more)
+        schedule(self._tree, arrays_in(self._tree.others), *more)
 
     def _check_moved(self, *given: Any) -> None:
-        """Where several threads work here by turns: refuse what another one has left unevaluated."""
+        """Where several threads take turns here, refuse what another one has left unevaluated."""
         if has_moved(self):
             what = "arrays among the parameters, the gradients or optimizer.state"
             schedule_given(what, self._tree, arrays_in(self._held(), *given))

@@ -28,7 +28,7 @@ from ._scaling import Scaling, before_step
 from ._scheduled import ScheduledGroup, advance
 from ._state import OptimizerState
 
-MANY = 8  # groups of one kind: to take fewer as one does not pay
+MANY = 8  # groups of one kind; to compute fewer of them together is not faster
 
 
 def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[Share]:
@@ -44,7 +44,7 @@ def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[Share]:
 
 
 def _meet(arrays: Mapping[str, mx.array]) -> bool:
-    """Whether two parameters hold one array: then they were tied after the last look."""
+    """Whether two parameters hold one array: then they were tied after the last check."""
     return len({id(array) for array in arrays.values()}) != len(arrays)
 
 
@@ -103,7 +103,7 @@ def advance_all(
 
 
 def written(state: OptimizerState, new: Mapping[str, mx.array], groups: Sequence[Group]) -> list[Any]:
-    """What a step wrote into the state besides the parameters ``new``: their slots, the counts, rates of schedules."""
+    """What a step wrote into the state in addition to the parameters ``new``: slots, counts, rates of schedules."""
     counts = {id(a): a for group in groups if group.rule for name in group.rule.clock for a in (group.arrays[name],)}
     rates = [group.arrays for group in groups if isinstance(group, ScheduledGroup)]
     return [[state.slots.get(path) for path in new], list(counts.values()), rates]
@@ -141,7 +141,7 @@ def _members(state: OptimizerState, group: Group) -> list[str]:
 
 
 def _turns(work: Sequence[Share]) -> list[Sequence[Share]]:
-    """``work``, apart where a parameter is twice in a group (torch warns of it, and updates it twice)."""
+    """``work``, split where a parameter is in a group twice (torch warns of it, and updates it twice)."""
     if all(len(items) == 1 or len({path for path, _, _ in items}) == len(items) for _, _, items, _ in work):
         return [work] if work else []
     turns: list[list[Share]] = []
@@ -170,8 +170,8 @@ class Resolved(NamedTuple):
 def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     """The leaves of a gradient tree by group, and the path of each leaf in the order of the tree.
 
-    A module's places are followed to their Parameters, others go by path. A parameter that is in several places of a
-    model (a layer, or tied weights) gets the sum of their gradients.
+    A module's places are followed to their Parameters, others are found by path. A parameter that is in several places
+    of a model (a layer, or tied weights) gets the sum of their gradients.
 
     Raises ValueError for a gradient of a parameter that the optimizer does not hold: in a module also for one that has
     the path of another one, whose layer was replaced; in a tree of arrays for a name that two of its groups have.

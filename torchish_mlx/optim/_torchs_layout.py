@@ -11,7 +11,7 @@ from ..bridge._layouts import Entry, Layouts, doubts, layouts_of, torchs_layout,
 
 
 class Arranged(NamedTuple):
-    """The entries of a state dict in MLX's layout, and number of a parameter -> what of them is not, in words."""
+    """The entries of a state dict in MLX's layout, and number of a parameter -> which of them are not, in words."""
 
     entries: Mapping[Any, Any]
     faults: dict[int, list[str]]
@@ -20,8 +20,8 @@ class Arranged(NamedTuple):
 def arranged(optimizer: Any, layout: str | None, entries: Mapping[Any, Any], of: Mapping[int, Tensor]) -> Arranged:
     """``entries`` of a state dict for the parameters ``of`` its numbers.
 
-    ``layout`` says in which layout they are: "mlx", "torch", by which they are transposed, or None, where shapes and
-    origins tell it.
+    ``layout`` says in which layout they are: "mlx"; "torch", by which they are transposed; or None, where it is
+    found from shapes and origins.
     """
     out = Arranged(entries, {})
     known = {n: found for n, p in of.items() if (found := layouts_of(p)) is not None}
@@ -41,8 +41,8 @@ def arranged(optimizer: Any, layout: str | None, entries: Mapping[Any, Any], of:
             if len(shape) == len(layouts.mlx) and max(shape) > 1:
                 held.append((number, Entry(name, layouts, shape, origin_of(value))))
                 if optimizer.rule is None and shape == layouts.torch != layouts.mlx:  # nothing else looks at its shape
-                    cure = torchs_layout(of[number], shape)
-                    out.faults.setdefault(number, []).append(f"{name} {cure}, as every entry of these weights.")
+                    what = torchs_layout(of[number], shape)
+                    out.faults.setdefault(number, []).append(f"{name} {what}, as every entry of these weights.")
     in_doubt = doubts(entry for _, entry in held)
     for number, entry in held:
         if entry.name in in_doubt:

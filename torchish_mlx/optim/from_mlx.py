@@ -31,7 +31,7 @@ __all__ = ["Lion", "MultiOptimizer", "from_mlx"]
 
 
 class _OptionalRate(Hyper):
-    """A learning rate that may be None, as MLX's Adafactor has it: then no array stands for it."""
+    """A learning rate that may be None, as MLX's Adafactor has it: then the state has no array of it."""
 
     def carry(self, value: Any) -> Any:
         return [] if value is None else [super().carry(value)]
@@ -72,7 +72,7 @@ class _NativeRule(Rule):
 
     @classmethod
     def moving(cls) -> list[str]:
-        """The options besides lr that a scheduler may move without a new trace."""
+        """The options other than lr that a scheduler may move without a new trace."""
         return [name for name, field in cls.fields().items() if name != "lr" and not isinstance(field, Static)]
 
     @classmethod
@@ -187,10 +187,10 @@ def _blank(native: type[native_optimizers.Optimizer]) -> Optimizer:
 def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
     """The ``torch.optim`` side of an MLX optimizer class, with MLX's numerics underneath.
 
-    The result is constructed as torch's classes are, ``(params, lr, ...)``: ``learning_rate`` is spelled ``lr``, the
-    other arguments keep MLX's names and stand in ``param_groups``. A change of ``group["lr"]``, and in MLX's own
-    classes of ``momentum`` and ``betas``, reaches a compiled step without a new trace. A change of another option makes
-    it trace anew, for these classes read them as Python numbers.
+    The result is constructed as torch's classes are, ``(params, lr, ...)``: ``learning_rate`` is spelled ``lr``, and
+    the other arguments keep MLX's names and are options in ``param_groups``. A change of ``group["lr"]``, and in MLX's
+    own classes of ``momentum`` and ``betas``, reaches a compiled step without a new trace. A change of another option
+    makes it trace again, because these classes read the options as Python numbers.
 
     Args:
         cls: a subclass of ``mlx.optimizers.Optimizer`` whose constructor names its arguments; ``MultiOptimizer`` too.
@@ -210,19 +210,19 @@ def from_mlx(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
         True
     """
     if not (isinstance(cls, type) and issubclass(cls, native_optimizers.Optimizer)):
-        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}{_cure(cls)}")
+        raise TypeError(f"from_mlx takes a subclass of mlx.optimizers.Optimizer, but got {cls!r}{_advice(cls)}")
     return MultiOptimizer if issubclass(cls, native_optimizers.MultiOptimizer) else _adapter(cls)  # type: ignore[arg-type]
 
 
-def _cure(given: Any) -> str:
-    """What to write in place of what was given to :func:`from_mlx`."""
+def _advice(given: Any) -> str:
+    """What to write instead of what was given to :func:`from_mlx`."""
     kind = type(given).__name__
     if isinstance(given, native_optimizers.MultiOptimizer):
         return ", an instance: optim.MultiOptimizer(model, [optimizer, ...], [filter, ...]) makes its groups"
     if isinstance(given, native_optimizers.Optimizer):
         return f", an instance: give its class, and the options as torch has them: from_mlx({kind})(model, lr=1e-3)"
     if isinstance(given, type) and issubclass(given, Optimizer):
-        return ", which has torch's face already: use it as it is"
+        return ", which has torch's API already: use it as it is"
     return ""
 
 
@@ -251,7 +251,7 @@ def _adapter(cls: type[native_optimizers.Optimizer]) -> type[Optimizer]:
 class MultiOptimizer(Optimizer):
     """Several optimizers in one, chosen by the path and the array of each parameter: ``mlx.optimizers.MultiOptimizer``.
 
-    Each optimizer becomes a parameter group, which holds its options; its rule goes on being its own.
+    Each optimizer becomes a parameter group, which holds its options; it keeps its own rule.
 
     Args:
         params: an ``mlx.nn.Module``, Parameters or (name, Parameter) pairs.
@@ -260,7 +260,7 @@ class MultiOptimizer(Optimizer):
         filters: predicates (path, array) -> bool, one fewer than optimizers; the last optimizer takes what is left.
 
     Raises:
-        ValueError: another number of filters, an option besides the learning rate that is scheduled.
+        ValueError: another number of filters; a scheduled option that is not the learning rate.
 
     Example:
         >>> import mlx.nn as nn
@@ -322,8 +322,8 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
     schedule = schedules.pop("lr", None) or schedules.pop("learning_rate", None)
     if schedules:
         raise ValueError(
-            f"{type(optimizer).__name__} has a scheduled {sorted(schedules)}; param_groups hold numbers, besides the "
-            "learning rate. Construct it with a float, and write that option of its group in the loop."
+            f"{type(optimizer).__name__} has a scheduled {sorted(schedules)}; param_groups hold numbers, except for "
+            "the learning rate. Construct it with a float, and write that option of its group in the loop."
             + see("a-schedule-as-lr")
         )
     if isinstance(optimizer, Rule):

@@ -40,7 +40,8 @@ class LBFGS(Optimizer):
     State, under the first parameter: ``func_evals``, ``n_iter`` (ints), ``d``, ``t``, ``old_dirs`` (the y),
     ``old_stps`` (the s), ``ro``, ``H_diag``, ``prev_flat_grad``, ``prev_loss``, ``al``, as torch has them.
 
-    Unlike the others it reads numbers in every iteration, and so evaluates, and cannot stand inside ``mx.compile``.
+    Unlike the other optimizers it reads numbers, and so evaluates arrays, in every iteration. It can't be used inside
+    ``mx.compile``.
 
     Raises:
         ValueError: several groups, or a negative lr.
@@ -91,7 +92,7 @@ class LBFGS(Optimizer):
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """As of every optimizer; ValueError for the groups and entries of another class or another model."""
+        """As for every optimizer; raises ValueError for groups and entries of another class or another model."""
         lacking = sorted(_OPTIONS - state["param_groups"][0].keys())
         if lacking:
             raise ValueError(
@@ -136,7 +137,7 @@ class LBFGS(Optimizer):
         if tree is not self._tree and len(tree) > 1:
             raise ValueError(
                 "LBFGS keeps counts and lists of directions, and a tree of arrays (tree_flatten(optimizer.state)) does "
-                "not hold them: it would begin anew, without a word. Save optimizer.state_dict() with "
+                "not hold them: it would start over, without an error. Save optimizer.state_dict() with "
                 "torchish_mlx.save(), and give it to load_state_dict()."
             )
 

@@ -41,12 +41,12 @@ required = _Required()
 
 
 class Optimizer(MLXSide):
-    """The base of all optimizers, and what a user's own subclass stands on.
+    """The base of all optimizers, also of those that a user writes.
 
     Args:
         params: an iterable of Parameters, of (name, Parameter) pairs, or of dicts with a key "params" (one per group);
-            an ``mlx.nn.Module`` may stand wherever parameters may. A tree of arrays is refused: ``model.parameters()``
-            of MLX is a copy of the references, and updating it would change nothing.
+            an ``mlx.nn.Module`` may be given wherever parameters may. A tree of arrays is refused:
+            ``model.parameters()`` of MLX is a copy of the references, and updating it would change nothing.
         defaults: options of every group that does not give its own.
 
     ``lr`` may be a schedule, a function from the number of steps (an array) to the rate, as those of MLX and of
@@ -55,10 +55,10 @@ class Optimizer(MLXSide):
 
     Attributes:
         param_groups: a list of dicts, which may be edited: a parameter keeps its entries in another group.
-        state: ``state[p]`` is torch's dict of a parameter. The face of the whole follows the parameters. Where none of
-            them belongs to an ``mlx.nn`` module it is torch's mapping of Parameters, and :meth:`state_tree` is the dict
-            of arrays that MLX's ``tree_flatten`` takes. Over an ``mlx.nn`` model it is that dict of arrays itself.
-            ``mx.eval`` and ``mx.compile`` take either. It is mutated and never replaced.
+        state: ``state[p]`` is torch's dict of a parameter. What the whole state is depends on the parameters. Where
+            none of them belongs to an ``mlx.nn`` module it is torch's mapping of Parameters, and :meth:`state_tree` is
+            the dict of arrays that MLX's ``tree_flatten`` takes. Over an ``mlx.nn`` model it is that dict of arrays
+            itself. ``mx.eval`` and ``mx.compile`` take either. It is mutated and never replaced.
 
     Raises:
         TypeError, ValueError: in torch's words.
@@ -109,7 +109,7 @@ class Optimizer(MLXSide):
 
     @staticmethod
     def _check_implementation(defaults: Mapping[str, Any]) -> None:
-        """torch's limits of ``foreach``, and of what is not here."""
+        """Refuse what torch refuses with ``foreach``, and what is not supported here."""
         if defaults.get("foreach") and not defaults.get("capturable"):
             for name, value in (
                 ("lr", defaults["lr"]),
@@ -245,13 +245,13 @@ class Optimizer(MLXSide):
     step = hooked(step)
 
     def _look(self) -> None:
-        """See what was tied, before a step that a user wrote; that of a rule sees it by the arrays that it reads."""
+        """Find which parameters were tied, before a step that a user wrote; a rule's step finds it by itself."""
         self.__dict__.pop("_before", None)
         if self.rule is None:
             self._retie(self._tree)
 
     def _stepped(self) -> None:
-        """After a step that a user wrote, whose loop must not pile up work either."""
+        """Schedule what a step that a user wrote has computed, so that its loop collects no unevaluated work."""
         self._schedule_state([p.array for p in self._held()])
 
     def zero_grad(self, set_to_none: bool = True) -> None:

@@ -3,7 +3,8 @@
 A rule alone, and ``step``, ``update`` and ``apply_gradients`` of an adapter, all end here.
 
 Step counts are per parameter, as in torch, but are kept once per group: a parameter gets a count of its own, in its
-slots, only when it misses a step or comes late. So the bias corrections of 148 parameters are computed once.
+slots, only when it has no gradient in a step or is added late. So the bias corrections of 148 parameters are
+computed once.
 """
 
 from __future__ import annotations
@@ -97,14 +98,14 @@ def check_items(rule: Any, items: Sequence[Item]) -> None:
 def kept_shapes(rule: Any, h: Any, p: mx.array, held: Collection[str]) -> dict[str, tuple[int, ...]]:
     """The shape of each slot that ``rule`` keeps for ``p``; ``held`` are the names of the arrays that are there.
 
-    What the first step makes, SGD's momentum buffer, is expected only where it is.
+    What the first step makes, SGD's momentum buffer, is expected only if it is there.
     """
     shapes = {name: tuple(a.shape) for name, a in rule.slots(h, p).items()}
     return {**shapes, **{name: tuple(p.shape) for name in rule.late if name in held}}
 
 
 def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Item]) -> None:
-    """Refuse loaded slots that the formula could not go on with: another model's, or another optimizer's."""
+    """Refuse loaded slots with which the formula could not continue: those of another model or another optimizer."""
     for path, _, p in items:
         held = slots.get(path)
         if not held:
@@ -214,7 +215,7 @@ class Task:
             if not self.given[i]:
                 fresh = fresh or rule.hypers(share.group, arrays)
                 self.given[i] = rule.slots(fresh, p)
-                if given and rule.counted:  # it comes late: the others have counted already
+                if given and rule.counted:  # it is new: the others have counted already
                     self.given[i] |= rule.start(fresh)
         self._fresh = self._fresh or fresh is not None
         made = fresh is not None and any(self.given[start : start + len(share.items)])
@@ -262,7 +263,7 @@ class Task:
 def _make_common(
     arrays: dict[str, Any], clock: Sequence[str], given: Mapping[str, dict[str, Any]], updated: set[str]
 ) -> None:
-    """Make the count of parameters that came from elsewhere the group's, where it is the same for all of them."""
+    """Where all parameters have the same count, loaded from elsewhere, make it the count of the group."""
     first, *others = given.values()
     same = all(own[name] is first[name] for own in others for name in clock)
     if same and updated.issuperset(given) and all(name in first for name in clock):

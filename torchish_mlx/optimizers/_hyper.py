@@ -1,6 +1,6 @@
 """What a rule declares about its arguments: the numbers that may change while training, and the choices of code path.
 
-A :class:`Hyper` is a number. It stands as a float32 array in the optimizer's state, so a compiled step sees every
+A :class:`Hyper` is a number. It is kept as a float32 array in the optimizer's state, so a compiled step sees every
 change without a new trace. A :class:`Static` is anything else (a flag, a count of iterations): it is part of the trace,
 and :func:`structure` makes a change of it visible to ``mx.compile`` as the shape of an empty array.
 """
@@ -18,7 +18,7 @@ from .._docs import see
 from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
-STRUCTURE = "_structure"  # the entry of a group's arrays whose shape stands for its Python values
+STRUCTURE = "_structure"  # the entry of a group's arrays whose shape represents its Python values
 FIRST = "_first_step"  # a slot that init() makes: whether the next step is the first one of the parameter
 
 
@@ -59,7 +59,7 @@ class Hyper:
         (self._check or _no_nan)(self.name, value)
 
     def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
-        """Raise what says that ``value`` is no number."""
+        """Raise the error which says that ``value`` is no number."""
         if words := no_number(self.name, value):
             raise error(words)
         self._refuse_schedule(value)
@@ -74,7 +74,7 @@ class Hyper:
             )
 
     def carry(self, value: Any) -> Any:
-        """The arrays that stand for ``value`` in the state."""
+        """The arrays that hold ``value`` in the state."""
         if not isinstance(value, (tuple, list)):  # of a wrong length, as below
             Hyper.refuse(self, value, ValueError if isinstance(value, str) else TypeError)
         array = as_array(value)
@@ -141,7 +141,7 @@ class Each(Hyper):
 
 
 def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
-    """Raise what says that ``value`` is no tuple of numbers as the default of ``field`` is."""
+    """Raise the error which says that ``value`` is no tuple of numbers as the default of ``field`` is."""
     if not isinstance(value, (tuple, list)) or len(value) != len(field.default):
         raise ValueError(f"{field.name} takes {len(field.default)} numbers, such as {field.default}, but got {value!r}")
     for i, number in enumerate(value):
@@ -150,7 +150,7 @@ def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
 
 
 class Static(Hyper):
-    """A choice that shapes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+    """A choice that changes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
 
     def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:  # noqa: ARG002 - any value may be one
         self._refuse_schedule(value)
@@ -169,11 +169,12 @@ def same(ours: Any, theirs: Any) -> bool:
 
 
 def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.array:
-    """An empty array whose shape stands for ``values``: mx.compile traces anew when a captured shape changes.
+    """An empty array whose shape represents ``values``: mx.compile traces again when a captured shape changes.
 
-    A Python value in a captured tree is a constant of the trace, and a change of it is silently missed; a shape is not.
-    ``before`` is the array that stood for them until now; what :func:`renewed` gave it stays, and where the values are
-    the same it stays itself. It comes from NumPy, and so needs no evaluation, in whatever thread it is read.
+    A Python value in a captured tree is a constant of the trace, and ``mx.compile`` does not notice when it changes; it
+    notices a changed shape. ``before`` is the array that represented the values until now. What :func:`renewed` gave it
+    is kept, and where the values are the same it is returned itself. The array comes from NumPy, and so needs no
+    evaluation, in whatever thread it is read.
     """
     shape = (0, hash(repr(values)) & 0x7FFFFFFF, *(() if before is None else before.shape[2:]))
     return before if before is not None and before.shape == shape else _empty(shape)
@@ -187,7 +188,7 @@ def renewed(before: mx.array, count: int) -> mx.array:
 def readable(before: mx.array) -> mx.array:
     """``before``, an empty array, or another one of its shape where it can't be read.
 
-    MLX leaves traced arrays in a state where a compiled step raised, and those of another thread where that has ended.
+    MLX leaves traced arrays in a state when a compiled step raises, and unevaluated ones when their thread has ended.
     """
     try:
         before.tolist()
@@ -201,7 +202,7 @@ def _empty(shape: tuple[int, ...]) -> mx.array:
 
 
 def _no_nan(name: str, value: Any) -> None:
-    """What is asked of a number where torch asks nothing."""
+    """The check of a number for which torch has no check."""
     for entry in value if isinstance(value, (tuple, list)) else (value,):
         if (number := as_number(name, entry)) != number:
             raise ValueError(f"Invalid {name} value: {value}")

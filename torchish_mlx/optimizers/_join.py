@@ -50,12 +50,12 @@ class Bucket:
 
 
 def _inner_ends(sizes: Sequence[int]) -> list[int]:
-    """Where pieces of these sizes end, except the last."""
+    """Where pieces of these sizes end, without the end of the last one."""
     return [*accumulate(sizes[:-1])]
 
 
 class Plan:
-    """Which items of a step are joined; it serves the next steps too, as long as they have the like of these items."""
+    """Which items of a step are joined; it serves the next steps too, as long as their items are of the same kind."""
 
     def __init__(
         self,

@@ -42,8 +42,8 @@ def computed_once(h: Any, k: Any) -> Any:
 def after(h: Any, before: Sequence[mx.array], g: Any) -> Any:
     """``g``, which is not used before the last of ``before`` is computed, where kernels are kept apart.
 
-    MLX evaluates breadth first: without this the first kernel of every parameter, then the second of every one, with
-    nothing left in the caches, and one more array in memory for each.
+    MLX evaluates breadth first: without this it runs the first kernel of every parameter, and then the second of every
+    one. Then the caches hold nothing of use, and there is one more array in memory for each parameter.
     """
     return mx.depends(g, before[-1]) if h.apart and before and isinstance(g, mx.array) else g
 

@@ -78,8 +78,8 @@ def unexpected(name: str, error: TypeError, accepted: Sequence[str], given: Iter
             sentences.append(f"it is called {_SAME[wrong]} here")
         elif near:
             sentences.append(f"{near[0]} may be meant")
-    cure = f": {'; '.join(sentences)}" if sentences else ""
-    return f"{error}{cure}. {name} takes {', '.join(accepted)}" + see("arguments-that-are-mixed-up")
+    advice = f": {'; '.join(sentences)}" if sentences else ""
+    return f"{error}{advice}. {name} takes {', '.join(accepted)}" + see("arguments-that-are-mixed-up")
 
 
 def takes_no_parameters(name: str) -> str:

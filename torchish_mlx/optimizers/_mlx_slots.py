@@ -10,8 +10,8 @@ import mlx.core as mx
 from ._core import kept_shapes
 from ._mlx_state import Part
 
-Leaf = tuple[tuple[Any, ...], Mapping[str, mx.array]]  # where it stands, and MLX's slots
-_WHO = {  # for messages: whose slots these are
+Leaf = tuple[tuple[Any, ...], Mapping[str, mx.array]]  # where it is in the tree, and MLX's slots
+_SAVED_BY = {  # for messages: the classes that have these slots
     frozenset(("m", "v")): "Adam, AdamW or Adamax",
     frozenset(("m",)): "Lion",
     frozenset(("v",)): "SGD, RMSprop, Adagrad or Muon",
@@ -35,8 +35,8 @@ def converted(
     mlx = part.counterpart()
     names = mlx.slots if p is None else part.names(p)
     strange = sorted(slots.keys() - (names or {}).keys())
-    who = _WHO.get(frozenset(slots))
-    saved_by = f" It looks like the state of MLX's {who}." if who else ""
+    classes = _SAVED_BY.get(frozenset(slots))
+    saved_by = f" It looks like the state of MLX's {classes}." if classes else ""
     if strange or names is None:
         raise ValueError(
             f"{entry((*keys, *strange[:1]))} is a slot that {part.name} does not keep: MLX's has "
@@ -67,7 +67,7 @@ def converted(
     for name, shape in wanted.items():
         if name not in new and name in mlx.alone:
             raise ValueError(
-                f"{entry(keys)} has {sorted(slots)}, and nothing for {name!r} of {part.name}, which MLX has not: "
+                f"{entry(keys)} has {sorted(slots)}, and nothing for {name!r} of {part.name}, which MLX does not have: "
                 f"construct it with {mlx.alone[name]}"
             )
         theirs = _theirs(names, name)

@@ -2,7 +2,7 @@
 
 MLX's recipe saves ``{"step": ..., "learning_rate": ..., <the tree of parameters, each with {"m": ..., "v": ...}>}``, a
 MultiOptimizer's ``{"states": [...]}``. Each rule declares, as its :class:`InMLX`, what its slots are called there. What
-the slots mean is the same in all of them; what is done with them is not:
+the slots mean is the same in all of them; what the formulas do with them is not:
 
 =========  =====================================  ===================================================================
            slots (MLX -> here)                    the next steps agree with MLX's own, to rounding, where
@@ -38,7 +38,7 @@ from mlx.utils import tree_map, tree_unflatten
 from ._hyper import FIRST
 from ._state import GROUPS
 
-GLOBAL = ("step", "learning_rate")  # what stands at the top of MLX's tree, beside the parameters
+GLOBAL = ("step", "learning_rate")  # what is at the top of MLX's tree, next to the parameters
 
 
 class InMLX(NamedTuple):
@@ -52,7 +52,7 @@ class InMLX(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one count and one learning rate of MLX stand for: a rule that is used alone, or a parameter group."""
+    """What has one count and one learning rate in MLX: a rule that is used alone, or a parameter group."""
 
     rule: Any
     values: Mapping[str, Any]
@@ -71,9 +71,9 @@ class Part(NamedTuple):
     def counterpart(self) -> InMLX:
         """What MLX has for it; ValueError where that is nothing."""
         if self.rule is None or self.rule.mlx is None or self.rule.clock != ("step",):
-            who = "this optimizer" if self.rule is None else self.name
+            what = "this optimizer" if self.rule is None else self.name
             raise ValueError(
-                f"{who} has no counterpart in mlx.optimizers whose state would mean the same. Use state_dict() and "
+                f"{what} has no counterpart in mlx.optimizers whose state would mean the same. Use state_dict() and "
                 "load_state_dict(), or tree_flatten(optimizer.state), which keep everything."
             )
         if self.values.get("maximize"):
@@ -106,8 +106,8 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
 
     ``{"step": count, "learning_rate": rate, <the tree of parameters with {"m": ..., "v": ...}>}``, with arrays shared
     and dicts of its own; of a MultiOptimizer ``{"states": [...]}``. Options (betas, eps, ...) are not in it: construct
-    the MLX optimizer with the same. Paths are those by which ``optimizer`` knows its parameters: give it the model, or
-    ``named_parameters(model)``.
+    the MLX optimizer with the same options. Paths are those by which ``optimizer`` knows its parameters: give it
+    the model, or ``named_parameters(model)``.
 
     Args:
         optimizer: a rule of ``torchish_mlx.optimizers``, an adapter of ``torchish_mlx.optim``, or a MultiOptimizer
@@ -115,8 +115,8 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
 
     Raises:
         TypeError: not an optimizer.
-        ValueError: MLX has no such optimizer or slot (amsgrad, centered), one count where there are several, or one
-            learning rate where the groups differ.
+        ValueError: MLX has no such optimizer or slot (amsgrad, centered), or it has one count or one learning rate
+            where the parameters or groups have several.
 
     Example:
         >>> import mlx.core as mx
@@ -132,7 +132,7 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
     if isinstance(optimizer, MultiOptimizer):
         return {"states": [mlx_state(one) for one in optimizer.optimizers]}
     if not hasattr(optimizer, "_mlx_parts"):
-        if isinstance(optimizer, Optimizer):  # MLX's own, which have their place beside ours
+        if isinstance(optimizer, Optimizer):  # MLX's own, which may be used together with ours
             return tree_map(lambda array: array, optimizer.state)
         raise TypeError(f"mlx_state takes an optimizer of torchish_mlx or of MLX, but got {type(optimizer).__name__}")
     parts = optimizer._mlx_parts()

@@ -18,7 +18,7 @@ from ._state import State, copied
 
 
 def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:
-    """The state of these parts that goes on from MLX's ``tree``, and a sentence on what it does not hold.
+    """The state with which these parts continue MLX's ``tree``, and a sentence about what it does not hold.
 
     Raises ValueError or TypeError, which say which entry does not fit.
     """
@@ -63,10 +63,11 @@ def _split(tree: Mapping[str, Any], parts: Sequence[Part]) -> list[tuple[tuple[A
     states = tree["states"]
     if not isinstance(states, list) or len(states) != len(parts) or len(tree) != 1:
         held = len(states) if isinstance(states, list) else f"a {type(states).__name__}"
-        beside = sorted(map(str, tree.keys() - {"states"}))
+        others = sorted(map(str, tree.keys() - {"states"}))
         raise ValueError(
             f'state["states"] is expected to be a list of {len(parts)} states, one for each parameter group in their '
-            f"order, and to stand alone; but it holds {held}" + (f", and beside it stand {beside}" if beside else "")
+            f"order, with no other entry in state; but it holds {held}"
+            + (f", and state also has {others}" if others else "")
         )
     for i, sub in enumerate(states):
         if not isinstance(sub, dict) or "step" not in sub:

@@ -130,10 +130,10 @@ def checked_parts(optimizers: Any, filters: Any) -> None:
     for i, part in enumerate(optimizers):
         if isinstance(part, type) or not (hasattr(part, "init") and hasattr(part, "apply_gradients")):
             what = f"the class {part.__name__}" if isinstance(part, type) else f"a {type(part).__name__}"
-            cure = (
+            advice = (
                 f"construct it: {part.__name__}(learning_rate=...)" if isinstance(part, type) else "give an optimizer"
             )
-            raise TypeError(f"optimizers[{i}] is {what}, where an optimizer is wanted; {cure}")
+            raise TypeError(f"optimizers[{i}] is {what}, where an optimizer is wanted; {advice}")
     for i, accepts in enumerate(filters):
         if not callable(accepts):
             raise TypeError(

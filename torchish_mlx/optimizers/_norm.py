@@ -45,8 +45,8 @@ def norm(leaves: Sequence[Leaf], order: float) -> mx.array:
 def norm_across(parts: Sequence[Leaf], whole: Sequence[Leaf], order: float, group: Group) -> mx.array:
     """The same where each process has other ``parts`` of some arrays, and all have the same ``whole`` ones.
 
-    Every process of the group calls it, also one that has no gradients, and gets the same number, bit for bit. One
-    message of two numbers goes round; for order 0 one number for each part, and all must have as many.
+    Every process of the group calls it, also one that has no gradients, and gets the same number, bit for bit. They
+    exchange one message of two numbers; for order 0 one number for each part, and all must have as many parts.
     """
     dtype = wide([g.dtype for g in (*parts, *whole)])
     if order == 0:

@@ -1,4 +1,4 @@
-"""What every optimizer stands on: a formula with declared hyper-parameters, and on top of it MLX's Optimizer."""
+"""The base of every optimizer: a formula with declared hyper-parameters, and on top of it MLX's Optimizer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Rule(Optimizer):
     counted: ClassVar[bool] = True  # whether torch keeps a "step" in the state of a parameter
     integer_step: ClassVar[bool] = False  # whether that "step" is a Python int in torch
     sparse: ClassVar[bool] = False  # whether gradients are RowSparse
-    densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it stands for
+    densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it represents
     elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
     traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
     together: ClassVar[bool] = True  # whether one call may serve several groups, with numbers as vectors in tick()
@@ -94,7 +94,7 @@ class Rule(Optimizer):
 
     @classmethod
     def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
-        """:meth:`formula` on the gradient of what is minimized, weight decay that goes by the gradient added.
+        """:meth:`formula` on the gradient of what is minimized, to which coupled weight decay is added.
 
         Half precision is widened to float32, and what is kept is narrowed again.
         """
@@ -138,13 +138,13 @@ class Rule(Optimizer):
 
     @classmethod
     def choices(cls, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What the trace depends on besides shapes: the Static fields (a subclass may add to it)."""
+        """What the trace depends on in addition to shapes: the Static fields (a subclass may add to it)."""
         statics = ((n, f.default) for n, f in cls._fields.items() if isinstance(f, Static))
         return (cls.__name__, *(_hashable(values.get(name, default)) for name, default in statics))
 
     @classmethod
     def carry(cls, arrays: dict[str, Any], values: Mapping[str, Any], name: str) -> None:
-        """Write what stands for ``values[name]`` into ``arrays``."""
+        """Write the arrays of ``values[name]`` into ``arrays``."""
         field = cls.fields().get(name)
         if field is None:
             return
@@ -167,7 +167,7 @@ class Rule(Optimizer):
 
     @classmethod
     def carried(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All arrays of one group: hyper-parameters, the clock, and the shape that stands for the Python values."""
+        """All arrays of one group: hyper-parameters, the clock, and the shape that represents the Python values."""
         arrays = {n: f.carry(values[n]) for n, f in cls.fields().items() if not isinstance(f, Static)}
         arrays |= cls.start(SimpleNamespace(**arrays))
         arrays[STRUCTURE] = structure(cls.choices(values))
@@ -188,7 +188,7 @@ class Rule(Optimizer):
         super().__init_subclass__(**kwargs)
         cls._by_single = cls.init_single is not Rule.init_single or cls.apply_single is not Rule.apply_single
         if cls._by_single or cls.__dict__.keys() & {"formula", "apply"}:
-            for name in ("elementwise", "traceable"):  # a class with another formula says so of it
+            for name in ("elementwise", "traceable"):  # a class with another formula declares them itself
                 setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
         found["maximize"] = found.pop("maximize")
@@ -223,7 +223,7 @@ class Rule(Optimizer):
         self.validate(given)
         self._values: dict[str, Any] = given
         self._state: RuleState = RuleState(self.carried(given))
-        self._rate = self._state["learning_rate"]  # the array that stands for values["lr"]
+        self._rate = self._state["learning_rate"]  # the array of values["lr"]
 
     @property
     def values(self) -> dict[str, Any]:
@@ -402,7 +402,7 @@ class Rule(Optimizer):
 class _Slots(dict[str, mx.array]):
     """The slots of one parameter as a formula sees them: wide, but rounded to what is kept as soon as they are set.
 
-    So a step goes by the state that it keeps, as torch's does; ``v = s["exp_avg_sq"]`` is read back after it is set.
+    So a step computes with the state that it keeps, as torch's does: ``v = s["exp_avg_sq"]`` is read after it is set.
     Where torch changes an entry by two operations in place, it is set twice, and in half precision rounded twice.
     """
 

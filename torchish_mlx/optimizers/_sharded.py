@@ -8,7 +8,7 @@ from mlx.nn import Module
 from mlx.nn.layers import distributed
 from mlx.utils import tree_flatten
 
-# class -> the names of the arrays that are parts, beside which it may hold some that are the same in all processes
+# class -> the names of the arrays that are parts; it may also hold arrays that are the same in all processes
 _PARTS: dict[Any, tuple[str, ...]] = {
     distributed.AllToShardedLinear: ("weight", "bias"),
     distributed.ShardedToAllLinear: ("weight",),
@@ -25,7 +25,8 @@ def holds_part(module: Module, name: str) -> bool:
 def names_of_parts(model: Module) -> set[str]:
     """The names of all parts among ``model.parameters()``.
 
-    What :func:`mlx.nn.layers.distributed.shard_inplace` has done to a layer does not show, and is not among them.
+    A layer that :func:`mlx.nn.layers.distributed.shard_inplace` has changed can't be recognized: its names are not
+    among them.
     """
     names: set[str] = set()
     for path, module in model.named_modules():

@@ -26,7 +26,7 @@ _DEPTH = 200  # levels of nesting that no model has
 
 
 class ByGroup(dict[int, Any]):
-    """What steps learn of a group, by the id of its arrays. A copy of the state, with groups of its own, has none."""
+    """What steps know about a group, by the id of its arrays. A copy of the state has new groups, so it has none."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ByGroup:
         return ByGroup()
@@ -67,7 +67,7 @@ class State(dict[Any, Any]):
         last = keys[-1]
         for key, following in pairwise(keys):
             node = _child(node, key, list if following.isdigit() else dict)
-            if node is None:  # a list where this path wants names ("a.0" beside "a.b"): keep the path as one key
+            if node is None:  # a list where this path wants names ("a.0" next to "a.b"): keep the path as one key
                 node, last = self, name
                 break
         slots = _child(node, last, dict)
@@ -128,7 +128,7 @@ class State(dict[Any, Any]):
                 arrays[STRUCTURE] = renewed(arrays[STRUCTURE], self.renewals)
 
     def examine(self, tree: dict[Any, Any]) -> None:  # noqa: ARG002 - a subclass looks at it
-        """Compare the slots of a tree with the parameters; a rule alone meets them in its next step."""
+        """Compare the slots of a tree with the parameters; a rule alone compares them in its next step."""
         self.unchecked = True
 
 
@@ -147,7 +147,7 @@ def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] 
 
 
 def _widened(number: Any, held: Any) -> Any:
-    """A loaded number in the dtype of the one that is held. Where it is that one, in half precision, it is that one.
+    """A loaded number in the dtype of the one that is held. If it is that one in half precision, the held one is kept.
 
     A whole state is cast by ``tree_map``, to save memory: the betas and the count must not be rounded with it.
     """

@@ -24,8 +24,8 @@ Place = int | mx.array  # the group of a parameter, or of each element of joined
 def nested_alike(dicts: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the numbers of the groups are nested in the same way.
 
-    They are not where a rate is a tensor in one group and a number in another: only the number comes with its
-    complement (see ``Decay``).
+    They are not where a rate is a tensor in one group and a number in another: only the number has its
+    complement next to it (see ``Decay``).
     """
 
     def alike(column: Sequence[Any]) -> bool:
@@ -41,7 +41,7 @@ def merged(rule: Any, dicts: Sequence[dict[str, Any]], new: bool) -> dict[str, A
     """The arrays of several groups, with a vector where the groups differ.
 
     Numbers are compared where they can be read. The counts of the last step can't be read without waiting for it, and
-    are compared by identity. Where the groups come together for the first time (``new``), equal counts are read, and
+    are compared by identity. Where the groups are merged for the first time (``new``), equal counts are read, and
     become the same array.
     """
     first = dicts[0]
@@ -66,7 +66,7 @@ def _differ(arrays: Sequence[mx.array]) -> bool:
 
 
 def _one(carried: Sequence[Any], readable: bool) -> Any:
-    """What stands for a number of several groups, in the form that it has in one."""
+    """A number of several groups, in the form that it has in one group."""
     if isinstance(carried[0], list):
         return [_one(column, readable) for column in zip(*carried, strict=True)]
     if not _differ(carried):

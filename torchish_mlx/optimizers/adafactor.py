@@ -16,7 +16,7 @@ __all__ = ["Adafactor"]
 
 
 class _Epsilons(Hyper):
-    """(eps1, eps2), where eps1 may be None: then no array stands for it."""
+    """(eps1, eps2), where eps1 may be None: then the state has no array of it."""
 
     def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:
         refuse_several(self, value, error)

@@ -42,8 +42,8 @@ def get_total_norm(
             with trees of the same structure, and get the same norm. Leave it out where each process has the whole of
             the gradients, as after ``mlx.nn.average_gradients``.
         sharded: with ``group``, which arrays are parts; the others are whole in every process, and count once. None:
-            all. A model: those that its sharded layers hold (``mlx.nn.AllToShardedLinear`` and its like, what
-            ``fully_shard`` wrapped). A function ``(name, gradient) -> bool``: whatever it says.
+            all. A model: those that its sharded layers hold (``mlx.nn.AllToShardedLinear`` and similar layers, and
+            those that ``fully_shard`` wrapped). A function ``(name, gradient) -> bool``: those where it is True.
 
     Returns:
         An array without dimensions; 0.0 for a tree without arrays.

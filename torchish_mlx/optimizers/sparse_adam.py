@@ -72,7 +72,7 @@ class SparseAdam(Rule):
         def rows(a: mx.array) -> mx.array:
             return a.reshape(table)[i]
 
-        def put(a: mx.array, new: mx.array) -> mx.array:  # an index that stands twice has the same row twice
+        def put(a: mx.array, new: mx.array) -> mx.array:  # an index that occurs twice has the same row twice
             where = mx.broadcast_to(i.reshape(-1, *[1] * (len(table) - 1)), new.shape)
             return mx.put_along_axis(a.reshape(table), where, new, axis=0).reshape(a.shape)
 

@@ -257,7 +257,7 @@ class Renamed(lr_scheduler.StepLR):
     ("make", "match"),
     [
         (lambda o: lr_scheduler.MultiplicativeLR(o, lambda n: 0.9), "multiplies by a function of every step"),
-        (lambda o: lr_scheduler.ReduceLROnPlateau(o), "goes by the metrics"),
+        (lambda o: lr_scheduler.ReduceLROnPlateau(o), "depends on the metrics"),
         (lambda o: Own(o), "Own computes its rates in a way of its own, and may define as_schedule itself"),
         (lambda o: OwnStep(o, 2), "OwnStep computes its rates in a way of its own"),
         (

@@ -1,6 +1,6 @@
-"""``LRScheduler``: what every scheduler stands on, and users' own ones too.
+"""``LRScheduler``: the base of every scheduler, also of those that users write.
 
-Names with one underscore are torch's: subclasses that people bring along read and override them.
+Names with one underscore are torch's: users' subclasses read and override them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LRScheduler:
 
     A subclass writes ``get_lr()``, from ``self.last_epoch``, ``self.base_lrs`` and the groups as they are, and may
     write ``_get_closed_form_lr()``, which ``step(epoch)`` uses. An "epoch" is one call of :meth:`step`: after every
-    optimizer step or once a pass over the data, as the schedule is meant.
+    optimizer step or once in a pass over the data, whichever the schedule is meant to count.
 
     Args:
         optimizer: any ``torchish_mlx.optim`` optimizer, one of ``optim.from_mlx`` or a user's own subclass.
@@ -169,7 +169,7 @@ class LRScheduler:
             raise
 
     def _set(self, values: Sequence[Any]) -> None:
-        """Write one learning rate into each group, or none where one of them can't be."""
+        """Write one learning rate into each group, or none at all where one of them can't be written."""
         groups = self.optimizer.param_groups
         held = [(group["lr"], _copied(group["lr"])) for group in groups]
         try:
@@ -198,7 +198,7 @@ class LRScheduler:
     def as_schedule(self, group: int | None = None) -> Schedule:
         """The pure function ``step -> learning rate`` of this scheduler, for ``learning_rate=`` of MLX's optimizers.
 
-        It begins at step 0 with the optimizer's initial rates, wherever the scheduler stands, and changes nothing. It
+        It begins at step 0 with the optimizer's initial rates, wherever the scheduler is now, and changes nothing. It
         takes an int or an array of integers, gives float32, and ``mx.compile`` traces it (and then the function of
         a ``LambdaLR``, which is called with an array). Momentum is not in it.
 
@@ -242,9 +242,9 @@ class LRScheduler:
         self.__dict__.update(state_dict)
 
     def _restore_doubles(self) -> None:
-        """Give the groups their rates in full, where they took them from arrays, as MLX's recipe saves them.
+        """Give the groups their rates in double precision, where they come from float32 arrays, as in MLX's recipe.
 
-        A rate that goes on from itself (``group["lr"] * gamma``) would drift otherwise.
+        Otherwise a rate that is computed from the one before (``group["lr"] * gamma``) would drift.
         """
         rates = getattr(self, "_last_lr", None)
         for group, lr in zip(self.optimizer.param_groups, rates if isinstance(rates, list) else (), strict=False):
@@ -272,7 +272,7 @@ class LRScheduler:
             )
 
     def _is_a_users(self) -> bool:
-        """Whether the class is from outside this package; its attributes may have any name, and may come late."""
+        """Whether the class is from outside this package; its attributes may have any name, and may be set late."""
         return type(self).__module__.partition(".")[0] != __name__.partition(".")[0]
 
 

@@ -42,7 +42,7 @@ def _(_e: Entry) -> Curve:
 
 @closed_form(ReduceLROnPlateau)
 def _(_e: Entry) -> Curve:
-    raise NoClosedForm("ReduceLROnPlateau goes by the metrics that it is given")
+    raise NoClosedForm("ReduceLROnPlateau depends on the metrics that it is given")
 
 
 @closed_form(LambdaLR)
@@ -65,7 +65,7 @@ def _(e: Entry) -> Curve:
     s = e.scheduler
     power, milestones = powers(s.gamma), sorted(s.milestones.elements())
     passed = milestones_passed(milestones)
-    # Steps below 0 are never come by, but counted where a milestone of a SequentialLR asks for the closed form.
+    # No step is below 0, but milestones there count where a milestone of a SequentialLR asks for the closed form.
     never = s.gamma ** sum(m < 0 for m in milestones) if e.begin == RESTARTED else 1.0
     return Multiplies(
         schedules.multi_step_lr(e.found * never, milestones, s.gamma),
@@ -154,7 +154,7 @@ def _(e: Entry) -> Curve:
     down = count("step_size_up + step_size_down", s.total_size) - up
     high = lr(s.max_lrs[e.group])
     values = schedules.cyclic_lr(low, high, up, down, s.mode, s.gamma, s._scale_fn_custom, s.scale_mode)
-    if e.begin == MADE and e.start is None and e.initial != low:  # its constructor goes by the group's initial rate
+    if e.begin == MADE and e.start is None and e.initial != low:  # its constructor uses the initial rate of the group
         return Sets(lambda n: mx.where(n == 0, e.initial, values(n)))
     return Sets(values)
 

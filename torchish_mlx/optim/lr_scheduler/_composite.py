@@ -13,7 +13,7 @@ from ._plateau import ReduceLROnPlateau
 
 
 class _Composite(LRScheduler):
-    """Schedulers of one optimizer; their state dicts lie in ``_schedulers``."""
+    """Schedulers of one optimizer; their state dicts are saved in ``_schedulers``."""
 
     _keys: ClassVar[tuple[str, ...]] = ("_schedulers",)
     _schedulers: list[LRScheduler]
@@ -37,8 +37,8 @@ class _Composite(LRScheduler):
 
     def _update_lr(self, epoch: int | None = None) -> None:
         raise NotImplementedError(
-            f"a {type(self).__name__} can't begin at a milestone of a SequentialLR, in torch neither: only the first "
-            "of its schedulers may be made of others"
+            f"a {type(self).__name__} can't begin at a milestone of a SequentialLR, nor can it in torch: only the "
+            "first of its schedulers may be made of others"
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class SequentialLR(_Composite):
             of.last_epoch -= 1
 
     def step(self) -> None:  # type: ignore[override]
-        """Go on to the next epoch. Where the scheduler whose turn it is raises, nothing is changed."""
+        """Go on to the next epoch. Where the present scheduler raises, nothing is changed."""
         epoch = self.last_epoch + 1
         turn = bisect_right(self._milestones, epoch)
         scheduler = self._schedulers[turn]
@@ -139,7 +139,7 @@ class SequentialLR(_Composite):
 
 
 class ChainedScheduler(_Composite):
-    """Several schedulers at once: each acts on what those before it have made of the rate.
+    """Several schedulers at once: each goes on from the rate that those before it have set.
 
     Args:
         schedulers (sequence): at least one; no :class:`ReduceLROnPlateau`.

@@ -63,7 +63,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """``lr_n = eta_min + (lr_0 - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, beginning anew after each ``T_i`` epochs
+    """``lr_n = eta_min + (lr_0 - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, which restarts after each ``T_i`` epochs
 
     ``T_0`` is the first period, and each is ``T_mult`` times the one before. ``step(epoch)`` takes fractions, which
     makes the rate move within an epoch: ``scheduler.step(epoch + i / iters)``.

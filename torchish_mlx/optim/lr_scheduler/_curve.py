@@ -1,4 +1,4 @@
-"""``scheduler.as_schedule()``: how the steps of torch's schedulers come to a function of their number.
+"""``scheduler.as_schedule()``: how the steps of torch's schedulers become a function of their number.
 
 A scheduler writes into ``group["lr"]``, and so do the others of a chain. What it does to the rate is one of these:
 
@@ -22,8 +22,8 @@ import mlx.core as mx
 from ...optimizers.schedules import Schedule, cosine_annealing_lr
 from ...optimizers.schedules._curves import hump, single
 
-#: How a scheduler takes up its step 0: made by its constructor, or by a SequentialLR as its first; anew at a milestone;
-#: or, a positive number, by so many calls of ``step()``, because it is part of the first scheduler of a SequentialLR.
+#: How a scheduler reaches its step 0: by its constructor, or by a SequentialLR of which it is the first; again at a
+#: milestone; or, a positive number, by that many calls of ``step()``, as part of the first scheduler of a SequentialLR.
 MADE, RESTARTED = 0, -1
 Rate = Callable[[], mx.array]
 
@@ -49,7 +49,7 @@ class Curve:
         return n
 
     def grow(self, _t: mx.array, n: mx.array) -> mx.array:
-        """By what it multiplies in the steps after t up to ``n``, if it sets nothing there; t = -1 is before all."""
+        """The factor of the steps after t up to ``n``, if none of them sets the rate; t = -1 is before all steps."""
         return mx.ones(n.shape)
 
     def after(self, value: mx.array, n: mx.array) -> mx.array:
@@ -87,13 +87,13 @@ class Multiplies(Curve):
 
 
 class Cosine(Curve):
-    """``CosineAnnealingLR``. ``start`` is the rate at which it begins, ``base`` that to which it comes back."""
+    """``CosineAnnealingLR``. It begins at the rate ``start``, and comes back to the rate ``base``."""
 
     has_cosine = True
 
     def __init__(self, base: float, start: float, period: int, low: float, stepped: bool) -> None:
         self.base, self.period, self.low = base, period, low
-        # A step to 0 takes it for one that comes from step -1, which lies lower.
+        # A step to 0 computes as if it came from step -1, where the rate is lower.
         self.first = (2.0 if period == 1 else 2 / (1 + math.cos(math.pi / period))) if stepped else 1.0
         self.values = cosine_annealing_lr(base, period, low)
         self.before = cosine_annealing_lr(low + (start - low) * self.first, period, low)

@@ -1,4 +1,4 @@
-"""Schedulers that multiply the rate as it is: they chain, and leave room for changes from outside."""
+"""Schedulers that multiply the rate as it is: they can be chained, and keep changes from outside."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class MultiStepLR(_Factors):
 
     Args:
         optimizer: see :class:`LRScheduler`.
-        milestones (iterable of int): epochs of the decays; one that stands there twice counts twice.
+        milestones (iterable of int): epochs of the decays; one that is listed twice counts twice.
         gamma (float): the factor of a decay.
         last_epoch (int): see :class:`LRScheduler`.
 

@@ -1,4 +1,4 @@
-"""The scheduler that goes by a measurement instead of the epoch."""
+"""The scheduler that uses a measurement instead of the epoch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReduceLROnPlateau(LRScheduler):
         optimizer: see :class:`LRScheduler`.
         mode (str): "min" or "max": which way the metric should go.
         factor (float): less than 1.
-        patience (int): steps without improvement that are let pass.
+        patience (int): how many steps without improvement are allowed.
         threshold (float): the least change that counts.
         threshold_mode (str): "rel" or "abs".
         cooldown (int): steps after a reduction in which nothing is counted.
@@ -148,7 +148,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     @property
     def in_cooldown(self) -> bool:
-        """Whether the last reduction is so near that nothing is counted."""
+        """Whether the last reduction is so recent that nothing is counted."""
         return self.cooldown_counter > 0
 
     def _is_better(self, a: float, best: float) -> bool:

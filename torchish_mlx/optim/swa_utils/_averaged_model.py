@@ -30,13 +30,14 @@ class AveragedModel(nn.Module):
     no numbers to average, and are copied.
 
     It works inside ``mx.compile`` as well, with ``model.state`` and ``ema.state`` among the captured inputs and
-    outputs. One trace serves all updates, so there the function is also called at the first one, for nothing.
+    outputs. One trace serves all updates, so there the function is also called at the first one, whose result is not
+    used.
 
     Args:
         model (mlx.nn.Module): what to average; it is copied.
-        device (optional): "cpu", "mps", or None. The memory is one, so it moves nothing.
-        avg_fn (callable, optional): ``(average, weight, n) -> new average``, for each parameter, of Tensors; ``n``, how
-            many are averaged already, is one without dimensions. Frozen parameters are averaged too.
+        device (optional): "cpu", "mps", or None. There is only one memory, so nothing is moved.
+        avg_fn (callable, optional): ``(average, weight, n) -> new average``, for each parameter, of Tensors; ``n``,
+            how many are averaged already, is a Tensor without dimensions. Frozen parameters are averaged too.
         multi_avg_fn (callable, optional): ``(averages, weights, n)``, for lists of Tensors of one dtype, in place.
         use_buffers (bool): average BatchNorm's running statistics too; otherwise they are copied at each update.
 
@@ -90,7 +91,7 @@ class AveragedModel(nn.Module):
 
     @property
     def _no_grad(self) -> set[str]:
-        """MLX's set of frozen names; a model's ``unfreeze()`` clears those of its submodules, past their methods."""
+        """MLX's set of frozen names; a model's ``unfreeze()`` clears its submodules' sets past their methods."""
         frozen: set[str] = self.__dict__["_no_grad"]
         frozen.update(self._torchish_buffers)
         return frozen
@@ -104,7 +105,7 @@ class AveragedModel(nn.Module):
         return new
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the averaged model gives."""
+        """The output of the averaged model."""
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: nn.Module) -> None:
@@ -137,11 +138,11 @@ class AveragedModel(nn.Module):
         if count is not None and not schedule(new):
             raise RuntimeError(
                 "update_parameters() is traced, and the averaged model is not: give its state (ema.state) to "
-                "mx.compile in inputs= and outputs=, beside model.state" + see("an-averaged-model-in-a-compiled-step")
+                "mx.compile in inputs= and outputs=, next to model.state" + see("an-averaged-model-in-a-compiled-step")
             )
         for (place, _), array in zip(pairs, new, strict=True):
             place.array = array
-        # a number from outside is there at once: reading it in the next call waits for nothing
+        # an array made of a Python number needs no evaluation: reading it in the next call waits for nothing
         self.n_averaged = self.n_averaged + 1 if count is None else mx.array(count + 1, mx.int64)
 
     def _averages(self, place: Tensor) -> bool:

@@ -24,7 +24,7 @@ def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> No
     Args:
         loader (iterable): batches: an array or Tensor, or a list or tuple that begins with it.
         model (mlx.nn.Module): is called with each batch in training mode; the mode of ``model`` is set back at the end.
-        device (optional): "cpu", "mps", or None. The memory is one, so it moves nothing.
+        device (optional): "cpu", "mps", or None. There is only one memory, so nothing is moved.
 
     If something raises, the momenta, the mode and the statistics are as they were.
 
@@ -55,7 +55,7 @@ def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> No
 
 @contextmanager
 def _cumulative(norms: list[nn.BatchNorm]) -> Iterator[None]:
-    """Have BatchNorm layers begin anew, and average over their calls; one may be called twice for a batch, or never."""
+    """Reset BatchNorm layers, and average over their calls; one may be called twice for a batch, or never."""
     before = [(norm, type(norm), norm.momentum) for norm in norms]
     statistics = [(norm, norm.running_mean, norm.running_var) for norm in norms if norm.track_running_stats]
     try:

@@ -1,4 +1,4 @@
-"""``SWALR``: to a constant learning rate, for averaging."""
+"""``SWALR``: a scheduler that goes to a constant learning rate, for averaging."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SWALR(LRScheduler):
 
     Raises:
         TypeError: not an optimizer.
-        ValueError: a list of another length than the groups, an unknown strategy, a number of epochs that is none.
+        ValueError: a list of another length than the groups, an unknown strategy, an invalid number of epochs.
 
     Example:
         >>> import mlx.core as mx

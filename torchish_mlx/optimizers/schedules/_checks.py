@@ -67,7 +67,7 @@ def length_of_cycle(total_steps: Any, epochs: Any, steps_per_epoch: Any, pct_sta
 
 
 def check_milestones(name: str, schedules: Sequence[Any], milestones: Sequence[int]) -> None:
-    """The milestones of ``SequentialLR``. Which are in no order torch looks up by bisection, and finds a wrong one."""
+    """The milestones of ``SequentialLR``. In unsorted ones torch's bisection would find a wrong one."""
     if len(milestones) != len(schedules) - 1:
         raise ValueError(
             "Sequential Schedulers expects number of schedulers provided to be one more than the number of milestone "

@@ -35,7 +35,7 @@ def cosine_annealing_lr(lr: float, T_max: int, eta_min: float = 0.0) -> Schedule
 
 
 def cosine_annealing_warm_restarts(lr: float, T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> Schedule:
-    """``eta_min + (lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, from ``lr`` anew after each ``T_i`` steps
+    """``eta_min + (lr - eta_min) * (1 + cos(pi * T_cur / T_i)) / 2``, again from ``lr`` after each ``T_i`` steps
 
     Args:
         lr: the initial learning rate.

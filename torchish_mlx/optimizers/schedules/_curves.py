@@ -25,7 +25,7 @@ DIGIT = 12  # bits of a table of powers; three tables reach to 2**36
 def whole(step: Any) -> mx.array:
     """The step as an int64 array, from a Python int or an integer array of any dtype.
 
-    What lies before 0 is 0: ``mlx.optimizers.join_schedules`` also asks a schedule for steps before it begins, and
+    A step below 0 counts as 0: ``mlx.optimizers.join_schedules`` also asks a schedule for steps before it begins, and
     throws the answer away.
     """
     array = as_array(step)
@@ -90,7 +90,7 @@ def power_of_ratio(total: int, exponent: float, scale: float = 1.0) -> Callable[
     """``k -> scale * (k / total) ** exponent`` for whole ``k`` from 0 to ``total``.
 
     ``k`` times a power of two is exact, where ``k / total`` would be rounded, and its error multiplied by the exponent.
-    What float32 leaves of the exponent is made up for.
+    The part of the exponent that float32 loses is corrected for.
     """
     shift = max(total, 1).bit_length() - 1
     unit, high = math.ldexp(1.0, -shift), float(np.float32(exponent))

@@ -122,7 +122,7 @@ def one_cycle_lr(
 
 
 def ends_of_phases(total: int, pct_start: float, three_phase: bool) -> list[float]:
-    """The steps, not whole ones, at which the phases of one cycle end."""
+    """The steps, which need not be whole, at which the phases of one cycle end."""
     falls = [float(2 * pct_start * total) - 2] if three_phase else []
     return [float(pct_start * total) - 1, *falls, total - 1]
 
@@ -140,7 +140,7 @@ def phases(ends: Sequence[float], values: Sequence[float], strategy: str, total:
         n = mx.where(n > total, total - 1, n)
         out = None
         for start, end, a, b in reversed(parts):
-            # Distances from both ends, which lie between steps: a whole number and a fraction each.
+            # Distances from both ends. Each is a whole number and a fraction, because the ends are not whole steps.
             behind = single(n - math.ceil(start)) + (math.ceil(start) - start)
             ahead = single(math.floor(end) - n) + (end - math.floor(end))
             length = end - start or math.inf

@@ -70,7 +70,7 @@ def multi_step_lr(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> S
 
     Args:
         lr: the initial learning rate.
-        milestones: steps of the decays; one that stands there twice counts twice. One that no step is equal to
+        milestones: steps of the decays; one that is listed twice counts twice. One that no step is equal to
             (-1, 2.5) does not count, as with the scheduler.
         gamma: the factor of a decay.
 
@@ -99,7 +99,7 @@ def milestones_passed(milestones: Iterable[int]) -> Callable[[mx.array], mx.arra
 def constant_lr(lr: float, factor: float = 1.0 / 3, total_iters: int = 5) -> Schedule:
     """``lr * factor`` before the step ``total_iters``, and ``lr`` from then on.
 
-    With ``total_iters=0`` the factor stays for good, as with the scheduler.
+    With ``total_iters=0`` the factor stays forever, as with the scheduler.
 
     Args:
         lr: the learning rate.
