@@ -11,11 +11,11 @@ from ._core.device import Device as Device
 from ._core.device import contiguous_format as contiguous_format
 from ._core.device import preserve_format as preserve_format
 from ._tensor.arraylike import Size as Size
+from ._tensor.modes import enable_grad as enable_grad
+from ._tensor.modes import is_grad_enabled as is_grad_enabled
+from ._tensor.modes import no_grad as no_grad
+from ._tensor.modes import set_grad_enabled as set_grad_enabled
 from ._tensor.parameter import Parameter as Parameter
-from ._tensor.tape import enable_grad as enable_grad
-from ._tensor.tape import is_grad_enabled as is_grad_enabled
-from ._tensor.tape import no_grad as no_grad
-from ._tensor.tape import set_grad_enabled as set_grad_enabled
 from ._tensor.tensor import Tensor as Tensor
 from .bridge.backward import backward as backward
 from .bridge.module_state import load_state_dict as load_state_dict
@@ -26,8 +26,6 @@ from .bridge.parameters import named_buffers as named_buffers
 from .bridge.parameters import named_parameters as named_parameters
 from .bridge.parameters import parameters as parameters
 from .bridge.tied_gradients import tied_gradients as tied_gradients
-from .ops import _methods as _methods
-from .ops import table as _ops
 from .ops.creation import as_tensor as as_tensor
 from .ops.creation import empty_like as empty_like
 from .ops.creation import full as full
@@ -39,6 +37,7 @@ from .ops.creation import sparse_coo_tensor as sparse_coo_tensor
 from .ops.creation import tensor as tensor
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
+from .ops.functions import FUNCTIONS as _FUNCTIONS
 
 device = Device
 float16 = half = _mx.float16
@@ -54,7 +53,7 @@ inf, nan = float("inf"), float("nan")
 if _typing.TYPE_CHECKING:  # the functions of the table
     from ._tensor._table import *  # noqa: F403
 else:
-    globals().update(_ops.FUNCTIONS)
+    globals().update(_FUNCTIONS)
 # these hide Python's own names, so they come last
 float, int, bool = _mx.float32, _mx.int32, _mx.bool_
 

@@ -15,8 +15,8 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.sides import SIDES, values
-from torchish_mlx.ops._call import call
-from torchish_mlx.ops._op import Op
+from torchish_mlx.ops._call import _public
+from torchish_mlx.ops._op import Array, Op, vjp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph:UserWarning")  # torch's own advice
 
@@ -269,11 +269,15 @@ def test_a_generator_receives_what_is_sent() -> None:
 # -- every op is recorded ---------------------------------------------------------------------------------------------
 
 
-def test_an_op_without_any_declaration_has_a_derivative() -> None:
-    """A new row needs only its function: the derivative of every order follows."""
-    gelu = Op("gelu", lambda input: input * mx.sigmoid(1.702 * input))
+def test_an_op_whose_derivative_is_mlxs() -> None:
+    """``vjp`` says what MLX's derivative needs, and the derivatives of every order follow."""
+
+    def gelu(x: Array) -> mx.array:
+        return x * mx.sigmoid(1.702 * x)
+
+    call = _public(Op(gelu, "gelu", vjp(x="x")))
     x = tm.tensor([0.5, -1.0], requires_grad=True)
-    y = call(gelu, (x,), {})
+    y = call(x)
     assert y.grad_fn is not None
     y.sum().backward(create_graph=True)
     g, x.grad = x.grad, None

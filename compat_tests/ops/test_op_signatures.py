@@ -18,7 +18,7 @@ import torch
 import torchish_mlx
 from tests.table_stub import attached
 from torchish_mlx.ops import creation
-from torchish_mlx.ops.table import FUNCTIONS
+from torchish_mlx.ops.functions import FUNCTIONS
 
 STUBS = Path(torch.__file__).parent / "_C"
 CREATION = ("as_tensor", "empty_like", "full", "full_like", "ones", "ones_like", "tensor", "zeros", "zeros_like")

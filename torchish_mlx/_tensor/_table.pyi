@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 from typing_extensions import Self
 
-from ..ops.table import MaxResult
+from ..ops.reduction import MaxResult
 from .tensor import Tensor
 
 _TensorLike: TypeAlias = Tensor | mx.array
@@ -28,7 +28,7 @@ def addcdiv(input: _TensorLike, tensor1: _TensorLike, tensor2: _TensorLike, *, v
 def addcmul(input: _TensorLike, tensor1: _TensorLike, tensor2: _TensorLike, *, value: _Operand = 1, out: Tensor | None = None) -> Tensor:
     """input + value * tensor1 * tensor2."""
 def addmm(input: _TensorLike, mat1: _TensorLike, mat2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2)."""
+    """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
 def all(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """Whether every element is true; booleans, and uint8 for uint8."""
 def amax(input: _TensorLike, dim: _Dim = (), keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -57,16 +57,16 @@ def clamp(input: _TensorLike, min: _Operand | None = None, max: _Operand | None 
     """min(max(input, min), max); the slope at a bound is 1."""
 def clip(input: _TensorLike, min: _Operand | None = None, max: _Operand | None = None, *, out: Tensor | None = None) -> Tensor:
     """min(max(input, min), max); the slope at a bound is 1."""
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+def clone(input: _TensorLike, *, memory_format: Any = None) -> Tensor:
     """A copy with a storage of its own; recorded where a gradient is wanted."""
 def concat(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``."""
 def concatenate(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``."""
 def div(input: _TensorLike, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None, out: Tensor | None = None) -> Tensor:
-    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
 def divide(input: _TensorLike, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None, out: Tensor | None = None) -> Tensor:
-    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
 def dot(input: _TensorLike, tensor: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors."""
 def eq(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -75,7 +75,7 @@ def exp(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """e to the power of input, as floats."""
 def fill(input: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Every element ``value``, a number or a tensor without dimensions."""
-def flatten(input: Tensor, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
+def flatten(input: _TensorLike, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
     """The dimensions from ``start_dim`` to ``end_dim`` as one."""
 def gather(input: _TensorLike, dim: _int, index: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The elements of ``input`` along ``dim`` that ``index`` names."""
@@ -141,7 +141,7 @@ def multiply(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) 
     """input * other."""
 def mv(input: _TensorLike, vec: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The product of a matrix and a vector."""
-def narrow(input: Tensor, dim: _int, start: _int, length: _int) -> Tensor:
+def narrow(input: _TensorLike, dim: _int, start: _int, length: _int) -> Tensor:
     """``length`` elements from ``start`` along ``dim``."""
 def ne(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input != other, as booleans."""
@@ -155,17 +155,17 @@ def not_equal(input: _TensorLike, other: _Operand, *, out: Tensor | None = None)
     """Whether input != other, as booleans."""
 def outer(input: _TensorLike, vec2: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The outer product of two vectors."""
-def permute(input: Tensor, *dims: _int | Sequence[_int]) -> Tensor:
+def permute(input: _TensorLike, *dims: _int | Sequence[_int]) -> Tensor:
     """The dimensions in another order."""
 def pow(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input ** exponent."""
 def reciprocal(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """1 / input, as floats."""
-def reshape(input: Tensor, *shape: _int | Sequence[_int]) -> Tensor:
+def reshape(input: _TensorLike, *shape: _int | Sequence[_int]) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
 def rsqrt(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """1 / sqrt(input), as floats."""
-def select(input: Tensor, dim: _int, index: _int) -> Tensor:
+def select(input: _TensorLike, dim: _int, index: _int) -> Tensor:
     """The part at ``index`` along ``dim``, without that dimension."""
 def sgn(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """As ``sign``; input / abs(input) of complex numbers."""
@@ -175,7 +175,7 @@ def sqrt(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The square root, as floats."""
 def square(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """input * input."""
-def squeeze(input: Tensor, dim: _Dim = None) -> Tensor:
+def squeeze(input: _TensorLike, dim: _Dim = None) -> Tensor:
     """Without the dimensions of size one, or those of ``dim`` that are."""
 def stack(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors along a new dimension."""
@@ -187,13 +187,13 @@ def subtract(input: _TensorLike, other: _Operand, *, alpha: _Operand = 1, out: T
     """input - alpha * other."""
 def sum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The sum; that of integers and booleans is int64."""
-def t(input: Tensor) -> Tensor:
+def t(input: _TensorLike) -> Tensor:
     """A matrix transposed; a vector or a number as it is."""
-def transpose(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
+def transpose(input: _TensorLike, dim0: _int, dim1: _int) -> Tensor:
     """Two dimensions exchanged."""
 def true_divide(input: _TensorLike, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None, out: Tensor | None = None) -> Tensor:
-    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
-def unsqueeze(input: Tensor, dim: _int) -> Tensor:
+    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
+def unsqueeze(input: _TensorLike, dim: _int) -> Tensor:
     """A new dimension of size one at ``dim``."""
 def var(input: _TensorLike, dim: _Dim = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None, out: Tensor | None = None) -> Tensor:
     """sum((x - mean)^2) / max(0, n - correction); the correction is 1, or 0 with ``unbiased=False``."""
@@ -265,9 +265,9 @@ class _TableMethods:
     def addcmul_(self, tensor1: _TensorLike, tensor2: _TensorLike, *, value: _Operand = 1) -> Self:
         """In place, returning the Tensor itself: input + value * tensor1 * tensor2."""
     def addmm(self, mat1: _TensorLike, mat2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1) -> Tensor:
-        """beta * input + alpha * (mat1 @ mat2)."""
+        """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
     def addmm_(self, mat1: _TensorLike, mat2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1) -> Self:
-        """In place, returning the Tensor itself: beta * input + alpha * (mat1 @ mat2)."""
+        """In place, returning the Tensor itself: beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
     def all(self, dim: _Dim = None, keepdim: _bool = False) -> Tensor:
         """Whether every element is true; booleans, and uint8 for uint8."""
     def amax(self, dim: _Dim = (), keepdim: _bool = False) -> Tensor:
@@ -319,13 +319,13 @@ class _TableMethods:
     def cpu(self) -> Self:
         """The Tensor itself: MLX's memory is shared by all devices."""
     def div(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Tensor:
-        """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+        """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     def div_(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Self:
-        """In place, returning the Tensor itself: input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+        """In place, returning the Tensor itself: input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     def divide(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Tensor:
-        """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+        """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     def divide_(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Self:
-        """In place, returning the Tensor itself: input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+        """In place, returning the Tensor itself: input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     def dot(self, tensor: _TensorLike) -> Tensor:
         """The inner product of two vectors."""
     def double(self) -> Tensor:
@@ -512,9 +512,9 @@ class _TableMethods:
     def transpose(self, dim0: _int, dim1: _int) -> Tensor:
         """Two dimensions exchanged."""
     def true_divide(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Tensor:
-        """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+        """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     def true_divide_(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Self:
-        """In place, returning the Tensor itself: input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; without it the quotient of integers is of floats."""
+        """In place, returning the Tensor itself: input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     def type_as(self, other: Tensor) -> Tensor:
         """In the dtype of ``other``."""
     def unsqueeze(self, dim: _int) -> Tensor:

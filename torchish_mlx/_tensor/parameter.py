@@ -77,6 +77,12 @@ class Parameter(Tensor):
         self._requires_grad = bool(value)
         self._storage.freeze(not value)
 
+    def _read(self) -> mx.array:
+        """The array; calls of ops read ``_requires_grad`` after it."""
+        if self._storage.owned:
+            self._requires_grad = self.requires_grad
+        return super()._read()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_requires_grad": self.requires_grad}
 

@@ -164,20 +164,33 @@ class Alias(Storage):
 class View(Storage):
     """A part or another shape of ``base``: reading applies ``steps`` to its array, writing undoes them.
 
-    The version is the base's. A view of a view has the same base, and the steps are joined.
+    The version is the base's. A view of a view has the same base, and the steps are joined. What it shows is computed
+    once for each array that the base has held, where the base owns its array: the array at a place may be changed
+    inside the same object (MLX's ``a *= 2``), and nothing would tell.
     """
 
-    __slots__ = ("base", "steps")
+    __slots__ = ("_from", "_last", "_shown", "_steps", "_strides", "base")
     base: Storage
-    steps: tuple[Step, ...]
 
     def __init__(self, base: Storage, steps: Sequence[Step]) -> None:
-        self._array = None
+        self._array: Any = None
+        self._from: Any = None
+        self._shown: Any = None
+        self._strides: tuple[int, ...] | None = None
+        self._last: Any = None
         before: tuple[Step, ...] = ()
         if isinstance(base, View):
             before, base = base.steps, base.base
         self.base = base
-        self.steps = functools.reduce(joined, steps, before)
+        self._steps: tuple[Step, ...] | None = functools.reduce(joined, steps, before)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps from the base's array to what is shown."""
+        if self._steps is None:
+            parent, step = self._last
+            self._steps = joined(parent.steps if isinstance(parent, View) else (), step)
+        return self._steps
 
     @property
     def version(self) -> int:
@@ -188,13 +201,24 @@ class View(Storage):
         self.base.version = value
 
     def read(self) -> mx.array:
-        return apply(self.base.read(), self.steps)
+        now = self.base._array
+        if now is None:
+            return apply(self.base.read(), self.steps)
+        if now is not self._from:
+            self._from, self._shown = now, apply(now, self.steps)
+        return self._shown
 
     def write(self, value: mx.array) -> None:
+        self._from = self._shown = None
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
         return layout_after(*self.base.layout(), self.steps)
+
+    def strides(self) -> tuple[int, ...]:
+        if self._strides is None:
+            self._strides = self.layout()[0]
+        return self._strides
 
     @property
     def contiguous(self) -> bool:  # type: ignore[override]
@@ -206,3 +230,17 @@ class View(Storage):
         new = View(copy.deepcopy(self.base, memo), self.steps)
         memo[id(self)] = new
         return new
+
+
+_NEW = View.__new__
+
+
+def view_of(parent: Storage, step: Step, array: mx.array) -> View:
+    """``View(parent, [step])`` where ``parent`` holds ``array`` now; its steps are joined when they are asked for."""
+    made = _NEW(View)
+    made._array = made._steps = made._strides = None
+    made._last = (parent, step)
+    made.base = base = parent.base if isinstance(parent, View) else parent
+    made._from = base._array
+    made._shown = step.forward(array)
+    return made

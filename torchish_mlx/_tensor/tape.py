@@ -1,23 +1,19 @@
-"""The tape: whether to record, what a recorded call is, and the backward pass over recorded calls."""
+"""The tape: what a recorded call is, and the backward pass over recorded calls. It knows arrays, and no Tensors."""
 
 from __future__ import annotations
 
-import functools
 import heapq
-import inspect
 import itertools
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import mlx.core as mx
 
 from .._core.alone import Alone
 from .._core.evaluation import arrays_in, schedule, schedule_given
-
-F = TypeVar("F", bound=Callable[..., Any])
+from .._core.promotion import INEXACT
+from .modes import mode
 
 AGAIN = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have "
@@ -26,206 +22,192 @@ AGAIN = (
     "you need to access saved tensors after calling backward."
 )
 
+Edge = tuple[Any, Any]  # (node, which of its results), or (leaf, None)
 
-class _Mode(threading.local):
-    enabled = True
-
-
-mode = _Mode()
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded now, in this thread."""
-    return mode.enabled
-
-
-class _GradMode:
-    """A context manager, also usable as a decorator of functions and generator functions."""
-
-    def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
-        self._before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self._before.append(mode.enabled)
-        mode.enabled = self._enabled
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        mode.enabled = self._before.pop()
-
-    def __call__(self, function: F) -> F:
-        enabled = self._enabled
-
-        if inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def steps(*args: Any, **kwargs: Any) -> Any:
-                generator = function(*args, **kwargs)
-                value, send = None, generator.send
-                while True:
-                    with _GradMode(enabled):
-                        try:
-                            out = send(value)
-                        except StopIteration as stop:
-                            return stop.value
-                    try:
-                        value, send = (yield out), generator.send
-                    except GeneratorExit:
-                        generator.close()
-                        raise
-                    except BaseException as error:  # handed on into the generator
-                        value, send = error, generator.throw
-
-            return steps  # type: ignore[return-value]
-
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(enabled):
-                return function(*args, **kwargs)
-
-        return call  # type: ignore[return-value]
-
-
-class no_grad(_GradMode):
-    """Record nothing: ``with no_grad():``, ``@no_grad()`` or ``@no_grad``.
-
-    >>> import torchish_mlx as torch
-    >>> x = torch.tensor([1.0], requires_grad=True)
-    >>> with torch.no_grad():
-    ...     (x * 2).requires_grad
-    False
-    """
-
-    def __new__(cls, function: Any = None) -> Any:
-        return super().__new__(cls) if function is None else cls()(function)
-
-    def __init__(self) -> None:
-        super().__init__(False)
-
-
-class enable_grad(_GradMode):
-    """Record again inside ``no_grad``: ``with enable_grad():``, ``@enable_grad()`` or ``@enable_grad``."""
-
-    def __new__(cls, function: Any = None) -> Any:
-        return super().__new__(cls) if function is None else cls()(function)
-
-    def __init__(self) -> None:
-        super().__init__(True)
-
-
-class set_grad_enabled(_GradMode):
-    """Switch recording on or off, at once; as a context manager, until the end of the block."""
-
-    def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
-        self._outside = is_grad_enabled()
-        globals()["mode"].enabled = self._enabled
-
-    def __enter__(self) -> None:
-        self._before.append(self._outside)
-        mode.enabled = self._enabled
-
-    def __call__(self, function: F) -> F:
-        mode.enabled = self._outside  # only the function runs in this mode
-        return super().__call__(function)
-
-
-_orders = itertools.count()
+#: The newest call has the least number, and so is the first in a heap.
+next_order = itertools.count(0, -1).__next__
 
 
 class Node(ABC):
-    """One recorded call. Subclasses give ``pull``; ``edges`` say where the gradients that it returns go.
+    """One recorded call. ``edges`` say where the gradients go that ``pull`` returns, in the same order.
 
-    An edge is ``(node, index)``, an output of an earlier call, or ``(tensor, None)``, a leaf.
+    ``hooks`` are pairs (which result, function) that see the gradient of a result and may return another one.
+    ``retained`` are weak references to the Tensors that ``retain_grad`` was called on, by result.
     """
 
-    __slots__ = ("name", "edges", "outputs", "order", "retained", "__weakref__")
+    __slots__ = ("__weakref__", "edges", "hooks", "order", "outputs", "retained")
 
-    def __init__(self, name: str, edges: Sequence[tuple[Any, int | None]], outputs: int) -> None:
-        self.name = name
-        self.edges = edges
-        self.outputs = outputs
-        self.order = next(_orders)
-        self.retained: dict[int, Any] | None = None
+    def __init__(self, edges: list[Any], outputs: int = 1) -> None:
+        self.edges, self.outputs, self.order = edges, outputs, next_order()
+        self.hooks: Any = None
+        self.retained: Any = None
 
     @abstractmethod
-    def pull(self, grads: list[Any], create_graph: bool) -> Sequence[Any]:
-        """The gradients for ``edges``, given those of the outputs (None where there is none).
-
-        They are arrays, or, with ``create_graph``, Tensors.
-        """
+    def pull(self, grads: list[Any]) -> Sequence[Any]:
+        """The gradients for the edges, from those of the results (None where there is none): arrays to arrays."""
 
     @abstractmethod
-    def release(self) -> None:
-        """Drop the saved arrays."""
+    def again(self) -> Pull:
+        """The same as a pure function, which can be recorded itself: what ``create_graph`` asks for."""
+
+    def release(self) -> None:  # noqa: B027 - most calls keep nothing
+        """Let go of what was kept."""
+
+    def moved(self, storage: Any) -> None:  # noqa: B027
+        """The call was in place: its first argument is what it was before, and its result is in ``storage`` now."""
+
+    @property
+    def name(self) -> str:
+        """Torch's name of the call, as in ``<AddBackward0>``."""
+        return type(self).__name__
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """Torch's name for the edges."""
-        return tuple((to, index or 0) for to, index in self.edges)
+        return tuple((edge[0], edge[1] or 0) for edge in self.edges if edge is not None)
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
 
 
-def run_backward(roots: Sequence[tuple[Any, Any]], *, retain_graph: bool, create_graph: bool) -> None:
+class Pull:
+    """``fn(*grads, *arrays)`` gives the gradients of a call's edges.
+
+    ``outs`` is (shape, dtype) of each result, for gradients that are not there; ``edges`` are those of ``arrays``, None
+    where no gradient goes.
+    """
+
+    __slots__ = ("arrays", "edges", "fn", "outs")
+
+    def __init__(self, fn: Callable[..., Any], outs: Sequence[Any], arrays: list[Any], edges: list[Any]) -> None:
+        self.fn, self.outs, self.arrays, self.edges = fn, outs, arrays, edges
+
+
+class Pure(Node):
+    """A recorded call of any pure function of arrays, with MLX's derivative, and so of every order."""
+
+    __slots__ = ("arrays", "fn", "outs", "wants")
+
+    def __init__(self, fn: Any, arrays: list[Any], edges: list[Any], outs: Sequence[mx.array]) -> None:
+        self.fn, self.arrays, self.outs = fn, arrays, [(o.shape, o.dtype) for o in outs]
+        self.wants = [i for i, e in enumerate(edges) if e is not None and arrays[i].dtype in INEXACT]
+        super().__init__([edges[i] for i in self.wants], len(outs))
+
+    def pull(self, grads: list[Any]) -> Any:
+        if self.arrays is None:
+            raise RuntimeError(AGAIN)
+        return vjp_of(self.fn, self.arrays, self.wants, given(grads, self.outs))
+
+    def again(self) -> Pull:
+        if self.arrays is None:
+            raise RuntimeError(AGAIN)
+        fn, wants, n = self.fn, self.wants, self.outputs
+        back = dict(zip(wants, self.edges, strict=True))
+        edges = [back.get(i) for i in range(len(self.arrays))]
+        return Pull(lambda *a: vjp_of(fn, list(a[n:]), wants, a[:n]), self.outs, self.arrays, edges)
+
+    def release(self) -> None:
+        self.arrays = None  # type: ignore[assignment]
+
+
+def given(grads: Sequence[Any], outs: Sequence[Any]) -> list[Any]:
+    """``grads``, with zeros in place of those that are not there; ``outs`` is (shape, dtype) of each."""
+    return [mx.zeros(*out) if g is None else g for g, out in zip(grads, outs, strict=True)]
+
+
+def vjp_of(fn: Any, arrays: list[Any], wants: list[int], grads: Sequence[Any]) -> list[mx.array]:
+    """MLX's derivative of ``fn(*arrays)``, a list of arrays, for the arguments ``wants``.
+
+    MLX counts one gradient only of an array that is returned twice, so no two outputs may be the same.
+    """
+
+    def outputs(*wanted: mx.array) -> list[mx.array]:
+        now = list(arrays)
+        for i, array in zip(wants, wanted, strict=True):
+            now[i] = array
+        return [o if i == 0 else o * 1 for i, o in enumerate(fn(*now))]
+
+    return mx.vjp(outputs, [arrays[i] for i in wants], list(grads))[1]
+
+
+def run_backward(
+    roots: Sequence[tuple[Any, Any]],
+    *,
+    retain_graph: bool,
+    create_graph: bool,
+    recorded: Callable[[Pull, list[Any]], list[Any]],
+) -> None:
     """Send gradients from ``roots``, pairs of (edge, gradient), to the leaves.
 
-    The newest call goes first, so that every use of a value has been summed before its own call is pulled;
-    there is no recursion. Gradients are arrays, or Tensors with ``create_graph``. What a leaf gets from
-    this pass is summed, scheduled for evaluation, and then added to what it has: a sum, and not the work behind k
-    losses, is what is kept.
+    The newest call goes first, so that every use of a value has been summed before its own call is pulled; there is no
+    recursion. Gradients are arrays, or Tensors with ``create_graph``, where ``recorded`` makes them of a ``Pull``. What
+    a leaf gets from this pass is summed, scheduled for evaluation, and then added to what it has: a sum, and not the
+    work behind k losses, is what is kept.
     """
-    pending: dict[Node, list[Any]] = {}
-    queue: list[tuple[int, Node]] = []
+    pending: dict[int, tuple[Node, list[Any]]] = {}
+    queue: list[int] = []
     leaves: dict[int, tuple[Any, Any]] = {}
-
-    def give(edge: tuple[Any, int | None], gradient: Any) -> None:
-        to, index = edge
-        if index is None:
-            leaves[id(to)] = (to, leaves[id(to)][1] + gradient if id(to) in leaves else gradient)
-            return
-        slots = pending.get(to)
-        if slots is None:
-            slots = pending[to] = [None] * to.outputs
-            heapq.heappush(queue, (-to.order, to))
-        slots[index] = gradient if slots[index] is None else slots[index] + gradient
-
+    push, pop = heapq.heappush, heapq.heappop
+    edges: Any = [edge for edge, _ in roots]
+    found: Any = [gradient for _, gradient in roots]
     before, mode.enabled = mode.enabled, create_graph
     try:
-        for edge, gradient in roots:
-            give(edge, gradient)
-        while queue:
-            node = heapq.heappop(queue)[1]
-            grads = pending.pop(node)
-            if node.retained is not None:
-                for index, reference in node.retained.items():
-                    if (tensor := reference()) is not None and grads[index] is not None:
-                        tensor._accumulate(grads[index])
-            for edge, gradient in zip(node.edges, node.pull(grads, create_graph), strict=True):
-                if gradient is not None:
-                    give(edge, gradient)
+        while True:
+            for edge, gradient in zip(edges, found, strict=True):
+                if edge is None or gradient is None:
+                    continue
+                to, index = edge
+                if index is None:
+                    key = id(to)
+                    leaves[key] = (to, leaves[key][1] + gradient if key in leaves else gradient)
+                    continue
+                order = to.order
+                entry = pending.get(order)
+                if entry is None:
+                    entry = pending[order] = (to, [None] * to.outputs)
+                    push(queue, order)
+                    entry[1][index] = gradient
+                else:
+                    slots = entry[1]
+                    slots[index] = gradient if slots[index] is None else slots[index] + gradient
+            if not queue:
+                break
+            node, grads = pending.pop(pop(queue))
+            if node.hooks is not None or node.retained is not None:
+                _watched(node, grads)
+            found = recorded(node.again(), grads) if create_graph else node.pull(grads)
+            edges = node.edges
             if not retain_graph:
                 node.release()
-        with Alone("backward()", leaves, lambda: [to for to, _ in leaves.values()]):
-            added = any(to._grad is not None for to, _ in leaves.values())
-            schedule_given("arrays behind the loss", arrays_in([gradient for _, gradient in leaves.values()]))
-            for to, gradient in leaves.values():
+        wanted = [(to, to._hooked(gradient)) for to, gradient in leaves.values() if to.requires_grad]
+        with Alone("backward()", leaves, lambda: [to for to, _ in wanted]):
+            added = any(to._grad is not None for to, _ in wanted)
+            schedule_given("arrays behind the loss", arrays_in([gradient for _, gradient in wanted]))
+            for to, gradient in wanted:
                 to._accumulate(gradient)
             if added:
-                schedule(arrays_in([to._grad for to, _ in leaves.values()]))
+                schedule(arrays_in([to._grad for to, _ in wanted]))
     finally:
         mode.enabled = before
 
 
-def unbroadcast(gradient: mx.array, shape: Sequence[int], dtype: mx.Dtype) -> mx.array:
-    """``gradient`` summed over the axes along which an input of ``shape`` was broadcast, in ``dtype``."""
-    if gradient.shape != tuple(shape):
-        lead = gradient.ndim - len(shape)
-        axes = [i for i in range(gradient.ndim) if i < lead or shape[i - lead] != gradient.shape[i]]
-        if axes:
-            gradient = mx.sum(gradient, axis=axes)
-        gradient = mx.reshape(gradient, shape)
-    return gradient if gradient.dtype == dtype else gradient.astype(dtype)
+def _watched(node: Node, grads: list[Any]) -> None:
+    """Show gradients to the hooks of a call's results, and to the results that keep theirs."""
+    hooks: list[Any] = node.hooks or []
+    for index, hook in list(hooks):
+        if grads[index] is not None:
+            grads[index] = hook(grads[index])
+    for index, reference in (node.retained or {}).items():
+        if (tensor := reference()) is not None and grads[index] is not None:
+            tensor._accumulate(grads[index])
+
+
+def unbroadcast(gradient: mx.array, shape: Sequence[int]) -> mx.array:
+    """``gradient`` summed over the axes along which an input of ``shape`` was broadcast."""
+    if gradient.shape == shape:
+        return gradient
+    lead = gradient.ndim - len(shape)
+    axes = [i for i, n in enumerate(gradient.shape) if i < lead or shape[i - lead] != n]
+    if axes and not gradient.size:  # MLX's CPU backend reads past the end of an array without elements
+        return mx.zeros(shape, gradient.dtype)
+    return mx.reshape(mx.sum(gradient, axis=axes) if axes else gradient, shape)

@@ -1,11 +1,12 @@
-"""The Tensor: a Storage with a gradient. Its arithmetic is attached by the table in ``ops``."""
+"""The Tensor: a Storage with a gradient, and the edge to where it came from. Ops attach themselves as methods."""
 
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -16,9 +17,11 @@ from .._core.promotion import INEXACT
 from .._core.sparse import RowSparse
 from .._docs import see
 from .arraylike import ArrayLike
+from .history import ViewNode
+from .modes import is_grad_enabled, mode
 from .storage import Alias, Storage, View
-from .tape import is_grad_enabled, run_backward
-from .views import Step
+from .tape import Edge, Pull, Pure, given, run_backward
+from .views import Step, joined
 
 _UNRECORDED = (
     "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
@@ -41,17 +44,18 @@ class Tensor(ArrayLike):
     tensor([2., 4.])
     """
 
+    # What begins with an underscore is read by the calls of ops as it is; ``requires_grad`` and ``grad_fn`` bring the
+    # history of a view up to date first.
     _grad: Any = None
-    _grad_fn: Any = None
-    _index: int | None = None
+    _edge: Edge | None = None  #: (the recorded call, which of its results this is); None for a leaf
     _requires_grad: bool = False
     _retains: bool = False
-    #: Of a view made while recording: the Tensor it shows, the steps from there, the version for which its
-    #: grad_fn holds, and the function that brings the grad_fn up to date.
+    _hooks: dict[int, Callable[[Tensor], Any]] | None = None  #: of a leaf; those of a result are its call's
+    #: Of a view made while recording: the Tensor it shows, the step from what it was taken from and that one's path,
+    #: and the version for which its history holds.
     _base: Tensor | None = None
-    _path: tuple[Step, ...] = ()
+    _path: tuple[Step, Any] | None = None
     _seen: int = 0
-    _follow: Callable[..., None] | None = None
     #: Whose layout its axes are in, where that is known (see ``_origin``).
     _origin: Origin | None = None
     #: The names of the class of the module that it was made for, and of those that this is derived from.
@@ -125,7 +129,7 @@ class Tensor(ArrayLike):
         """Forget how this Tensor was computed."""
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
-        self._grad_fn, self._index, self._requires_grad = None, None, False
+        self._edge, self._requires_grad = None, False
         return self
 
     def __mlx_array__(self) -> mx.array:
@@ -159,13 +163,13 @@ class Tensor(ArrayLike):
     @property
     def requires_grad(self) -> bool:
         """Whether a gradient is wanted for this Tensor."""
-        if self._follow is not None:
-            self._follow(self)
+        if self._base is not None:
+            self._read()
         return self._requires_grad
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if self._grad_fn is not None:
+        if self.grad_fn is not None:
             if not value:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables. If you want to use a computed "
@@ -184,25 +188,68 @@ class Tensor(ArrayLike):
     @property
     def grad_fn(self) -> Any:
         """The recorded call that computed this Tensor, or None."""
-        if self._follow is not None:
-            self._follow(self)
-        return self._grad_fn
+        if self._base is not None:
+            self._read()
+        return None if self._edge is None else self._edge[0]
 
     @property
     def is_leaf(self) -> bool:
         """Whether no recorded call computed this Tensor; ``backward`` fills ``grad`` of leaves."""
         return self.grad_fn is None
 
-    def _edge(self) -> tuple[Any, int | None]:
-        """Where a gradient for this Tensor goes: to an output of a recorded call, or to this leaf."""
-        if self._follow is not None:
-            self._follow(self)
-        return (self, None) if self._grad_fn is None else (self._grad_fn, self._index)
+    # -- history -----------------------------------------------------------------------------------------
+
+    def _read(self) -> mx.array:
+        """The array, after the history of a view was brought up to date with writes to what it shows."""
+        storage = self._storage
+        if self._base is not None and self._seen != storage.version:
+            self._renew()
+        return storage.read()
+
+    def _to(self) -> Edge:
+        """Where a gradient for this Tensor goes: to a result of a recorded call, or to this leaf."""
+        if self._base is not None:
+            self._read()
+        return self._edge or (self, None)
+
+    def _steps(self) -> tuple[Step, ...]:
+        """The steps from the base of a view to it."""
+        found, path = [], self._path
+        while path is not None:
+            step, path = path
+            found.append(step)
+        return functools.reduce(joined, reversed(found), ())
+
+    def _renew(self) -> None:
+        """What this view shows was written to: its history is the base's now."""
+        base = self._base
+        assert base is not None
+        self._seen = self._storage.version
+        if base.requires_grad:
+            self._set_edge((ViewNode(self._steps(), base._to()), 0))
+
+    def _set_edge(self, edge: Edge) -> None:
+        """Be the result at ``edge`` from now on; a gradient that is to be kept is that of the new value."""
+        if self._retains and self._edge is not None:
+            node, index = self._edge
+            if node.retained is not None:
+                node.retained.pop(index, None)
+            self._requires_grad, self._edge = True, edge
+            self._retain()
+            return
+        self._requires_grad, self._edge = True, edge
+
+    def _retain(self) -> None:
+        assert self._edge is not None
+        node, index = self._edge
+        if node.retained is None:
+            node.retained = {}
+        node.retained[index] = weakref.ref(self)
 
     @property
     def grad(self) -> Any:
         """The gradient, summed over the calls of ``backward``: a Tensor, a ``RowSparse``, or None."""
-        if self._grad is None and self._grad_fn is not None and not self._retains:
+        if self._grad is None and self._edge is not None and not self._retains:
             warnings.warn(
                 "The .grad of a Tensor that is not a leaf was read; backward() does not fill it unless "
                 ".retain_grad() was called on the Tensor.",
@@ -240,17 +287,47 @@ class Tensor(ArrayLike):
         """Have ``backward`` fill ``grad`` of this Tensor although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._grad_fn is None or self._retains:
+        if self._edge is None or self._retains:
             return
         self._retains = True
-        if self._grad_fn.retained is None:
-            self._grad_fn.retained = {}
-        self._grad_fn.retained[self._index] = weakref.ref(self)
+        self._retain()
 
     @property
     def retains_grad(self) -> bool:
         """Whether ``retain_grad`` was called on this non-leaf."""
         return self._retains
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Have ``hook(gradient)`` called in ``backward`` with the whole gradient of this Tensor.
+
+        What it returns takes the gradient's place, unless that is None. The handle's ``remove()`` ends it.
+
+        Source: ``torch.Tensor.register_hook``.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+
+        def run(g: Any) -> Any:
+            new = hook(g if isinstance(g, Tensor) else wrap(g))
+            if new is None:
+                return g
+            return new if isinstance(g, Tensor) else new.array
+
+        if self._edge is None:
+            hooks = self._hooks = {} if self._hooks is None else self._hooks
+            hooks[id(run)] = run
+            return RemovableHandle(lambda: hooks.pop(id(run), None))
+        node, index = self._edge
+        entry = (index, run)
+        node.hooks = entries = [] if node.hooks is None else node.hooks
+        entries.append(entry)
+        return RemovableHandle(lambda: entries.remove(entry) if entry in entries else None)
+
+    def _hooked(self, gradient: Any) -> Any:
+        """The gradient of a leaf, after its hooks."""
+        for hook in list((self._hooks or {}).values()):
+            gradient = hook(gradient)
+        return gradient
 
     def _accumulate(self, gradient: Any) -> None:
         """Add a gradient, an array or (to be differentiated again) a Tensor, into ``grad``."""
@@ -294,15 +371,16 @@ class Tensor(ArrayLike):
             )
         seed: Any = gradient if create_graph else gradient.array.astype(array.dtype)
         run_backward(
-            [(self._edge(), seed)],
+            [(self._to(), seed)],
             retain_graph=create_graph if retain_graph is None else retain_graph,
             create_graph=create_graph,
+            recorded=recorded,
         )
 
     # -- copies ----------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        graph = ("_grad_fn", "_index", "_base", "_path", "_seen", "_follow", "_retains")
+        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks")
         return {k: v for k, v in self.__dict__.items() if k not in graph}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -318,11 +396,46 @@ class Tensor(ArrayLike):
         return new
 
 
+class RemovableHandle:
+    """What ``register_hook`` returns.
+
+    Source: ``torch.utils.hooks.RemovableHandle``.
+    """
+
+    def __init__(self, remove: Callable[[], Any]) -> None:
+        self._remove = remove
+
+    def remove(self) -> None:
+        """End the hook."""
+        self._remove()
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
 def wrap(array: mx.array) -> Tensor:
     """A Tensor around a new storage of ``array``; what every op uses."""
     out = Tensor.__new__(Tensor)
     out._storage = Storage(array)
     return out
+
+
+def recorded(pull: Pull, grads: Sequence[Any]) -> list[Tensor]:
+    """The gradients of a call's edges as Tensors, on the tape themselves."""
+    tensors = [g if isinstance(g, Tensor) else wrap(g) for g in given(grads, pull.outs)]
+    values = [t._read() for t in tensors] + pull.arrays
+    results = list(pull.fn(*values))
+    made = [wrap(result) for result in results]
+    if mode.enabled:
+        edges = [t._to() if t._requires_grad else None for t in tensors] + pull.edges
+        node = Pure(lambda *a: list(pull.fn(*a)), values, edges, results)
+        if node.edges:
+            for i, t in enumerate(made):
+                t._requires_grad, t._edge = True, (node, i)
+    return made
 
 
 def origin_of(value: Any) -> Origin | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ class Step(ABC):
         """``x`` with the part that the view shows replaced by ``value``."""
 
     @abstractmethod
+    def pull(self, g: mx.array) -> mx.array:
+        """The gradient of what the step is taken from, given that of the view."""
+
+    @abstractmethod
     def strides(self, strides: Shape) -> Shape:
         """Torch's strides of the view, given those of what it is taken from."""
 
@@ -49,6 +54,9 @@ class Reshape(Step):
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
         return mx.reshape(value, x.shape)
 
+    def pull(self, g: mx.array) -> mx.array:
+        return mx.reshape(g, self.before)
+
     def strides(self, strides: Shape) -> Shape:
         out = reshaped_strides(self.before, strides, self.after)
         assert out is not None, "a reshape that has to copy was made into a view"
@@ -67,8 +75,11 @@ class Permute(Step):
     def forward(self, x: mx.array) -> mx.array:
         return mx.transpose(x, self.axes)
 
-    def backward(self, x: mx.array, value: mx.array) -> mx.array:
-        return mx.transpose(value, [self.axes.index(i) for i in range(x.ndim)])
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:  # noqa: ARG002 - all of it is replaced
+        return mx.transpose(value, inverse(self.axes))
+
+    def pull(self, g: mx.array) -> mx.array:
+        return mx.transpose(g, inverse(self.axes))
 
     def strides(self, strides: Shape) -> Shape:
         return tuple(strides[a] for a in self.axes)
@@ -97,6 +108,12 @@ class Index(Step):
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
         out = mx.array(x)  # another handle on the same data: the assignment below replaces the handle's array
         out[self.key] = value
+        return out
+
+    def pull(self, g: mx.array) -> mx.array:
+        out = mx.zeros(self.before, g.dtype)
+        if g.size:
+            out[self.key] = g
         return out
 
     def strides(self, strides: Shape) -> Shape:
@@ -129,6 +146,13 @@ class Expand(Step):
 
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
         raise _overlapping(f"{list(x.shape)} is expanded to {list(value.shape)}")
+
+    def pull(self, g: mx.array) -> mx.array:
+        lead = len(self.after) - len(self.before)
+        axes = [i for i, n in enumerate(self.after) if i < lead or self.before[i - lead] != n]
+        if axes and not g.size:  # MLX's CPU backend reads past the end of an array without elements
+            return mx.zeros(self.before, g.dtype)
+        return mx.reshape(mx.sum(g, axis=axes) if axes else g, self.before)
 
     def strides(self, strides: Shape) -> Shape:
         lead = len(self.after) - len(self.before)
@@ -165,11 +189,20 @@ class Strided(Step):
         out[places] = value
         return out
 
+    def pull(self, g: mx.array) -> mx.array:
+        return mx.vjp(self.forward, [mx.zeros(self.before, g.dtype)], [g])[1][0]
+
     def strides(self, strides: Shape) -> Shape:
         return tuple(step * strides[0] for step in self.steps)
 
     def layout(self, strides: Shape, offset: int) -> tuple[Shape, int]:
         return self.strides(strides), offset + self.offset * strides[0]
+
+
+@functools.cache
+def inverse(axes: tuple[int, ...]) -> list[int]:
+    """The order that undoes ``axes``."""
+    return [axes.index(i) for i in range(len(axes))]
 
 
 def _overlapping(how: str) -> RuntimeError:

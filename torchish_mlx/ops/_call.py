@@ -1,211 +1,432 @@
-"""Calling an op on Tensors: lifting their arrays, recording the call, and what backward makes of the record."""
+"""Calling an op: the path of most calls, the general path, and the decorators that declare ops."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+import inspect
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
 
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import INEXACT, NAMES
+from .._core.promotion import INEXACT
+from .._tensor.modes import mode
 from .._tensor.storage import Storage
-from .._tensor.tape import AGAIN, Node, mode
 from .._tensor.tensor import Tensor, wrap
-from ._op import Op, Place, Recipe
+from .._tensor.views import Step
+from ._op import WANTED, Op, Vjp, vjp
+from ._record import ARRAY, FLOAT32, NEW, finished, record
+from ._view import overwrite, refuse_write, show, write_out
 
-_NUMBERS = (bool, int, float, complex)
-_WORDS = ("rounding_mode", "p")  # parameters that take a str
+__all__ = ["REGISTRY", "Entry", "attach", "composed", "op", "view", "vjp"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ARRAYS: Any = (mx.array, np.ndarray, np.generic)
+#: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
+_PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype))
 
 
-class OpNode(Node):
-    """A recorded call of an Op."""
+class Entry:
+    """What the registry knows of a function: tests, the stub and the pages are made from it.
 
-    __slots__ = ("recipe", "kept", "result")
+    Attributes:
+        function: the public function.
+        op: its ``Op``, or None for a view or a function that is made of others.
+        inplace: the in-place method, or None.
+        is_function, is_method: whether torch has it as a function, and as a method of Tensor.
+        shape: the shape of the result in words, where it is not the usual one of its parameters.
+    """
 
     def __init__(
-        self, recipe: Recipe, tensors: list[Tensor], arrays: list[mx.array], outs: list[Tensor], inplace: bool
+        self, function: Any, op: Op | None, inplace: Any, is_function: bool, is_method: bool, shape: str
     ) -> None:
-        super().__init__(recipe.op.node_name, [tensors[i]._edge() for i in recipe.wants], len(outs))
-        self.recipe = recipe
-        #: (array, storage, version, edge) of each input that is kept; the first argument of an in-place
-        #: call is overwritten by the call itself, and its old array is what counts
-        self.kept: list[tuple[Any, ...]] | None = [
-            (
-                arrays[i],
-                None if inplace and recipe.places[i] == 0 else tensors[i]._storage,
-                tensors[i]._storage.version,
-                tensors[i]._edge() if tensors[i].requires_grad else None,
-            )
-            for i in recipe.keep
-        ]
-        self.result: tuple[Any, ...] | None = None
-        if recipe.keeps_result:
-            self.keep_result(outs[0])
-
-    def keep_result(self, out: Tensor) -> None:
-        """Note that the result is now in ``out``; an in-place call moves it there."""
-        self.result = (out._storage.read(), out._storage, out._storage.version)
-
-    def release(self) -> None:
-        if self.kept or self.result:
-            self.kept = self.result = None
-
-    def pull(self, grads: list[Any], create_graph: bool) -> Sequence[Any]:
-        if self.kept is None:
-            raise RuntimeError(AGAIN)
-        saved = self.kept if self.result is None else [*self.kept, (*self.result, (self, 0))]
-        for array, storage, version, _ in saved:
-            if storage is not None and storage.version != version:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[{NAMES[array.dtype]}Tensor {list(array.shape)}], which {self.name} of "
-                    f"{self.recipe.op.name}() needs, is at version {storage.version}; expected version {version} "
-                    "instead. Hint: do the operation in place before the Tensor is used, or not in place."
-                )
-        for i, gradient in enumerate(grads):
-            if gradient is None:
-                zeros = mx.zeros(*self.recipe.outputs[i])
-                grads[i] = wrap(zeros) if create_graph else zeros
-        if not create_graph:
-            return self.recipe.backward(*grads, *[s[0] for s in saved])
-        tensors = [*grads, *[Kept(s[0], s[3]) for s in saved]]
-        again = Op(self.recipe.op.name + "_backward", self.recipe.backward, parameters=("arrays",))
-        out: list[Tensor] = call(again, tensors, {})
-        return out
+        self.function, self.op, self.inplace = function, op, inplace
+        self.is_function, self.is_method, self.shape = is_function, is_method, shape
 
 
-class Kept(Tensor):
-    """Represents an input of a recorded call as it was then: its array, and where its gradient went."""
-
-    def __init__(self, array: mx.array, edge: tuple[Any, int | None] | None) -> None:
-        self._storage = Storage(array)
-        self._to = edge
-        self._requires_grad = edge is not None
-
-    def _edge(self) -> tuple[Any, int | None]:
-        assert self._to is not None
-        return self._to
+#: Every function by torch's name.
+REGISTRY: dict[str, Entry] = {}
 
 
-def call(op: Op, args: Sequence[Any], kwargs: dict[str, Any], inplace: bool = False) -> Any:
-    """``op`` of Tensors, arrays, numbers and lists of these; recorded where a gradient is wanted."""
-    tensors: list[Tensor] = []
-    places: list[Place] = []
-    arrays: list[mx.array] = []
-    filled: list[Any] = list(args)
-    for i, value in enumerate(args):
-        if isinstance(value, Tensor):
-            array = value._storage.read()
-        elif isinstance(value, _NUMBERS):
+def attach(name: str, function: Any) -> None:
+    """Make ``function`` a method of Tensor; RuntimeError where there is one."""
+    if name in Tensor.__dict__:
+        raise RuntimeError(f"Tensor.{name} is there already")
+    setattr(Tensor, name, function)
+
+
+def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
+    """A call with arrays that are no Tensors: they become Tensors. Without any array it is refused."""
+    given, found = list(args), False
+    for i, a in enumerate(args):
+        if isinstance(a, np.generic):
+            given[i] = a.item()
+        elif isinstance(a, _ARRAYS):
+            given[i], found = wrap(mx.array(a)), True
+        elif isinstance(a, Tensor):
+            found = True
+        elif i in op.tensors and (isinstance(a, (str, list, tuple)) or type(a) not in _PLAIN):
+            raise TypeError(f"{op.name}(): argument {op.names[i]!r} must be Tensor, not {type(a).__name__}")
+    if not found:
+        kind = type(args[0]).__name__ if args else "nothing"
+        raise TypeError(f"{op.name}(): argument {op.names[0]!r} (position 1) must be Tensor, not {kind}")
+    return function(*given)
+
+
+def _general(op: Op, args: tuple[Any, ...]) -> Any:
+    """A call with lists of Tensors."""
+    arrays, edges, key = [*args], [()] * op.arity, 0
+    args = tuple([_tensors(op, i, a) if i in op.lists else a for i, a in enumerate(args)])
+    for i, a in enumerate(args):
+        if i not in op.lists and not isinstance(a, Tensor):
             continue
-        elif isinstance(value, mx.array):
-            array, value = value, wrap(value)
-        elif isinstance(value, (list, tuple)):
-            if any(isinstance(v, (Tensor, mx.array)) for v in value):
-                inner = list(value)
-                for j, v in enumerate(inner):
-                    if isinstance(v, mx.array):
-                        v = wrap(v)
-                    if isinstance(v, Tensor):
-                        inner[j] = v._storage.read()
-                        tensors.append(v)
-                        places.append((i, j))
-                        arrays.append(inner[j])
-                filled[i] = inner
-            continue
-        elif isinstance(value, (np.generic, np.ndarray)):
-            filled[i] = value = value.item() if isinstance(value, np.generic) else mx.array(value)
-            if not isinstance(value, mx.array):
-                continue
-            array, value = value, wrap(value)
+        tensors = a if i in op.lists else [a]
+        read = [t._read() for t in tensors]
+        wanted = mode.enabled and any(t._requires_grad for t in tensors)
+        arrays[i] = read if i in op.lists else read[0]
+        if wanted:
+            edges[i] = [t._to() if t._requires_grad else None for t in tensors]  # type: ignore[call-overload]
+            key += 1 << i + WANTED
+        key += 1 << i
+    out = op.fn(*arrays)
+    if key >> WANTED and out.dtype in INEXACT:
+        return record(op, key, args, arrays, out, None, edges)
+    return finished(op, out)
+
+
+def _tensors(op: Op, i: int, value: Any) -> list[Tensor]:
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(
+            f"{op.name}(): argument {op.names[i]!r} (position {i + 1}) must be tuple of Tensors, not "
+            f"{type(value).__name__}"
+        )
+    for k, t in enumerate(value):
+        if not isinstance(t, (Tensor, *_ARRAYS)):
+            raise TypeError(f"expected Tensor as element {k} in argument {i}, but got {type(t).__name__} ({op.name}())")
+    return [t if isinstance(t, Tensor) else wrap(mx.array(t)) for t in value]
+
+
+def _public(op: Op) -> Callable[..., Any]:
+    """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
+    fn, arity, tails, promoting, lists = op.fn, op.arity, op.tails, op.promote is not None, bool(op.lists)
+    plain = [1 << i for i in range(arity)]
+    wanting = [1 << i | 1 << i + WANTED for i in range(arity)]
+    least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if "out" in kwargs:
+                out = kwargs.pop("out")
+                result = function(*args, **kwargs)
+                return result if out is None else write_out(op.name, result, out)
+            args = op.bind(args, kwargs)
+        elif len(args) != arity:
+            tail = tails.get(len(args))
+            if tail is None:
+                raise op.miscounted(len(args))
+            args += tail
+        if lists:
+            if not all(args[i] for i in op.lists):
+                return fn(*args)  # refuses an empty list in its own words
+            return _explained(op, args)
+        arrays, key, usual, dtype, origin = [*args], 0, True, None, None
+        for i, t in enumerate(args):
+            if isinstance(t, Tensor):
+                array = t._storage._array
+                if array is None or t._base is not None:
+                    array = t._read()
+                arrays[i] = array
+                if not key:
+                    origin = t._origin
+                key += wanting[i] if t._requires_grad else plain[i]
+                if promoting and not array.dtype == FLOAT32:  # noqa: SIM201 - MLX's == takes 60 ns, and != 100
+                    usual = False
+            elif type(t) not in _PLAIN:
+                return _lifted(op, function, args)
+        if not key:
+            return _lifted(op, function, args)
+        try:
+            if usual:
+                out = fn(*arrays)
+            else:
+                out, dtype = op.promoted(arrays)
+        except (ValueError, TypeError) as error:
+            raise _in_torchs_words(op, args, arrays, error) from None
+        if key >= least and mode.enabled and ((wholly and usual) or type(out) is not ARRAY or out.dtype in INEXACT):
+            made = record(op, key, args, arrays, out, dtype)
+        elif type(out) is ARRAY:
+            made = NEW(Tensor)
+            made._storage = Storage(out)
         else:
-            continue
-        tensors.append(value)
-        places.append(i)
-        filled[i] = array
-        arrays.append(array)
-    if kwargs:
-        kwargs = dict(kwargs)
-        for key, value in kwargs.items():
-            if isinstance(value, mx.array):
-                value = wrap(value)
-            if isinstance(value, Tensor):
-                kwargs[key] = value._storage.read()
-                tensors.append(value)
-                places.append(key)
-                arrays.append(kwargs[key])
-    if not tensors:
-        if args and isinstance(args[0], (list, tuple)) and not args[0]:
-            return op.fn(*args, **kwargs)  # refuses an empty list in its own words
-        given = type(args[0]).__name__ if args else "nothing"
-        raise TypeError(f"{op.name}(): argument {op.parameters[0]!r} (position 1) must be Tensor, not {given}")
+            made = finished(op, out)
+        if origin is not None and isinstance(made, Tensor) and made._storage.read().shape == _shape_of(args):
+            made._origin = origin
+        return made
+
+    return function
+
+
+def _shape_of(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of the first Tensor."""
+    return next(t._storage.read().shape for t in args if isinstance(t, Tensor))
+
+
+def _explained(op: Op, args: tuple[Any, ...]) -> Any:
     try:
-        out = op.fn(*filled, **kwargs)
-    except (ValueError, TypeError) as error:
-        raise _explained(op, filled, kwargs, arrays, error) from None
-    if isinstance(out, mx.array):
-        result: Any = wrap(out)
-        outs = [result]
-    else:
-        outs = [wrap(o) for o in out]
-        result = type(out)(*outs) if hasattr(out, "_fields") else type(out)(outs)
-    if tensors[0]._origin is not None:
-        for made in outs:
-            if made._storage.read().shape == arrays[0].shape:
-                made._origin = tensors[0]._origin
-    if mode.enabled:
-        wants = tuple([i for i, t in enumerate(tensors) if t.requires_grad])
-        if wants:
-            record(op, filled, kwargs, tuple(places), wants, tensors, arrays, outs, inplace)
-    return result
+        return _general(op, args)
+    except ValueError as error:
+        raise _in_torchs_words(op, args, [], error) from None
 
 
-def record(
-    op: Op,
-    filled: list[Any],
-    kwargs: dict[str, Any],
-    places: tuple[Place, ...],
-    wants: tuple[int, ...],
-    tensors: list[Tensor],
-    arrays: list[mx.array],
-    outs: list[Tensor],
-    inplace: bool = False,
-) -> None:
-    """Put a call on the tape; the only place that makes a Tensor with a ``grad_fn``."""
-    floats = [i for i, o in enumerate(outs) if o._storage.read().dtype in INEXACT]
-    if not floats:
-        return
-    for place in places:  # what is not kept must not be held
-        if type(place) is int:
-            filled[place] = None
-        elif type(place) is str:
-            kwargs[place] = None
-        else:
-            filled[place[0]][place[1]] = None
-    recipe = Recipe(op, filled, kwargs, places, wants, arrays, [o._storage.read() for o in outs])
-    node = OpNode(recipe, tensors, arrays, outs, inplace)
-    for i in floats:
-        out = outs[i]
-        out._requires_grad, out._grad_fn, out._index = True, node, i
-
-
-def _explained(
-    op: Op, args: list[Any], kwargs: dict[str, Any], arrays: list[mx.array], error: ValueError | TypeError
-) -> Exception:
+def _in_torchs_words(op: Op, args: tuple[Any, ...], arrays: list[Any], error: Exception) -> Exception:
     """Torch's error for one of MLX or of Python."""
-    for name, value in [*zip(op.parameters, args, strict=False), *kwargs.items()]:
-        if not isinstance(value, (mx.array, *_NUMBERS, list, tuple, type(None), mx.Dtype)) and name not in _WORDS:
-            return TypeError(f"{op.name}(): argument {name!r} must be Tensor, not {type(value).__name__}")
+    for i in op.tensors:
+        value = args[i] if i < len(args) else None
+        if isinstance(value, (str, list, tuple)) and i not in op.lists:
+            return TypeError(f"{op.name}(): argument {op.names[i]!r} must be Tensor, not {type(value).__name__}")
     if isinstance(error, TypeError):
         return TypeError(f"{op.name}(): {error}")
-    shapes = [a.shape for a in arrays]
-    if "broadcast" in str(error) and len(shapes) > 1:
-        a, b = shapes[0], shapes[1]
-        for n in range(1, min(len(a), len(b)) + 1):
-            if a[-n] != b[-n] and 1 not in (a[-n], b[-n]):
-                return RuntimeError(
-                    f"The size of tensor a ({a[-n]}) must match the size of tensor b ({b[-n]}) at non-singleton "
-                    f"dimension {max(len(a), len(b)) - n}"
-                )
+    a, b = ([x.shape for x in arrays if isinstance(x, mx.array)] + [(), ()])[:2]
+    for n in range(1, min(len(a), len(b)) + 1):
+        if "broadcast" in str(error) and a[-n] != b[-n] and 1 not in (a[-n], b[-n]):
+            return RuntimeError(
+                f"The size of tensor a ({a[-n]}) must match the size of tensor b ({b[-n]}) at non-singleton dimension "
+                f"{max(len(a), len(b)) - n}"
+            )
     return RuntimeError(f"{op.name}(): {error}")
+
+
+# The decorators -------------------------------------------------------------------------------------------------------
+
+
+def op(
+    *,
+    grad: dict[str, Callable[..., Any]] | Vjp | None = None,
+    promote: str | None = None,
+    inplace: bool = False,
+    casts: bool = False,
+    residuals: tuple[str, ...] = (),
+    check: Callable[..., None] | None = None,
+    name: str = "",
+    aliases: tuple[str, ...] = (),
+    number_first: str = "",
+    function: bool = True,
+    method: bool = True,
+    shape: str = "",
+) -> Callable[[Any], Any]:
+    """Declare an op: a pure function of arrays, from which everything else of it is made.
+
+    Args:
+        grad: a formula for each parameter that has a derivative. The names of a formula's parameters say what is kept:
+            ``g``, the gradient of the result, the name of an argument, ``<argument>_shape``, ``result`` or a field of a
+            named result, or a residual. ``vjp(input="weight", weight="input")`` says that MLX's derivative is torch's,
+            and what it needs. None: not differentiable.
+        promote: how parameters annotated ``Operand`` are brought to one dtype: ``"same"`` to the common one,
+            ``"float"`` also to a floating one, ``"rounded"`` with numbers rounded to it first, ``"compare"`` without
+            widening halves, where the result has a dtype of its own, and ``"bool"`` as that with halves widened.
+        inplace: whether there is ``name_``.
+        casts: the result may have any dtype, and ``name_`` takes it.
+        residuals: the names of what the body returns after its result, for the formulas.
+        check: refuses arguments before they are promoted.
+        name: torch's name, where Python has a function of that name that the module uses.
+        aliases: torch's other names.
+        number_first: the keyword of the number in torch's old form ``add(input, number, tensor)``.
+        function: whether torch has it as a function.
+        method: whether torch has it as a method of Tensor.
+        shape: the shape of the result in words, where it is not the usual one of its parameters.
+    """
+
+    def declare(fn: Any) -> Any:
+        own = name or fn.__name__
+        declared = Op(fn, own, grad, promote, residuals, check, casts)
+        call = _public(declared)
+        if number_first:
+            call = _with_number_first(call, own, number_first)
+        made = None
+        for alias in (own, *aliases):
+            public = _dressed(call, fn, alias, shape)
+            if inplace:
+                made = _dressed(_inplace(call, casts), fn, alias + "_", "")
+                attach(alias + "_", made)
+            _enter(alias, Entry(public, declared, made, function, method, shape))
+        return REGISTRY[own].function
+
+    return declare
+
+
+@overload
+def view(fn: Callable[..., Step]) -> Callable[..., Any]: ...
+
+
+@overload
+def view(*, name: str) -> Callable[[Callable[..., Step]], Callable[..., Any]]: ...
+
+
+def view(fn: Any = None, *, name: str = "") -> Any:
+    """Declare a view: ``fn(shape, ...)`` gives the Step, once for each shape and arguments.
+
+    A name with a dot, such as ``view.shape``, is that of a view behind a function of torch, and is no function itself.
+    """
+    if fn is None:
+        return functools.partial(view, name=name)
+
+    @functools.lru_cache(4096, typed=True)
+    def steps(shape: tuple[int, ...], *args: Any, **kwargs: Any) -> Any:
+        return fn(shape, *args, **kwargs)
+
+    def function(input: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(input, Tensor):
+            input = _tensor_of(fn.__name__, input)
+        array = input._storage._array
+        if array is None or input._base is not None:
+            array = input._read()
+        try:
+            step = steps(array.shape, *args, **kwargs)
+        except TypeError:  # an argument that is no key
+            step = fn(array.shape, *args, **kwargs)
+        return show(input, step, array)
+
+    own = name or fn.__name__
+    public = "." not in own
+    _enter(own, Entry(_dressed(function, fn, own, "", first="input"), None, None, public, public, ""))
+    return REGISTRY[own].function
+
+
+@overload
+def composed(fn: F) -> F: ...
+
+
+@overload
+def composed(
+    *,
+    name: str = "",
+    aliases: tuple[str, ...] = (),
+    function: bool = True,
+    method: bool = True,
+    inplace: bool = False,
+    outs: bool = False,
+    shape: str = "",
+) -> Callable[[F], F]: ...
+
+
+def composed(
+    fn: Any = None,
+    *,
+    name: str = "",
+    aliases: tuple[str, ...] = (),
+    function: bool = True,
+    method: bool = True,
+    inplace: bool = False,
+    outs: bool = False,
+    shape: str = "",
+) -> Any:
+    """Declare a function of Tensors that is made of ops and needs nothing of its own.
+
+    With ``outs`` it takes ``out``, and with ``inplace`` there is ``name_`` too.
+    """
+    if fn is None:
+        return functools.partial(
+            composed,
+            name=name,
+            aliases=aliases,
+            function=function,
+            method=method,
+            inplace=inplace,
+            outs=outs or inplace,
+            shape=shape,
+        )
+    own = name or fn.__name__
+
+    def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+        for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+            if theirs in kwargs:
+                kwargs[ours] = kwargs.pop(theirs)
+        if outs and "out" in kwargs:
+            out = kwargs.pop("out")
+            result = call(input, *args, **kwargs)
+            return result if out is None else write_out(own, result, out)
+        return fn(input if isinstance(input, Tensor) else _tensor_of(own, input), *args, **kwargs)
+
+    made = None
+    for alias in (own, *aliases):
+        if inplace:
+            made = _dressed(_inplace(call, False), fn, alias + "_", "")
+            attach(alias + "_", made)
+        public = _dressed(call, fn, alias, shape, out=outs)
+        _enter(alias, Entry(public, None, made, function, method, shape))
+    return REGISTRY[own].function
+
+
+def _tensor_of(name: str, value: Any) -> Tensor:
+    if isinstance(value, _ARRAYS):
+        return wrap(mx.array(value))
+    raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
+
+
+def _enter(name: str, entry: Entry) -> None:
+    if name in REGISTRY:
+        raise RuntimeError(f"two functions are named {name}")
+    REGISTRY[name] = entry
+    if entry.is_method:
+        attach(name, entry.function)
+
+
+def _inplace(call: Callable[..., Any], casts: bool) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        refuse_write(self, args, kwargs)
+        return overwrite(self, call(self, *args, **kwargs), casts)
+
+    return method
+
+
+def _with_number_first(call: Callable[..., Any], name: str, keyword: str) -> Callable[..., Any]:
+    """``call``, which also takes torch's old form with the number before the last tensors."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if len(args) > 2 and not isinstance(args[1], (Tensor, mx.array)):
+            warnings.warn(
+                f"{name}(input, number, tensor) is torch's old form: write {name}(input, tensor, {keyword}=number)",
+                UserWarning,
+                stacklevel=2,
+            )
+            kwargs[keyword] = args[1]
+            args = (args[0], *args[2:])
+        return call(*args, **kwargs)
+
+    return function
+
+
+def _dressed(call: Any, fn: Any, name: str, shape: str, first: str = "", out: bool = True) -> Any:
+    """``call`` with the name, the signature and the docstring of ``fn``."""
+    function: Any = types.FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
+    function.__kwdefaults__ = call.__kwdefaults__
+    parameters = [p.replace(annotation=p.empty) for p in inspect.signature(fn).parameters.values()]
+    if first:
+        parameters[0] = parameters[0].replace(name=first)
+    what = inspect.getdoc(fn) or ""
+    if name.endswith("_"):
+        what, shape = f"In place, returning the Tensor itself: {what}", "its own, which stays as it is"
+        source = f"Tensor.{name}"
+    else:
+        if out and not first:
+            parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+        shape, source = shape or _usual_shape([p.name for p in parameters]), name
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = fn.__module__
+    function.__doc__ = f"{what}\n\nShape: {shape}.\n\nSource: ``torch.{source}``." if not first else what
+    function.__annotations__ = {"return": "Tensor"}
+    function.__signature__ = inspect.Signature(parameters, return_annotation="Tensor")
+    return function
+
+
+def _usual_shape(names: list[str]) -> str:
+    """The shape of a result, by the words that torch uses for parameters."""
+    if "keepdim" in names:
+        return (
+            "that of ``input`` without the dimensions ``dim`` (all by default), or with size one there if ``keepdim``"
+        )
+    tensors = [name for name in names if name not in ("out", "dtype", "memory_format")]
+    return "that of ``input``" if len(tensors) == 1 else "the common one to which the tensors broadcast"

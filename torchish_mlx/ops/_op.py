@@ -1,151 +1,260 @@
-"""An op: a pure function of arrays, what its derivative needs, and the derivative itself. No Tensors here."""
+"""What is known of an op before it is called, worked out once: ``Op`` reads the declaration, ``Recipe`` what a call
+records when certain arguments are Tensors and certain ones want gradients. The calls of ``_call`` only follow them.
+"""
 
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import types
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT
-from .._tensor.tape import unbroadcast
+from .._core.promotion import HALVES, INEXACT, cast, result_type
+from .._tensor.tape import vjp_of
 
-#: Where a Tensor was in a call: a position, a keyword, or (position, place in the list).
-Place = Any
-_RESULT = "result"
+# What a parameter of a body may be annotated with, and what it means. All of them are arrays, or numbers, there.
+Array: TypeAlias = Any  #: an array, which stays in its dtype
+Operand: TypeAlias = Any  #: an array or a number, brought to the common dtype of the operands
+Number: TypeAlias = Any  #: a number that is brought to the common dtype and does not decide it (``alpha``)
+Exponent: TypeAlias = Any  #: an operand, which stays a Python number where it is one
+Tensors: TypeAlias = Any  #: a list of arrays
+
+_KINDS = ("Operand", "Array", "Tensors", "Exponent")
+WANTED = 32  # how many places higher the bit of a wanted gradient is
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+class Vjp(NamedTuple):
+    """The derivative that MLX has, which is torch's: what each parameter's derivative needs the values of."""
+
+    needs: dict[str, str]
+
+
+def vjp(**needs: str) -> Vjp:
+    """``vjp(input="weight", weight="input")``: for input's gradient keep weight, for weight's keep input."""
+    return Vjp(needs)
+
+
+def positional(fn: Any) -> Any:
+    """``fn`` with its keyword-only parameters behind the others: a body is called by position, which costs nothing."""
+    code = fn.__code__
+    code = code.replace(co_argcount=code.co_argcount + code.co_kwonlyargcount, co_kwonlyargcount=0)
+    return types.FunctionType(code, fn.__globals__, fn.__name__, None, fn.__closure__)
 
 
 class Op:
-    """A pure function of arrays, numbers and lists of arrays, with what its derivative needs.
-
-    Args:
-        name: torch's name.
-        fn: the function; its parameters are torch's, by name and order.
-        needs: for each parameter, the parameters (or ``"result"``) whose values its derivative is computed
-            from, as torch's does: these are kept for backward, and overwriting one of them in between is an
-            error. None: all of them; an empty dict: none, as for a linear function.
-        derivative: ``(gradient, result, *arguments) -> gradients``, one for each parameter in order, or only
-            the first's; left out, the derivative is ``mx.vjp`` of ``fn``. What is not needed is zeros there.
-        parameters: the names of the parameters, where ``fn`` does not say them.
-    """
-
-    __slots__ = ("name", "fn", "needs", "derivative", "parameters", "_plans", "node_name")
+    """A declared op. ``names`` are its parameters, in order, those that are keyword-only behind the others."""
 
     def __init__(
         self,
+        fn: Any,
         name: str,
-        fn: Callable[..., Any],
-        needs: Mapping[str, str] | None = None,
-        derivative: Callable[..., Any] | None = None,
-        parameters: tuple[str, ...] | None = None,
+        grad: Any,
+        promote: str | None = None,
+        residuals: tuple[str, ...] = (),
+        check: Any = None,
+        casts: bool = False,
     ) -> None:
-        self.name = name
-        self.fn = fn
-        self.needs = needs
-        self.derivative = derivative
-        self.parameters = parameters or tuple(inspect.signature(fn).parameters)
-        self.node_name = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
-        self._plans: dict[Any, tuple[tuple[int, ...], bool]] = {}
+        self.fn, self.name, self.promote, self.grad, self.check = positional(fn), name, promote, grad, check
+        self.residuals = residuals
+        self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"
+        signature = inspect.signature(fn)
+        parameters = signature.parameters
+        self.names, self.arity = tuple(parameters), len(parameters)
+        kinds = [p.annotation for p in parameters.values()]
+        self.operands = [i for i, k in enumerate(kinds) if k.startswith(("Operand", "Exponent")) and promote]
+        self.exponents = [i for i, k in enumerate(kinds) if k == "Exponent"]
+        self.numbers = [i for i, k in enumerate(kinds) if k == "Number"]
+        self.lists = [i for i, k in enumerate(kinds) if k == "Tensors"]
+        self.tensors = [i for i, k in enumerate(kinds) if k.partition(" ")[0] in _KINDS]
+        self.casts = casts or "dtype" in parameters  # the result may have another dtype than the arguments
+        defaults = tuple(p.default for p in parameters.values())
+        empty = inspect.Parameter.empty
+        by_position = sum(p.kind is not p.KEYWORD_ONLY for p in parameters.values())
+        required = sum(d is empty for d in defaults)
+        self.tails = {n: defaults[n:] for n in range(required, by_position + 1)}
+        self.defaults = {n: d for n, d in zip(self.names, defaults, strict=True) if d is not empty}
+        self._binders: dict[Any, Any] = {}
+        made = fn.__globals__.get(signature.return_annotation)
+        self.fields = ("result", *residuals) if residuals else getattr(made, "_fields", ("result",))
+        #: where a formula finds what it names, in (g, *arguments, *shapes of the arguments, *fields of the result)
+        names = ["g", *self.names, *[n + "_shape" for n in self.names], *self.fields]
+        self.place = {n: i for i, n in reversed(list(enumerate(names)))}
+        self.formulas = []
+        for key, formula in (grad if isinstance(grad, dict) else {}).items():
+            wanted = tuple(inspect.signature(formula).parameters)
+            unknown = [n for n in (*key.split(", "), *wanted) if n not in self.place]
+            if unknown:
+                raise TypeError(f"{name}: a formula names {unknown[0]!r}, which is no argument, result or shape of it")
+            self.formulas.append((tuple(self.names.index(k) for k in key.split(", ")), formula, wanted))
+        self.recipes: dict[int, Recipe] = {}
 
-    def plan(self, places: tuple[Place, ...], wants: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
-        """Which of the Tensors at ``places`` to keep for the gradients of ``wants``, and whether the result."""
-        key = (places, wants)
-        found = self._plans.get(key)
-        if found is None:
-            names = [self._parameter(place) for place in places]
-            if self.needs is None:
-                found = (tuple(range(len(places))), False)
-            else:
-                needed = {n for i in wants for n in self.needs.get(names[i], "").split()}
-                found = (tuple(i for i, n in enumerate(names) if n in needed), _RESULT in needed)
-            self._plans[key] = found
-        return found
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments in order; what a set of keywords means is looked up after its first use."""
+        key = (len(args), *kwargs)
+        rest = self._binders.get(key)
+        if rest is None:
+            rest = self._binders[key] = self._rest(len(args), kwargs)
+        return (*args, *[kwargs[keyword] if keyword else default for keyword, default in rest])
 
-    def _parameter(self, place: Place) -> str:
-        if isinstance(place, str):
-            return place
-        return self.parameters[min(place[0] if isinstance(place, tuple) else place, len(self.parameters) - 1)]
+    def _rest(self, count: int, kwargs: Iterable[str]) -> list[tuple[str | None, Any]]:
+        """(keyword or None, default) of each parameter that is not given by position."""
+        given = {_NUMPY_NAMES[k] if k in _NUMPY_NAMES and k not in self.names else k: k for k in kwargs}
+        if count > max(self.tails, default=0):
+            raise self.miscounted(count)
+        for name, keyword in given.items():
+            if name not in self.names:
+                raise TypeError(f"{self.name}() got an unexpected keyword argument {keyword!r}")
+            if self.names.index(name) < count:
+                raise TypeError(f"{self.name}() got multiple values for argument {keyword!r}")
+        missing = [n for n in self.names[count:] if n not in given and n not in self.defaults]
+        if missing:
+            raise TypeError(f'{self.name}() missing 1 required positional arguments: "{missing[0]}"')
+        return [(given.get(n), self.defaults.get(n)) for n in self.names[count:]]
 
-    def position(self, place: Place) -> int:
-        """Which parameter a Tensor at ``place`` is."""
-        return self.parameters.index(place) if isinstance(place, str) else place
+    def miscounted(self, count: int) -> TypeError:
+        """The error for a number of arguments by position that the op does not take."""
+        if count < min(self.tails):
+            return TypeError(f'{self.name}() missing 1 required positional arguments: "{self.names[count]}"')
+        return TypeError(
+            f"{self.name}() takes from {min(self.tails)} to {max(self.tails)} positional arguments but {count} were "
+            "given"
+        )
+
+    def promoted(self, arrays: Sequence[Any]) -> tuple[Any, mx.Dtype]:
+        """The body in the dtype that torch computes in (halves in float32), and the dtype of the result.
+
+        With ``"rounded"`` numbers are rounded to the common dtype before they are widened. With ``"compare"`` halves
+        stay halves: what is compared is what the tensors hold.
+        """
+        kind = self.promote
+        if self.check is not None:
+            self.check(*arrays)
+        dtype = result_type(*[arrays[i] for i in self.operands if arrays[i] is not None])
+        if kind == "float" and dtype not in INEXACT:
+            dtype = mx.float32
+        wide = mx.float32 if dtype in HALVES and kind != "compare" else dtype
+        now = list(arrays)
+        for i in self.operands:
+            if i in self.exponents and not isinstance(now[i], mx.array):
+                now[i] = mx.array(now[i], dtype).item() if dtype in HALVES else now[i]
+            elif now[i] is not None:
+                now[i] = cast(cast(now[i], dtype) if kind == "rounded" else now[i], wide)
+        for i in self.numbers:
+            if type(now[i]) is not int or now[i] != 1:
+                now[i] = cast(cast(now[i], dtype) if kind == "rounded" else now[i], wide)
+        out = self.fn(*now)
+        if kind in ("compare", "bool"):
+            return out, dtype
+        return ((cast(out[0], dtype), *out[1:]) if self.residuals else cast(out, dtype)), dtype
 
 
 class Recipe:
-    """The part of a recorded call that holds no Tensor: the function, its other arguments, the shapes."""
+    """What a call has to keep, and how its gradients are computed: the same for every call with the same ``key``.
 
-    __slots__ = ("op", "args", "kwargs", "places", "wants", "keep", "like", "outputs", "keeps_result")
+    A key has a bit for each argument that is a Tensor, and one, ``WANTED`` places higher, for each that wants a
+    gradient.
+    """
 
-    def __init__(
-        self,
-        op: Op,
-        args: list[Any],
-        kwargs: dict[str, Any],
-        places: tuple[Place, ...],
-        wants: tuple[int, ...],
-        arrays: list[mx.array],
-        outputs: list[mx.array],
-    ) -> None:
-        self.op, self.args, self.kwargs, self.places, self.wants = op, args, kwargs, places, wants
-        self.keep, self.keeps_result = op.plan(places, wants)
-        self.like = [(a.shape, a.dtype) for a in arrays]
-        self.outputs = [(a.shape, a.dtype) for a in outputs]
+    __slots__ = (
+        "again",
+        "drop",
+        "extra",
+        "first",
+        "gradients",
+        "inner",
+        "keep",
+        "op",
+        "plain",
+        "rest",
+        "results",
+        "shapes",
+        "spare",
+        "wants",
+    )
 
-    def _filled(self, arrays: Sequence[mx.array]) -> tuple[list[Any], dict[str, Any]]:
-        args, kwargs = list(self.args), self.kwargs
-        copied: set[int] = set()
-        for place, array in zip(self.places, arrays, strict=True):
-            if type(place) is int:
-                args[place] = array
-            elif type(place) is str:
-                if kwargs is self.kwargs:
-                    kwargs = dict(kwargs)
-                kwargs[place] = array
-            else:
-                position, index = place
-                if position not in copied:
-                    copied.add(position)
-                    args[position] = list(args[position])
-                args[position][index] = array
-        return args, kwargs
+    def __init__(self, op: Op, key: int) -> None:
+        self.op = op
+        at = [i for i in range(op.arity) if key >> i & 1]
+        wanted = [i for i in at if key >> i + WANTED & 1]
+        if isinstance(op.grad, Vjp):
+            self.wants = [i for i in wanted if op.names[i] in op.grad.needs]
+            named = {n for i in self.wants for n in op.grad.needs[op.names[i]].split()}
+            zeros = [i for i in at if op.names[i] not in named]
+            named |= {op.names[i] + "_shape" for i in zeros}
+            self.gradients = self._by_vjp(zeros)
+        else:
+            work = [(formula, names, keys) for keys, formula, names in op.formulas if set(keys) & set(wanted)]
+            self.wants = [i for _, _, keys in work for i in keys if i in wanted]
+            named = {n for _, names, _ in work for n in names}
+            self.gradients = self._by_formulas(work, wanted)
+        self.keep = [i for i in at if op.names[i] in named]
+        self.drop = [i for i in at if i not in self.keep]
+        self.spare, self.again = list[int](), self.gradients
+        if op.residuals and self.wants:  # a second derivative goes through MLX's first, of the arguments
+            self.again = self._by_vjp([])
+            self.spare, self.drop = self.drop, []
+        self.shapes = [i for i, n in enumerate(op.names) if n + "_shape" in named]
+        self.results = [k for k, field in enumerate(op.fields) if field in named]
+        self.extra = bool(self.shapes or self.results)
+        self.plain = self.results == list(range(1, len(op.fields)))  # all but the result itself
+        fields = [] if op.residuals else [op.place[op.fields[k]] - 1 for k in self.results]
+        self.inner = [*self.keep, *self.spare, *fields]
+        #: Tensors that may have been broadcast against each other
+        self.first, *self.rest = [i for i in op.operands if i in at] or [0]
 
-    def backward(self, *arrays: mx.array) -> list[mx.array]:
-        """The gradients of ``wants``: a pure function of the gradients of the outputs, what is kept, and the result."""
-        given = len(self.outputs)
-        grads = arrays[:given]
-        if not any(g.size for g in grads) or not any(math.prod(self.like[i][0]) for i in self.wants):
-            # nothing to send back; and MLX's own derivatives would reduce arrays without elements, see _math.fold
-            return [mx.zeros(*self.like[i]) for i in self.wants]
-        inputs: list[mx.array] = [mx.zeros(shape, dtype) for shape, dtype in self.like]
-        for i, array in zip(self.keep, arrays[given:], strict=False):
-            inputs[i] = array
-        if self.op.derivative is not None:
-            return self._by_formula(grads, inputs, arrays[-1] if self.keeps_result else None)
-        floats = [i for i, (_, dtype) in enumerate(self.outputs) if dtype in INEXACT]
+    def _by_formulas(self, work: list[Any], wanted: list[int]) -> Callable[..., Any]:
+        steps = []
+        for formula, names, keys in work:
+            run = supplied(formula, [self.op.place[n] for n in names])
+            several = None if len(keys) == 1 else [k for k, i in enumerate(keys) if i in wanted]
+            steps.append((run, slice(None) if keys[0] in self.op.lists else several))
+        if all(select is None for _, select in steps):
+            if len(steps) == 1:
+                ((one, _),) = steps
+                return lambda g, known: (one(g, known),)
+            if len(steps) == 2:
+                (one, _), (two, _) = steps
+                return lambda g, known: (one(g, known), two(g, known))
 
-        def outputs(*wanted: mx.array) -> list[mx.array]:
-            now = list(inputs)
-            for i, array in zip(self.wants, wanted, strict=True):
-                now[i] = array
-            args, kwargs = self._filled(now)
-            out = self.op.fn(*args, **kwargs)
-            if isinstance(out, mx.array):
-                return [out]
-            # mx.vjp counts only one cotangent of an array that is returned twice (add's gradient is one array for
-            # both inputs), so no two outputs may be the same
-            return [out[i] if i == floats[0] else out[i] * 1 for i in floats]
+        def gradients(g: Any, known: list[Any]) -> list[Any]:
+            found = list[Any]()
+            for run, select in steps:
+                value = run(g, known)
+                if select is None:
+                    found.append(value)
+                elif isinstance(select, slice):
+                    found.extend(value)
+                else:
+                    found.extend([value[k] for k in select])
+            return found
 
-        return mx.vjp(outputs, [inputs[i] for i in self.wants], [grads[i] for i in floats])[1]
+        return gradients
 
-    def _by_formula(self, grads: Sequence[mx.array], inputs: list[mx.array], result: mx.array | None) -> list[mx.array]:
-        args, kwargs = self._filled(inputs)
-        assert self.op.derivative is not None
-        found = self.op.derivative(grads[0], result, *args, **kwargs)
-        if isinstance(found, mx.array):
-            found = (found,)
-        out = []
-        for i in self.wants:
-            out.append(unbroadcast(found[self.op.position(self.places[i])], *self.like[i]))
-        return out
+    def _by_vjp(self, zeros: list[int]) -> Callable[..., Any]:
+        op, wants = self.op, self.wants
+
+        def gradients(g: Any, known: list[Any]) -> list[Any]:
+            arrays = list(known[: op.arity])
+            for i in zeros:
+                arrays[i] = mx.zeros(known[op.arity + i], g.dtype)
+            return vjp_of(lambda *a: [op.fn(*a)[0] if op.residuals else op.fn(*a)], arrays, wants, [g])
+
+        return gradients
+
+
+def supplied(formula: Any, places: list[int]) -> Callable[..., Any]:
+    """``formula`` of the values at ``places`` in (g, *known)."""
+    if places == [0]:
+        return lambda g, _: formula(g)
+    if places[0] == 0 and len(places) == 2:
+        i = places[1] - 1
+        return lambda g, known: formula(g, known[i])
+    if places[0] == 0 and len(places) == 3:
+        i, j = places[1] - 1, places[2] - 1
+        return lambda g, known: formula(g, known[i], known[j])
+    pick = itemgetter(*places)
+    return lambda g, known: formula(*pick((g, *known)))

@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.sparse import RowSparse
-from .._tensor.tape import enable_grad
+from .._tensor.modes import enable_grad
 from .._tensor.tensor import Tensor
 from ..optimizers._hyper import Hyper, nonneg
 from ._line_search import strong_wolfe

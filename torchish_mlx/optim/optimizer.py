@@ -12,7 +12,7 @@ from mlx.nn import Module
 from .._core.alone import Alone
 from .._core.evaluation import arrays_in, schedule, schedule_given
 from .._docs import see
-from .._tensor.tape import enable_grad
+from .._tensor.modes import enable_grad
 from .._tensor.tensor import Tensor
 from ..bridge._ties import united
 from ..bridge.parameters import parameters

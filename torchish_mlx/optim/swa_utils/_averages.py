@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._core.promotion import INEXACT
-from ..._tensor.tape import no_grad
+from ..._tensor.modes import no_grad
 from ..._tensor.tensor import Tensor
 
 AvgFn = Callable[[Tensor, Tensor, Tensor], Any]

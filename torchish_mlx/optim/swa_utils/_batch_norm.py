@@ -10,7 +10,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from ..._core.device import check_placement
-from ..._tensor.tape import no_grad
+from ..._tensor.modes import no_grad
 from ..._tensor.tensor import Tensor
 
 

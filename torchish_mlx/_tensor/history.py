@@ -1,0 +1,91 @@
+"""What views and writes record, without Tensors: how a gradient comes back through a view, parts, or a write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+
+from .tape import Node, Pull, given, unbroadcast
+from .views import Step, apply, write
+
+
+class Parts(NamedTuple):
+    """Several views that together are the whole, along ``dim``."""
+
+    steps: list[Step]
+    dim: int
+
+
+class ViewNode(Node):
+    """A recorded view."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self, steps: Sequence[Step], edge: Any) -> None:
+        super().__init__([edge])
+        self.steps = steps
+
+    def pull(self, grads: list[Any]) -> Any:
+        g = grads[0]
+        for step in reversed(self.steps):
+            g = step.pull(g)
+        return (g,)
+
+    def again(self) -> Pull:
+        return Pull(lambda g: self.pull([g]), [None], [], [])
+
+    @property
+    def name(self) -> str:
+        return f"{type(self.steps[-1]).__name__ if self.steps else 'View'}Backward0"
+
+
+class PartsNode(Node):
+    """Recorded parts of one Tensor: their gradients are joined, not added."""
+
+    __slots__ = ("dtype", "parts")
+
+    def __init__(self, parts: Parts, dtype: mx.Dtype, edge: Any) -> None:
+        super().__init__([edge], len(parts.steps))
+        self.parts, self.dtype = parts, dtype
+
+    def pull(self, grads: list[Any]) -> Any:
+        return (mx.concatenate(given(grads, self._outs()), axis=self.parts.dim),)
+
+    def again(self) -> Pull:
+        return Pull(lambda *g: self.pull(list(g)), self._outs(), [], [])
+
+    def _outs(self) -> list[Any]:
+        return [(step.after, self.dtype) for step in self.parts.steps]
+
+    @property
+    def name(self) -> str:
+        return "SplitBackward0"
+
+
+class WriteNode(Node):
+    """A recorded write of a value into a part: the part's gradient is the value's, and the rest is the base's."""
+
+    __slots__ = ("path", "shape", "wants")
+
+    def __init__(self, path: Sequence[Step], base: Any, value: Any, shape: tuple[int, ...]) -> None:
+        super().__init__([edge for edge in (base, value) if edge is not None])
+        self.path, self.shape, self.wants = path, shape, (base is not None, value is not None)
+
+    def pull(self, grads: list[Any]) -> Any:
+        g = grads[0]
+        part = apply(g, self.path)
+        found = []
+        if self.wants[0]:
+            found.append(write(g, mx.zeros(part.shape, g.dtype), self.path))
+        if self.wants[1]:
+            found.append(unbroadcast(part, self.shape))
+        return found
+
+    def again(self) -> Pull:
+        return Pull(lambda g: self.pull([g]), [None], [], [])
+
+    @property
+    def name(self) -> str:
+        return "CopySlices"

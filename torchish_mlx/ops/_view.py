@@ -1,0 +1,133 @@
+"""Views and writes of Tensors: showing a part, overwriting one, and torch's refusals to do so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import NAMES, category
+from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
+from .._tensor.modes import mode
+from .._tensor.storage import View, view_of
+from .._tensor.tape import Edge
+from .._tensor.tensor import Tensor, origin_of
+from .._tensor.views import Expand, Permute, Step
+from ._record import NEW, Recorded
+
+
+def show(input: Tensor, step: Any, array: mx.array, edge: Edge | None = None) -> Any:
+    """The view of ``input``, which holds ``array``, after ``step``; ``edge`` is given where its call is recorded."""
+    if type(step) is Parts:
+        return _shown_parts(input, step, array)
+    out = NEW(Tensor)
+    out._storage = storage = view_of(input._storage, step, array)
+    if type(step) is Permute:
+        origin = origin_of(input)
+        if origin is not None:
+            out._origin = origin.permuted(step.axes)
+    if mode.enabled:
+        out._base = input if input._base is None else input._base
+        out._path = (step, input._path)
+        out._seen = storage.base.version
+        if input.requires_grad:
+            out._requires_grad = True
+            out._edge = edge or (ViewNode((step,), input._edge or input._to()), 0)
+    return out
+
+
+def _shown_parts(input: Tensor, parts: Parts, array: mx.array) -> tuple[Tensor, ...]:
+    """Several views at once, with one node for all."""
+    if not (mode.enabled and input.requires_grad):
+        return tuple([show(input, step, array) for step in parts.steps])
+    node = PartsNode(parts, array.dtype, input._edge or input._to())
+    return tuple([show(input, step, array, (node, i)) for i, step in enumerate(parts.steps)])
+
+
+def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}) -> None:
+    """Torch's refusals of a write in grad mode, before anything is done."""
+    if not mode.enabled:
+        return
+    base = tensor._base
+    if base is not None:
+        if base.requires_grad and base.is_leaf:
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    elif tensor.requires_grad and tensor.is_leaf:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    elif isinstance(tensor._storage, View) and any(
+        isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values())
+    ):
+        raise RuntimeError(
+            "A view was created in no_grad mode (or by detach) and is being modified inplace with grad mode enabled. "
+            "Make the view while recording, or write under no_grad()."
+        )
+    if tensor._edge is not None and type(tensor._edge[0]) is PartsNode:
+        raise RuntimeError(
+            f"Output {tensor._edge[1]} of SplitBackward0 is a view and is being modified inplace. This view is the "
+            "output of a function that returns multiple views. Such functions do not allow the output views to be "
+            "modified inplace. You should replace the inplace operation by an out-of-place one."
+        )
+
+
+def overwrite(tensor: Tensor, out: Tensor, casts: bool = False) -> Tensor:
+    """Put ``out``, computed from ``tensor`` as it was, into the memory of ``tensor``, in its shape and dtype.
+
+    ``casts`` allows a result of a higher category than the tensor's, as ``copy_`` and ``fill_`` do.
+    """
+    storage, old, new = tensor._storage, tensor._storage.read(), out._storage.read()
+    if new.shape != old.shape:
+        raise RuntimeError(f"output with shape {list(old.shape)} doesn't match the broadcast shape {list(new.shape)}")
+    if new.dtype != old.dtype:
+        if not casts and category(new.dtype) > category(old.dtype):
+            raise RuntimeError(
+                f"result type {NAMES[new.dtype]} can't be cast to the desired output type {NAMES[old.dtype]}"
+            )
+        out = out.to(old.dtype)
+        new = out._storage.read()
+    steps = tensor._steps() if tensor._base is not None else ()
+    if any(type(step) is Expand for step in steps):  # refuses it in torch's words
+        storage.write(new)
+    edge = out._edge if out._requires_grad else None
+    storage.array = new
+    if edge is not None:
+        if tensor._base is not None:
+            write_part(tensor._base, steps, edge, new.shape)
+        else:
+            tensor._set_edge(edge)
+        if isinstance(edge[0], Recorded):
+            edge[0].moved(storage)
+    if tensor._base is not None and mode.enabled:
+        tensor._renew()
+    return tensor
+
+
+def write_part(base: Tensor, steps: tuple[Step, ...], edge: Edge | None, shape: tuple[int, ...]) -> None:
+    """Record that the part of ``base`` at ``steps`` was replaced by a value whose gradient goes to ``edge``."""
+    before = base._to() if base.requires_grad else None
+    base._set_edge((WriteNode(steps, before, edge, shape), 0))
+
+
+def write_out(name: str, result: Any, out: Any) -> Any:
+    """``out=`` of a function: put the result there, in the dtype of ``out`` and the shape of the result."""
+    if isinstance(out, (tuple, list)):
+        return type(result)(*[write_out(name, r, o) for r, o in zip(result, out, strict=True)])
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.enabled and (out.requires_grad or result.requires_grad):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    array, mine = result._storage.read(), out._storage.read()
+    if category(array.dtype) > category(mine.dtype):
+        raise RuntimeError(
+            f"result type {NAMES[array.dtype]} can't be cast to the desired output type {NAMES[mine.dtype]}"
+        )
+    if array.shape != mine.shape and mine.size:
+        raise RuntimeError(
+            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}: give an out of "
+            "the result's shape or an empty one"
+        )
+    out._storage.array = array.astype(mine.dtype)
+    return out

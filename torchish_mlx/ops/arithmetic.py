@@ -1,0 +1,372 @@
+"""Sums, products, quotients, powers, and what is made of them; elementwise."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, result_type
+from .._tensor.tensor import Tensor
+from ._call import composed, op
+from ._op import Array, Exponent, Number, Operand
+
+
+def _times(x: Any, number: Any) -> Any:
+    return x if type(number) is int and number == 1 else x * number
+
+
+def _check_alpha(input: Any, other: Any, alpha: Any) -> None:
+    integers = result_type(input, other) not in INEXACT
+    if integers and not isinstance(alpha, mx.array) and number_category(alpha) > INTEGER:
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+
+
+@op(
+    grad={"input": lambda g: g, "other": lambda g, alpha: _times(g, alpha)},
+    promote="rounded",
+    inplace=True,
+    check=_check_alpha,
+    number_first="alpha",
+)
+def add(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
+    """input + alpha * other."""
+    return mx.add(input, _times(other, alpha))
+
+
+@op(
+    grad={"input": lambda g: g, "other": lambda g, alpha: _times(-g, alpha)},
+    promote="rounded",
+    inplace=True,
+    check=_check_alpha,
+    number_first="alpha",
+    aliases=("subtract",),
+)
+def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
+    """input - alpha * other."""
+    return mx.subtract(input, _times(other, alpha))
+
+
+@op(
+    grad={"input": lambda g, other: g * other, "other": lambda g, input: g * input},
+    promote="same",
+    inplace=True,
+    aliases=("multiply",),
+)
+def mul(input: Operand, other: Operand) -> mx.array:
+    """input * other."""
+    return input * other
+
+
+@op(
+    grad={"input": lambda g, other: g / other, "other": lambda g, input, other: -(g * ((input / other) / other))},
+    promote="float",
+    name="div.true",
+    function=False,
+    method=False,
+)
+def true_divide(input: Operand, other: Operand) -> mx.array:
+    """input / other; the quotient of integers is of floats."""
+    return mx.divide(input, other)
+
+
+@op(
+    grad={"input": lambda g: mx.zeros_like(g), "other": lambda g: mx.zeros_like(g)},
+    promote="same",
+    name="div.rounded",
+    function=False,
+    method=False,
+)
+def _rounded_quotient(input: Operand, other: Operand, down: bool) -> mx.array:
+    """input / other, rounded down or towards zero."""
+    if not isinstance(input, mx.array):
+        input = mx.array(input, other.dtype)
+    if input.dtype in FLOATS:
+        quotient = mx.divide(input, other)
+        return mx.floor(quotient) if down else mx.where(quotient < 0, mx.ceil(quotient), mx.floor(quotient))
+    quotient = (mx.abs(input) // mx.abs(other)) * mx.sign(input) * mx.sign(other)
+    inexact = (quotient * other != input) & (mx.sign(input) * mx.sign(other) < 0)
+    return quotient - inexact.astype(quotient.dtype) if down else quotient
+
+
+@composed(inplace=True, aliases=("divide", "true_divide"))
+def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    return _rounded_quotient(input, other, rounding_mode == "floor")
+
+
+_POWERS: dict[Any, Any] = {
+    0: lambda x: mx.ones_like(x),
+    1: lambda x: x,
+    2: lambda x: x * x,
+    3: lambda x: x * x * x,
+    0.5: mx.sqrt,
+    -0.5: mx.rsqrt,
+    -1: mx.reciprocal,
+    -2: lambda x: mx.reciprocal(x * x),
+}
+
+
+def power(x: mx.array, exponent: Any) -> mx.array:
+    """x ** exponent, spelled as products and roots for the exponents for which torch does so."""
+    if isinstance(exponent, mx.array):
+        return mx.power(x, exponent)
+    if exponent in _POWERS:
+        found: mx.array = _POWERS[exponent](x)
+        return found
+    return mx.power(x, mx.array(exponent, x.dtype))
+
+
+def _check_power(input: Any, exponent: Any) -> None:
+    dtype = result_type(input, exponent)
+    if dtype == mx.bool_ and isinstance(exponent, mx.array):
+        raise RuntimeError("\"pow\" not implemented for 'Bool'")
+    if dtype not in INEXACT and not isinstance(exponent, mx.array) and exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
+def _base_gradient(g: mx.array, input: Any, exponent: Any) -> mx.array:
+    """g e x^(e-1), zero where e is 0."""
+    if not isinstance(exponent, mx.array):
+        return mx.zeros_like(g) if exponent == 0 else g * (power(input, exponent - 1) * exponent)
+    zero = exponent == 0
+    safe = mx.where(zero, 1, exponent)
+    return mx.where(zero, 0, g * (safe * mx.power(input, safe - 1)))
+
+
+def _exponent_gradient(g: mx.array, input: Any, exponent: mx.array, result: mx.array) -> mx.array:
+    """g x^e log x, zero where x is 0 and e is not negative."""
+    input = mx.array(input, exponent.dtype) if not isinstance(input, mx.array) else input
+    zero = (input == 0) & (exponent >= 0)
+    return mx.where(zero, 0, g * (result * mx.log(mx.where(zero, 1, input))))
+
+
+@op(
+    grad={"input": _base_gradient, "exponent": _exponent_gradient},
+    promote="rounded",
+    inplace=True,
+    check=_check_power,
+)
+def pow(input: Operand, exponent: Exponent) -> mx.array:
+    """input ** exponent."""
+    return power(input, exponent)
+
+
+def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
+    if input.dtype != end.dtype:
+        raise RuntimeError(
+            f"expected dtype {NAMES[input.dtype].lower()} for `end` but got dtype {NAMES[end.dtype].lower()}"
+        )
+
+
+@op(
+    grad={
+        "input": lambda g, weight: g * (1 - weight),
+        "end": lambda g, weight: g * weight,
+        "weight": lambda g, input, end: g * (end - input),
+    },
+    promote="same",
+    inplace=True,
+    check=_check_end,
+)
+def lerp(input: Operand, end: Operand, weight: Operand) -> mx.array:
+    """input + weight (end - input), taken from the nearer side, as torch does."""
+    off = end - input
+    if isinstance(weight, mx.array):
+        return mx.where(mx.abs(weight) < 0.5, input + weight * off, end - off * (1 - weight))
+    return input + weight * off if -0.5 < weight < 0.5 else end - off * (1 - weight)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "tensor1": lambda g, tensor2, value: _times(g, value) * tensor2,
+        "tensor2": lambda g, tensor1, value: _times(g, value) * tensor1,
+    },
+    promote="same",
+    inplace=True,
+    number_first="value",
+)
+def addcmul(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number = 1) -> mx.array:
+    """input + value * tensor1 * tensor2."""
+    return input + _times(tensor1, value) * tensor2
+
+
+def _check_quotient(_: Any, tensor1: mx.array, tensor2: mx.array, *__: Any) -> None:
+    if result_type(tensor1, tensor2) not in INEXACT:
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported: convert the tensors to a floating dtype, or use "
+            "(input + value * torch.div(tensor1, tensor2, rounding_mode='trunc'))."
+        )
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "tensor1": lambda g, tensor2, value: _times(g, value) / tensor2,
+        "tensor2": lambda g, tensor1, tensor2, value: -(_times(g, value) * ((tensor1 / tensor2) / tensor2)),
+    },
+    promote="same",
+    inplace=True,
+    check=_check_quotient,
+    number_first="value",
+)
+def addcdiv(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number = 1) -> mx.array:
+    """input + value * tensor1 / tensor2, of floating tensors."""
+    return input + _times(tensor1, value) / tensor2
+
+
+# One tensor -----------------------------------------------------------------------------------------------------------
+
+
+@op(grad={"input": lambda g: -g}, inplace=True, aliases=("negative",))
+def neg(input: Array) -> mx.array:
+    """-input."""
+    return -input
+
+
+@op(grad={"input": lambda g, input: g * mx.sign(input)}, inplace=True, aliases=("absolute",))
+def abs(input: Array) -> mx.array:
+    """The absolute value."""
+    return mx.abs(input)
+
+
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True)
+def sign(input: Array) -> mx.array:
+    """-1, 0 or 1, as the sign is."""
+    return mx.sign(input)
+
+
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True)
+def sgn(input: Array) -> mx.array:
+    """As ``sign``; input / abs(input) of complex numbers."""
+    return mx.sign(input)
+
+
+@op(grad={"input": lambda g, input: g * (2 * input)}, inplace=True)
+def square(input: Array) -> mx.array:
+    """input * input."""
+    return input * input
+
+
+@op(grad={"input": lambda g, result: -g * (result * result)}, promote="float", inplace=True)
+def reciprocal(input: Operand) -> mx.array:
+    """1 / input, as floats."""
+    return mx.reciprocal(input)
+
+
+@op(grad={"input": lambda g, result: g / (2 * result)}, promote="float", inplace=True)
+def sqrt(input: Operand) -> mx.array:
+    """The square root, as floats."""
+    return mx.sqrt(input)
+
+
+@op(grad={"input": lambda g, result: -0.5 * g * (result * result * result)}, promote="float", inplace=True)
+def rsqrt(input: Operand) -> mx.array:
+    """1 / sqrt(input), as floats."""
+    return mx.rsqrt(input)
+
+
+@op(grad={"input": lambda g, result: g * result}, promote="float", inplace=True)
+def exp(input: Operand) -> mx.array:
+    """e to the power of input, as floats."""
+    return mx.exp(input)
+
+
+@op(grad={"input": lambda g, input: g / input}, promote="float", inplace=True)
+def log(input: Operand) -> mx.array:
+    """The natural logarithm, as floats."""
+    return mx.log(input)
+
+
+# Bounds ---------------------------------------------------------------------------------------------------------------
+
+
+def _bounds(min: Any, max: Any) -> tuple[Any, Any]:
+    return -math.inf if min is None else min, math.inf if max is None else max
+
+
+def _clamped(g: mx.array, input: mx.array, min: Any, max: Any, to: str) -> mx.array:
+    """g to the input between the bounds, both included; beyond them to the bound that counts."""
+    low, high = _bounds(min, max)
+    chosen = {
+        "input": lambda: (input >= low) & (input <= high),
+        "min": lambda: (input < low) & (low < high),
+        "max": lambda: (input > high) | (high < low),
+    }[to]()
+    return mx.where(chosen, g, 0)
+
+
+@op(
+    grad={
+        "input": lambda g, input, min, max: _clamped(g, input, min, max, "input"),
+        "min": lambda g, input, min, max: _clamped(g, input, min, max, "min"),
+        "max": lambda g, input, min, max: _clamped(g, input, min, max, "max"),
+    },
+    promote="compare",
+    inplace=True,
+    aliases=("clip",),
+)
+def clamp(input: Operand, min: Operand | None = None, max: Operand | None = None) -> mx.array:
+    """min(max(input, min), max); the slope at a bound is 1."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    y = input
+    if min is not None:
+        y = mx.where(y < min, min, y)
+    if max is not None:
+        y = mx.where(y > max, max, y)
+    return y
+
+
+def _to_the_larger(g: mx.array, x: mx.array, y: mx.array) -> mx.array:
+    """All of g to x where it is the larger, half where they are equal."""
+    return mx.where(x < y, 0, mx.where(x == y, g / 2, g))
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: _to_the_larger(g, input, other),
+        "other": lambda g, input, other: _to_the_larger(g, other, input),
+    },
+    promote="compare",
+)
+def maximum(input: Operand, other: Operand) -> mx.array:
+    """The larger of input and other; the gradient is halved where they are equal."""
+    return mx.maximum(input, other)
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: _to_the_larger(g, -input, -other),
+        "other": lambda g, input, other: _to_the_larger(g, -other, -input),
+    },
+    promote="compare",
+)
+def minimum(input: Operand, other: Operand) -> mx.array:
+    """The smaller of input and other; the gradient is halved where they are equal."""
+    return mx.minimum(input, other)
+
+
+@op(
+    grad={
+        "input": lambda g, condition: mx.where(condition, g, 0),
+        "other": lambda g, condition: mx.where(condition, 0, g),
+    },
+    promote="compare",
+    method=False,
+)
+def where(condition: Array, input: Operand, other: Operand) -> mx.array:
+    """input where condition, else other."""
+    if condition.dtype not in (mx.bool_, mx.uint8):
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {NAMES[condition.dtype]}"
+        )
+    return mx.where(condition, input, other)

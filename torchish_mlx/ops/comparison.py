@@ -1,0 +1,93 @@
+"""Comparisons, truth values and bits; elementwise, and not differentiable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import cast
+from ._call import op
+from ._op import Array, Operand
+
+
+def _comparison(name: str, symbol: str, fn: Callable[..., mx.array], *aliases: str) -> None:
+    def body(input: Operand, other: Operand) -> mx.array:
+        return fn(input, other)
+
+    body.__doc__ = f"Whether input {symbol} other, as booleans."
+    op(promote="compare", name=name, aliases=aliases)(body)
+
+
+_comparison("eq", "==", mx.equal)
+_comparison("ne", "!=", mx.not_equal, "not_equal")
+_comparison("lt", "<", mx.less, "less")
+_comparison("le", "<=", mx.less_equal, "less_equal")
+_comparison("gt", ">", mx.greater, "greater")
+_comparison("ge", ">=", mx.greater_equal, "greater_equal")
+
+
+def _bitwise(name: str, doc: str, fn: Callable[..., mx.array]) -> None:
+    def body(input: Operand, other: Operand) -> mx.array:
+        return fn(input, other)
+
+    body.__doc__ = doc
+    op(promote="compare", name=name, inplace=True)(body)
+
+
+_bitwise("bitwise_and", "input & other, of integers or booleans.", mx.bitwise_and)
+_bitwise("bitwise_or", "input | other, of integers or booleans.", mx.bitwise_or)
+_bitwise("bitwise_xor", "input ^ other, of integers or booleans.", mx.bitwise_xor)
+
+
+@op(inplace=True)
+def bitwise_not(input: Array) -> mx.array:
+    """~input, of integers or booleans."""
+    return mx.bitwise_invert(input)
+
+
+def _truth(x: Any) -> mx.array:
+    return cast(x, mx.bool_)
+
+
+@op()
+def logical_and(input: Array, other: Array) -> mx.array:
+    """Whether both are true; a number is true where it is not 0."""
+    return mx.logical_and(_truth(input), _truth(other))
+
+
+@op()
+def logical_or(input: Array, other: Array) -> mx.array:
+    """Whether one or both are true; a number is true where it is not 0."""
+    return mx.logical_or(_truth(input), _truth(other))
+
+
+@op()
+def logical_xor(input: Array, other: Array) -> mx.array:
+    """Whether exactly one is true; a number is true where it is not 0."""
+    return mx.not_equal(_truth(input), _truth(other))
+
+
+@op()
+def logical_not(input: Array) -> mx.array:
+    """Whether it is false or 0."""
+    return mx.logical_not(input)
+
+
+@op()
+def isnan(input: Array) -> mx.array:
+    """Whether it is NaN, as booleans."""
+    return mx.isnan(input)
+
+
+@op()
+def isinf(input: Array) -> mx.array:
+    """Whether it is inf or -inf, as booleans."""
+    return mx.isinf(input)
+
+
+@op()
+def isfinite(input: Array) -> mx.array:
+    """Whether it is not NaN, inf or -inf, as booleans."""
+    return mx.isfinite(input)

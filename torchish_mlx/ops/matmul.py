@@ -1,0 +1,164 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import HALVES, NAMES
+from .._tensor.tape import unbroadcast
+from ._call import op
+from ._op import Array, Number, Operand
+
+
+def _checked(input: mx.array, other: mx.array) -> None:
+    if input.dtype != other.dtype:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {NAMES[input.dtype]} != {NAMES[other.dtype]}"
+        )
+    if not input.ndim or not other.ndim:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D"
+        )
+    inner = other.shape[-2 if other.ndim > 1 else 0]
+    if input.shape[-1] != inner:
+        if other.ndim == 1:
+            raise RuntimeError(f"size mismatch, got input {input.shape}, vec ({inner})")
+        rows = math.prod(input.shape[:-1])
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {inner}x{other.shape[-1]})"
+        )
+
+
+def _left(g: mx.array, other: mx.array, input_shape: tuple[int, ...]) -> mx.array:
+    """The gradient of the first factor."""
+    if other.ndim == 1:
+        return unbroadcast(mx.expand_dims(g, -1) * other, input_shape)
+    if len(input_shape) > 1:
+        return unbroadcast(g @ mx.swapaxes(other, -1, -2), input_shape)
+    return unbroadcast(mx.squeeze(mx.expand_dims(g, -2) @ mx.swapaxes(other, -1, -2), -2), input_shape)
+
+
+def _right(g: mx.array, input: mx.array, other_shape: tuple[int, ...]) -> mx.array:
+    """The gradient of the second factor."""
+    if input.ndim == 1:
+        if len(other_shape) == 1:
+            return input * g
+        return unbroadcast(mx.expand_dims(input, -1) * mx.expand_dims(g, -2), other_shape)
+    turned = mx.swapaxes(input, -1, -2)
+    if len(other_shape) > 1:
+        return unbroadcast(turned @ g, other_shape)
+    return unbroadcast(mx.squeeze(turned @ mx.expand_dims(g, -1), -1), other_shape)
+
+
+@op(grad={"input": _left, "other": _right}, shape="(..., n, k) and (..., k, m) give (..., n, m)")
+def matmul(input: Array, other: Array) -> mx.array:
+    """The matrix product, batched over leading dimensions; vectors are rows or columns as they must be."""
+    _checked(input, other)
+    return mx.matmul(input, other)
+
+
+def _of_dims(name: str, **arrays: tuple[mx.array, int]) -> None:
+    """Check the number of dimensions of each array."""
+    for key, (array, ndim) in arrays.items():
+        if array.ndim != ndim:
+            kind = {1: "vector", 2: "matrix", 3: "batch of matrices"}[ndim]
+            raise RuntimeError(f"{name}(): {key} must be a {kind}, got a tensor of shape {list(array.shape)}")
+
+
+_MATRICES: dict[str, Any] = {
+    "input": lambda g, mat2: g @ mx.swapaxes(mat2, -1, -2),
+    "mat2": lambda g, input: mx.swapaxes(input, -1, -2) @ g,
+}
+
+
+@op(grad=_MATRICES, shape="(n, k) and (k, m) give (n, m)")
+def mm(input: Array, mat2: Array) -> mx.array:
+    """The product of two matrices."""
+    _of_dims("mm", input=(input, 2), mat2=(mat2, 2))
+    _checked(input, mat2)
+    return mx.matmul(input, mat2)
+
+
+@op(grad=_MATRICES, shape="(b, n, k) and (b, k, m) give (b, n, m)")
+def bmm(input: Array, mat2: Array) -> mx.array:
+    """The products of two batches of matrices."""
+    _of_dims("bmm", input=(input, 3), mat2=(mat2, 3))
+    _checked(input, mat2)
+    return mx.matmul(input, mat2)
+
+
+@op(
+    grad={"input": lambda g, vec: mx.expand_dims(g, -1) * vec, "vec": lambda g, input: mx.swapaxes(input, 0, 1) @ g},
+    shape="(n, k) and (k,) give (n,)",
+)
+def mv(input: Array, vec: Array) -> mx.array:
+    """The product of a matrix and a vector."""
+    _of_dims("mv", input=(input, 2), vec=(vec, 1))
+    _checked(input, vec)
+    return mx.matmul(input, vec)
+
+
+def _check_vectors(input: mx.array, tensor: mx.array) -> None:
+    _of_dims("dot", input=(input, 1), tensor=(tensor, 1))
+    if input.shape != tensor.shape:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the "
+            f"same number of elements, but got {input.size} and {tensor.size} elements respectively"
+        )
+
+
+@op(
+    grad={"input": lambda g, tensor: g * tensor, "tensor": lambda g, input: g * input},
+    shape="(n,) and (n,) give ()",
+)
+def dot(input: Array, tensor: Array) -> mx.array:
+    """The inner product of two vectors."""
+    _check_vectors(input, tensor)
+    if not input.size:
+        return mx.zeros((), input.dtype)
+    if input.dtype in HALVES:
+        return mx.sum(input.astype(mx.float32) * tensor.astype(mx.float32)).astype(input.dtype)
+    return mx.sum(input * tensor)
+
+
+@op(
+    grad={
+        "input": lambda g, vec2: _times_vector(g, vec2),
+        "vec2": lambda g, input: _times_vector(mx.swapaxes(g, 0, 1), input),
+    },
+    promote="same",
+    shape="(n,) and (m,) give (n, m)",
+)
+def outer(input: Operand, vec2: Operand) -> mx.array:
+    """The outer product of two vectors."""
+    _of_dims("outer", input=(input, 1), vec2=(vec2, 1))
+    return input[:, None] * vec2[None, :]
+
+
+def _times_vector(g: mx.array, vector: mx.array) -> mx.array:
+    """g @ vector, in whatever dtype the vector has."""
+    return g @ vector.astype(g.dtype)
+
+
+def _scaled(x: mx.array, number: Any) -> mx.array:
+    return x if type(number) is int and number == 1 else x * number
+
+
+@op(
+    grad={
+        "input": lambda g, beta: _scaled(g, beta),
+        "mat1": lambda g, mat2, alpha: _scaled(g @ mx.swapaxes(mat2, 0, 1), alpha),
+        "mat2": lambda g, mat1, alpha: _scaled(mx.swapaxes(mat1, 0, 1) @ g, alpha),
+    },
+    promote="same",
+    inplace=True,
+    shape="(n, k) and (k, m) give (n, m), to which ``input`` broadcasts",
+)
+def addmm(input: Operand, mat1: Operand, mat2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
+    """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
+    _of_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
+    _checked(mat1, mat2)
+    return _scaled(input, beta) + _scaled(mx.matmul(mat1, mat2), alpha)

@@ -1,0 +1,231 @@
+"""Other shapes of the same elements: views that share a storage and write through."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.device import check_placement
+from .._tensor.storage import Alias, View
+from .._tensor.tensor import Tensor, origin_of
+from .._tensor.views import Expand, Index, Permute, Reshape, Step, reshaped_strides
+from ._call import attach, composed, op, view
+from ._op import Array
+from .reduction import axes, axis
+
+
+@op(grad={"input": lambda g: g}, name="clone.copy", function=False, method=False)
+def copied(input: Array) -> mx.array:
+    """The same elements in a storage of their own."""
+    return mx.array(input)
+
+
+def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
+    given = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, Tensor)) else shape
+    return tuple(int(n) for n in given)
+
+
+def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
+    """``shape`` with its -1 worked out; RuntimeError where it does not hold ``size`` elements."""
+    sizes = _sizes(shape)
+    if sizes.count(-1) > 1:
+        raise RuntimeError("only one dimension can be inferred")
+    if -1 in sizes:
+        rest = math.prod(n for n in sizes if n != -1)
+        if rest == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of {size} elements into shape {list(sizes)} because the unspecified dimension "
+                "size -1 can be any value and is ambiguous"
+            )
+        if size % rest == 0:
+            return tuple(size // rest if n == -1 else n for n in sizes)
+    elif math.prod(sizes) == size and not any(n < 0 for n in sizes):
+        return sizes
+    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {size}")
+
+
+@functools.lru_cache(4096)
+def _is_view(shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    return reshaped_strides(shape, strides, new) is not None
+
+
+def _viewable(input: Tensor, new: tuple[int, ...]) -> bool:
+    """Whether ``input`` can be seen in the shape ``new`` without a copy, by torch's strides."""
+    storage = input._storage
+    if not isinstance(storage, (View, Alias)):
+        return True
+    return _is_view(tuple(storage.read().shape), tuple(storage.strides()), new)
+
+
+@view(name="view.shape")
+def _in_shape(shape: tuple[int, ...], new: tuple[int, ...]) -> Step:
+    """The same elements in the shape ``new``."""
+    return Reshape(shape, new)
+
+
+@composed(name="view", function=False)
+def as_view(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape, without a copy: writes go both ways.
+
+    RuntimeError where torch would need a copy (after ``t()``, say): use ``reshape`` there.
+    """
+    new = inferred(shape, input.array.size)
+    if not _viewable(input, new):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    return _in_shape(input, new)
+
+
+@composed
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in another shape: a view where torch has one, else a copy."""
+    new = inferred(shape, input.array.size)
+    return _in_shape(input if _viewable(input, new) else copied(input), new)
+
+
+@composed(function=False)
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.view`` in the shape of ``other``."""
+    return as_view(input, other.shape)
+
+
+@composed(function=False)
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.reshape`` in the shape of ``other``."""
+    return reshape(input, other.shape)
+
+
+@composed
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from ``start_dim`` to ``end_dim`` as one."""
+    shape = input.array.shape
+    start, end = axis(len(shape), start_dim), axis(len(shape), end_dim)
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end and shape:
+        return input
+    return reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+@view
+def permute(shape: tuple[int, ...], *dims: Any) -> Step:
+    """The dimensions in another order."""
+    order = axes(len(shape), _sizes(dims), empty_is_all=False)
+    if len(order) != len(shape):
+        raise RuntimeError(f"permute: dims {list(order)} do not name each of the {len(shape)} dimensions once")
+    return Permute(shape, order)
+
+
+@view
+def transpose(shape: tuple[int, ...], dim0: int, dim1: int) -> Step:
+    """Two dimensions exchanged."""
+    order = list(range(len(shape)))
+    a, b = axis(len(order), dim0), axis(len(order), dim1)
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return Permute(shape, order)
+
+
+@view
+def t(shape: tuple[int, ...]) -> Step:
+    """A matrix transposed; a vector or a number as it is."""
+    if len(shape) > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {len(shape)}D")
+    return Permute(shape, range(len(shape))[::-1])
+
+
+@view(name="T.axes")
+def _reversed_axes(shape: tuple[int, ...]) -> Step:
+    """The dimensions in reverse order."""
+    return Permute(shape, range(len(shape))[::-1])
+
+
+def _matrix_transpose(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged."""
+    if input.array.ndim < 2:
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {input.array.ndim}-D tensor."
+        )
+    turned: Tensor = transpose(input, -2, -1)
+    return turned
+
+
+@view
+def unsqueeze(shape: tuple[int, ...], dim: int) -> Step:
+    """A new dimension of size one at ``dim``."""
+    return Index(shape, (slice(None),) * axis(len(shape) + 1, dim) + (None,))
+
+
+@view
+def squeeze(shape: tuple[int, ...], dim: int | Sequence[int] | None = None) -> Step:
+    """Without the dimensions of size one, or those of ``dim`` that are."""
+    where = [d for d in axes(len(shape), dim, empty_is_all=False) if shape[d] == 1]
+    return Index(shape, tuple(0 if d in where else slice(None) for d in range(len(shape))))
+
+
+@view(name="expand.sizes")
+def _expanded(shape: tuple[int, ...], new: tuple[int, ...]) -> Step:
+    """Dimensions of size one repeated without a copy."""
+    lead = len(new) - len(shape)
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(): the number of sizes provided ({len(new)}) must be greater or equal to the number of dimensions "
+            f"in the tensor ({len(shape)})"
+        )
+    target = tuple(shape[d - lead] if n == -1 and d >= lead else n for d, n in enumerate(new))
+    for d, n in enumerate(shape):
+        if n not in (1, target[d + lead]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({target[d + lead]}) must match the existing size ({n}) at "
+                f"non-singleton dimension {d + lead}.  Target sizes: {list(target)}.  Tensor sizes: {list(shape)}"
+            )
+    return Expand(shape, target)
+
+
+@composed(function=False)
+def expand(input: Tensor, *sizes: Any) -> Tensor:
+    """Dimensions of size one repeated without a copy; -1 keeps a size. It cannot be written to."""
+    return _expanded(input, _sizes(sizes))
+
+
+@composed(function=False)
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.expand`` to the shape of ``other``."""
+    return expand(input, other.shape)
+
+
+@view
+def narrow(shape: tuple[int, ...], dim: int, start: int, length: int) -> Step:
+    """``length`` elements from ``start`` along ``dim``."""
+    where = axis(len(shape), dim)
+    size = shape[where]
+    first = start + size if start < 0 else start
+    if length < 0 or not 0 <= first <= size - length:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return Index(shape, (slice(None),) * where + (slice(first, first + length),))
+
+
+@composed
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy with a storage of its own; recorded where a gradient is wanted."""
+    check_placement(memory_format=memory_format)
+    out: Tensor = copied(input)
+    out._keep_origin(origin_of(input))
+    return out
+
+
+@composed(function=False)
+def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+    """The Tensor itself where torch would hold it in row-major order, else a copy."""
+    check_placement(memory_format=memory_format)
+    return input if input.is_contiguous() else copied(input)
+
+
+attach("T", property(_reversed_axes))
+attach("mT", property(_matrix_transpose))

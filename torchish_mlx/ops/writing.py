@@ -1,0 +1,136 @@
+"""Other dtypes, and writes of whole tensors: ``to``, ``copy_``, ``fill_``, ``zero_``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.device import check_placement
+from .._core.promotion import cast
+from .._tensor.tape import unbroadcast
+from .._tensor.tensor import Tensor, origin_of
+from ._call import REGISTRY, attach, op
+from ._op import Array
+from .shaping import clone
+
+
+@op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False)
+def _cast_to(input: Array, dtype: Any) -> mx.array:
+    """In another dtype."""
+    return input.astype(dtype)
+
+
+def _at_least(input: mx.array, other: Any) -> tuple[int, ...]:
+    """The shape of ``input``, to which ``other`` must broadcast."""
+    given = other.shape if isinstance(other, mx.array) else ()
+    shape = input.shape
+    if len(given) > len(shape):
+        raise RuntimeError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(given)}")
+    for d in range(1, min(len(given), len(shape)) + 1):
+        if given[-d] != shape[-d] and given[-d] != 1:
+            raise RuntimeError(
+                f"The size of tensor a ({shape[-d]}) must match the size of tensor b ({given[-d]}) at non-singleton "
+                f"dimension {len(shape) - d}"
+            )
+    return shape
+
+
+@op(
+    grad={"input": lambda g: mx.zeros_like(g), "other": lambda g, other_shape: unbroadcast(g, other_shape)},
+    shape="that of ``input``, to which ``other`` broadcasts",
+    inplace=True,
+    casts=True,
+    function=False,
+    method=False,
+)
+def copy(input: Array, other: Array) -> mx.array:
+    """The elements of ``other``, in the dtype of ``input``."""
+    return mx.broadcast_to(cast(other, input.dtype), _at_least(input, other))
+
+
+@op(
+    grad={"input": lambda g: mx.zeros_like(g), "value": lambda g, value_shape: unbroadcast(g, value_shape)},
+    shape="that of ``input``",
+    inplace=True,
+    casts=True,
+    method=False,
+)
+def fill(input: Array, value: Array) -> mx.array:
+    """Every element ``value``, a number or a tensor without dimensions."""
+    if isinstance(value, mx.array) and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    return mx.broadcast_to(cast(value, input.dtype), input.shape)
+
+
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, function=False, method=False)
+def zero(input: Array) -> mx.array:
+    """Zeros."""
+    return mx.zeros_like(input)
+
+
+def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
+    """In another dtype, on a device, or as another Tensor; itself where nothing changes and not ``copy``.
+
+    ``non_blocking`` and ``memory_format`` are torch's; MLX's memory is one, so a device only has to exist.
+    """
+    unknown = kwargs.keys() - {"non_blocking", "memory_format"}
+    if unknown or len(args) > 4:
+        raise TypeError(
+            f"to() got an unexpected keyword argument {sorted(unknown)[0]!r}" if unknown else "to(): too many"
+        )
+    for value in args:
+        if isinstance(value, Tensor):
+            dtype = value.dtype
+        elif isinstance(value, mx.Dtype):
+            dtype = value
+        elif not isinstance(value, bool):
+            check_placement(value)
+    check_placement(device, kwargs.get("memory_format"))
+    if dtype is not None and dtype != self.dtype:
+        out: Tensor = _cast_to(self, dtype)
+        out._keep_origin(origin_of(self))
+        return out
+    return clone(self) if copy else self
+
+
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
+    """In the dtype of ``other``."""
+    return _to(self, other.dtype)
+
+
+def _cpu(self: Tensor) -> Tensor:
+    """The Tensor itself: MLX's memory is shared by all devices."""
+    return self
+
+
+def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return _to(self, dtype)
+
+    method.__name__ = name
+    method.__doc__ = f"In {dtype}."
+    return method
+
+
+def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
+    """``self`` where ``condition``, else ``other``."""
+    chosen: Tensor = REGISTRY["where"].function(condition, self, other)
+    return chosen
+
+
+attach("where", _where)
+attach("to", _to)
+attach("type_as", _type_as)
+attach("cpu", _cpu)
+for _name, _dtype in {
+    "float": mx.float32,
+    "double": mx.float64,
+    "half": mx.float16,
+    "bfloat16": mx.bfloat16,
+    "long": mx.int64,
+    "int": mx.int32,
+    "bool": mx.bool_,
+}.items():
+    attach(_name, _as_dtype(_name, _dtype))
