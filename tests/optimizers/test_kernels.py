@@ -19,7 +19,7 @@ from tests.cases import assert_close, numpy
 from tests.joining import ELEMENTWISE, Loop, kept_apart
 from tests.optimizers.test_rules_compile import ULPS
 from torchish_mlx import optim, optimizers
-from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _paths
 from torchish_mlx.optimizers._kernels import computed_once, cut, root
 
 APART = SimpleNamespace(apart=True, traced=True)  # as in a step that is traced on the CPU

@@ -22,9 +22,9 @@ import mlx.core as mx
 
 from .._core.evaluation import traced
 from .._docs import see
-from ..optimizers._core import Inputs, Results, Task, formulas
-from ..optimizers._hyper import STRUCTURE
-from ..optimizers._kernels import on_cpu
+from ._core import Inputs, Results, Task, formulas
+from ._hyper import STRUCTURE
+from ._kernels import on_cpu
 
 SMALL = 2**20  # elements
 KINDS = 8  # how many different sets of parameters a group compiles for by itself
