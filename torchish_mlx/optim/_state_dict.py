@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import mlx.core as mx
@@ -281,15 +280,14 @@ def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, 
         tree.renew()
 
 
-@contextmanager
-def undone_on_error(optimizer: Any) -> Iterator[None]:
-    """Put the state and the groups of ``optimizer`` back as they were when something raises. Arrays are not copied."""
+def kept(optimizer: Any) -> Callable[[], None]:
+    """A function that puts the state and the groups of ``optimizer`` back as they are now. Arrays are not copied."""
     tree = optimizer.state_tree()
     entries, groups = tree.snapshot(), [group.snapshot() for group in optimizer.param_groups]
-    try:
-        yield
-    except BaseException:
+
+    def put_back() -> None:
         for group, before in zip(optimizer.param_groups, groups, strict=True):
             group.restore(before)
         tree.restore(entries)
-        raise
+
+    return put_back
