@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
 from .. import serialization
+from .._core.messages import listed
 from .._core.undo import undone_on_error
 from ..optimizers._norm import Group
 from ..serialization._shared.where import entry
@@ -315,8 +316,8 @@ def _check_given(
         if lacking and not here and kind not in ignore:
             name = saved[there[0]].get("class")
             raise ValueError(
-                f"the checkpoint {file} has {_listed(there)} ({name}), which was not given to resume(): pass {kind}=, "
-                f"or ignore=[{kind!r}] to go on without it. Nothing was changed."
+                f"the checkpoint {file} has {listed(there, str)} ({name}), which was not given to resume(): pass "
+                f"{kind}=, or ignore=[{kind!r}] to go on without it. Nothing was changed."
             )
         if more and not there:
             raise ValueError(
@@ -325,13 +326,9 @@ def _check_given(
             )
         if here and (lacking or more):
             raise ValueError(
-                f"the checkpoint {file} has {_listed(there)}, and resume() was given {_listed(here)}: pass {kind}= "
-                "with the same keys as to save(). Nothing was changed."
+                f"the checkpoint {file} has {listed(there, str)}, and resume() was given {listed(here, str)}: pass "
+                f"{kind}= with the same keys as to save(). Nothing was changed."
             )
-
-
-def _listed(places: Collection[str]) -> str:
-    return ", ".join(list(places)[:8]) + (f" and {len(places) - 8} more" if len(places) > 8 else "")
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from typing import Any, TypeAlias
 
 import mlx.core as mx
 
+from .._core.messages import as_lines, kind, shown, some
 from .._docs import see
 from .._tensor.conversion import array_of
 from .._tensor.tensor import Tensor
 from ..optimizers._rates import LR_STEP
 from ._groups import Group
 from ._mapping import ParameterState
-from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
+from ._misfits import as_float, entry_faults, option_faults
 from ._scheduled import complete, settle
 from ._state import OptimizerState
 from ._torchs_layout import Arranged
