@@ -165,8 +165,8 @@ def kernels(make: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     def spy(groups: Any) -> Any:
         function = original(groups)
 
-        def run(inputs: Any) -> Any:
-            ((clock, new, slots),) = results = function(inputs)
+        def run(tasks: Any, inputs: Any) -> Any:
+            ((clock, new, slots),) = results = function(tasks, inputs)
             for name, array in tree_flatten({"clock": clock, "p": new[0], "slots": slots[0]}):
                 drawing = io.StringIO()
                 mx.export_to_dot(drawing, array)
