@@ -9,7 +9,7 @@ import mlx.core as mx
 import pytest
 
 from tests.joining import kept_apart
-from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _paths
 
 
 @pytest.fixture

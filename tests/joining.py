@@ -13,8 +13,7 @@ import pytest
 import torchish_mlx as torch
 from tests.cases import Net, assert_same, flat
 from tests.resume_cases import OPTIMIZERS, Make
-from torchish_mlx.optim import _paths
-from torchish_mlx.optimizers import RowSparse, _core
+from torchish_mlx.optimizers import RowSparse, _core, _paths
 
 SHAPES = [(4, 3), (4,), (), (0,), (1,), (2, 3, 2, 2), (7, 1), (3,), (3, 3)]
 #: Those whose formula is not elementwise, or that evaluate it otherwise.

@@ -20,8 +20,7 @@ from compat_tests.traces import ALIKE, DISTINCT, built
 from tests.joining import kept_apart
 from tests.marks import mostly_long
 from torchish_mlx import optim
-from torchish_mlx.optim import _paths
-from torchish_mlx.optimizers import _join
+from torchish_mlx.optimizers import _join, _paths
 from torchish_mlx.optimizers._core import formulas
 from torchish_mlx.parity.half_cases import ALLOWED, CONFIGURATIONS, HALVES, Half, half_errors, ulp
 from torchish_mlx.parity.lbfgs_cases import DECISIONS, LBFGS, POWERS, STEPS, allowed_lbfgs_error, lbfgs

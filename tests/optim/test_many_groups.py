@@ -16,7 +16,8 @@ import torchish_mlx as torch
 from tests.cases import RULES, assert_close, assert_same, flat, only_matrices
 from torchish_mlx import optim
 from torchish_mlx import optimizers as rules
-from torchish_mlx.optim import _step, lr_scheduler
+from torchish_mlx.optim import lr_scheduler
+from torchish_mlx.optimizers import _step
 from torchish_mlx.optimizers._hyper import Static
 
 COUNT = 12
@@ -55,9 +56,9 @@ def shares(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
 
     class Spy(_step.Task):
-        def __init__(self, rule: Any, shares: Any, *args: Any) -> None:
+        def __init__(self, shares: Any, *args: Any) -> None:
             seen.append(len(shares))
-            super().__init__(rule, shares, *args)
+            super().__init__(shares, *args)
 
     monkeypatch.setattr(_step, "Task", Spy)
     return seen

@@ -15,7 +15,7 @@ from tests.joining import SHAPES, STEPPING, Loop, for_optimizer, net, shapes_for
 from tests.optimizers.test_rules_compile import ULPS
 from tests.resume_cases import of
 from torchish_mlx import optim, optimizers
-from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _paths
 
 SGD = of(optim.SGD, lr=0.1)  # the fewest kernels
 

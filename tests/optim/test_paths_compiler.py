@@ -17,7 +17,7 @@ import pytest
 
 from tests.cases import assert_same
 from tests.joining import STEPPING, Loop
-from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _paths
 
 pytestmark = pytest.mark.skipif(mx.default_device() != mx.Device(mx.cpu), reason="a GPU needs no C++ compiler")
 
@@ -85,7 +85,7 @@ def test_a_process_without_a_compiler(tmp_path):
         from tests.cases import assert_close
         from tests.joining import STEPPING, Loop, net
         from tests.optimizers.test_rules_compile import ULPS
-        from torchish_mlx.optim import _paths
+        from torchish_mlx.optimizers import _paths
 
         _paths.SMALL = 1
         with warnings.catch_warnings(record=True) as caught:
@@ -119,7 +119,7 @@ FIRST_STEPS = """
 import mlx.core as mx
 import torchish_mlx as torch
 from torchish_mlx import optim
-from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _paths
 
 for cls in {optimizers}:
     params = [torch.Parameter(mx.zeros((300, 300))) for _ in range(5)] + [torch.Parameter(mx.zeros((300, 300)))]

@@ -12,7 +12,8 @@ from tests.joining import ELEMENTWISE, Loop, numbers
 from tests.optimizers.test_rules_compile import ULPS
 from tests.resume_cases import OPTIMIZERS, of
 from torchish_mlx import optim
-from torchish_mlx.optim import _paths, lr_scheduler
+from torchish_mlx.optim import lr_scheduler
+from torchish_mlx.optimizers import _paths
 
 SGD = of(optim.SGD, lr=0.1)  # the fewest kernels
 

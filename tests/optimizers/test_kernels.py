@@ -19,7 +19,7 @@ from tests.cases import assert_close, numpy
 from tests.joining import ELEMENTWISE, Loop, kept_apart
 from tests.optimizers.test_rules_compile import ULPS
 from torchish_mlx import optim, optimizers
-from torchish_mlx.optim import _paths
+from torchish_mlx.optimizers import _paths
 from torchish_mlx.optimizers._kernels import computed_once, cut, root
 
 APART = SimpleNamespace(apart=True, traced=True)  # as in a step that is traced on the CPU
@@ -165,8 +165,8 @@ def kernels(make: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     def spy(groups: Any) -> Any:
         function = original(groups)
 
-        def run(inputs: Any) -> Any:
-            ((clock, new, slots),) = results = function(inputs)
+        def run(tasks: Any, inputs: Any) -> Any:
+            ((clock, new, slots),) = results = function(tasks, inputs)
             for name, array in tree_flatten({"clock": clock, "p": new[0], "slots": slots[0]}):
                 drawing = io.StringIO()
                 mx.export_to_dot(drawing, array)

@@ -125,11 +125,3 @@ def compare(fn: Callable[..., mx.array], *operands: Operand) -> mx.array:
 def floating(x: mx.array) -> mx.array:
     """``x``, or its float32 copy where it holds integers or booleans."""
     return x if x.dtype in INEXACT else x.astype(mx.float32)
-
-
-def checked_cast(name: str, result: mx.Dtype, given: mx.Dtype) -> None:
-    """Refuse to write a result of a higher category into a tensor of a lower one."""
-    if category(result) > category(given):
-        raise RuntimeError(
-            f"result type {NAMES[result]} can't be cast to the desired output type {NAMES[given]} ({name})"
-        )

@@ -7,8 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.messages import shown
 from .._tensor.tensor import Tensor
-from ..optim._misfits import shown
 
 
 def number_in(state_dict: Mapping[str, Any], name: str) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -43,13 +42,12 @@ def load(optimizer: NativeOptimizer, state: Any) -> None:
     optimizer.state = held
 
 
-@contextmanager
-def undone_on_error(optimizer: NativeOptimizer) -> Iterator[None]:
+def kept(optimizer: NativeOptimizer) -> Callable[[], None]:
+    """A function that puts the state of ``optimizer`` back as it is now."""
     before = copied(optimizer.state)
     values = dict(optimizer.values) if isinstance(optimizer, Rule) else {}
-    try:
-        yield
-    except BaseException:
+
+    def put_back() -> None:
         if isinstance(optimizer, Rule):
             optimizer.state = before
             optimizer.values = values  # the arrays have them in float32 only
@@ -57,7 +55,8 @@ def undone_on_error(optimizer: NativeOptimizer) -> Iterator[None]:
             held = optimizer.state
             replace(held, before)
             optimizer.state = held
-        raise
+
+    return put_back
 
 
 def _leaves(tree: Any) -> list[tuple[str, mx.array]]:

@@ -6,18 +6,20 @@ import operator
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
 from .. import serialization
+from .._core.messages import listed
+from .._core.undo import undone_on_error
 from ..optimizers._norm import Group
 from ..serialization._shared.where import entry
 from . import _random
 from ._files import find, is_folder, read, remove_older, steps_in, target_of
 from ._parts import check, description, load, parts, state_of
 from ._ranks import Ranks
-from ._undo import random_state, undone_on_error
+from ._undo import kept, random_state
 
 _KINDS = ("model", "optimizer", "scheduler", "scaler")
 
@@ -251,11 +253,9 @@ def resume(
             f"the processes of the group found checkpoints of different steps, {sorted(steps)}: give all of them the "
             "same files, or say which to take by step=. Nothing was changed."
         )
-    with ExitStack() as undo:
-        # last in, first undone: a scheduler undoes what it changed in its optimizer, which is as it was by then
-        for _, _, part in sorted(found, key=lambda item: item[0] != "scheduler"):
-            undo.enter_context(undone_on_error(part))
-        undo.enter_context(random_state())
+    # The last is put back first: a scheduler undoes what it changed in its optimizer, which is as it was by then.
+    in_order = [part for _, _, part in sorted(found, key=lambda item: item[0] != "scheduler")]
+    with undone_on_error(*map(kept, in_order), random_state()):
         try:
             for kind, place, part in found:
                 with _named(file, place):
@@ -316,8 +316,8 @@ def _check_given(
         if lacking and not here and kind not in ignore:
             name = saved[there[0]].get("class")
             raise ValueError(
-                f"the checkpoint {file} has {_listed(there)} ({name}), which was not given to resume(): pass {kind}=, "
-                f"or ignore=[{kind!r}] to go on without it. Nothing was changed."
+                f"the checkpoint {file} has {listed(there, str)} ({name}), which was not given to resume(): pass "
+                f"{kind}=, or ignore=[{kind!r}] to go on without it. Nothing was changed."
             )
         if more and not there:
             raise ValueError(
@@ -326,13 +326,9 @@ def _check_given(
             )
         if here and (lacking or more):
             raise ValueError(
-                f"the checkpoint {file} has {_listed(there)}, and resume() was given {_listed(here)}: pass {kind}= "
-                "with the same keys as to save(). Nothing was changed."
+                f"the checkpoint {file} has {listed(there, str)}, and resume() was given {listed(here, str)}: pass "
+                f"{kind}= with the same keys as to save(). Nothing was changed."
             )
-
-
-def _listed(places: Collection[str]) -> str:
-    return ", ".join(list(places)[:8]) + (f" and {len(places) - 8} more" if len(places) > 8 else "")
 
 
 @contextmanager

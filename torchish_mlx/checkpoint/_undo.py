@@ -1,9 +1,9 @@
-"""All or nothing: where one part of a run does not load, every part is put back as it was."""
+"""What puts each part of a run back, where one of them does not load."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from mlx.nn import Module
@@ -12,15 +12,15 @@ from .._tensor.tensor import Tensor
 from ..bridge._copies import deep_copied
 from ..bridge.parameters import named
 from ..optim import Optimizer
-from ..optim._state_dict import undone_on_error as _optimizer
+from ..optim._state_dict import kept as _optimizer
 from ..optim.lr_scheduler import LRScheduler
-from ..optim.lr_scheduler._base import undone_on_error as _scheduler
+from ..optim.lr_scheduler._base import kept as _scheduler
 from . import _native, _random
 from ._parts import is_native
 
 
-def undone_on_error(part: Any) -> AbstractContextManager[None]:
-    """A context that puts ``part`` back where something raises. Arrays are kept, not copied."""
+def kept(part: Any) -> Callable[[], None]:
+    """A function that puts ``part`` back as it is now. Arrays are kept, not copied."""
     if isinstance(part, Module):
         return _module(part)
     if isinstance(part, Optimizer):
@@ -28,40 +28,27 @@ def undone_on_error(part: Any) -> AbstractContextManager[None]:
     if isinstance(part, LRScheduler):
         return _scheduler(part)
     if is_native(part):
-        return _native.undone_on_error(part)
+        return _native.kept(part)
     return _other(part)
 
 
-@contextmanager
-def _module(model: Module) -> Iterator[None]:
+def _module(model: Module) -> Callable[[], None]:
     held = [(tensor, tensor.array) for _, tensor in named(model)]
-    try:
-        yield
-    except BaseException:
+
+    def put_back() -> None:
         for tensor, array in held:
             tensor.array = array
-        raise
+
+    return put_back
 
 
-@contextmanager
-def _other(part: Any) -> Iterator[None]:
-    before = _moment(part.state_dict())
-    try:
-        yield
-    except BaseException:
-        part.load_state_dict(before)
-        raise
+def _other(part: Any) -> Callable[[], None]:
+    return partial(part.load_state_dict, _moment(part.state_dict()))
 
 
-@contextmanager
-def random_state() -> Iterator[None]:
+def random_state() -> Callable[[], None]:
     """The same for the generators of random numbers."""
-    before = _random.state()
-    try:
-        yield
-    except BaseException:
-        _random.restore(before)
-        raise
+    return partial(_random.restore, _random.state())
 
 
 def _moment(value: Any) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .._core.messages import as_lines, shown
 from .._docs import see
 from .._tensor.tensor import Tensor
 from ..bridge._renaming import renaming
 from ..optimizers._rates import LR_STEP
 from ._groups import Group
-from ._misfits import as_lines, entry_faults, option_faults, shown
+from ._misfits import entry_faults, option_faults
 from ._scheduled import complete, is_scheduled, settle
 from ._state import OptimizerState
 from ._state_dict import Arrange, cast, check_keys, checked, clock_of, own

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import reprlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from .._core.messages import kind, shown
 from .._tensor.conversion import array_of
 from .._tensor.tensor import Tensor
 from ..bridge._layouts import layouts_of, torchs_layout
@@ -119,35 +119,3 @@ def as_float(value: Any) -> float:
         raise TypeError("a str is no number, not even '3'")
     array = array_of(value)
     return float(value if array is None else array.item())  # type: ignore[arg-type]
-
-
-# -- words -----------------------------------------------------------------------------------------------------------
-
-
-def shown(value: Any) -> str:
-    """A value of a file, for a message: its beginning, even where it is nested deeply or contains itself.
-
-    >>> shown([[0.1, 0.2]] * 1000)
-    '[[0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], ...]'
-    """
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # an int of thousands of digits
-        return "a huge number"
-
-
-def as_lines(sentences: Sequence[str]) -> str:
-    """The sentences below each other, if there are several; the first ones of many."""
-    more = [f"and {len(sentences) - 20} more"] * (len(sentences) > 20)
-    return "\n\t".join([""] * (len(sentences) > 1) + [*sentences[:20], *more])
-
-
-def kind(value: Any) -> str:
-    """The type of a value, and the value where it is short."""
-    text = shown(value) if isinstance(value, (int, float, str, bytes, type(None))) else ""
-    return f"{type(value).__name__}{f' {text}' if 0 < len(text) <= 40 and value is not None else ''}"
-
-
-def some(names: Collection[Any]) -> str:
-    """The first names, as a list, and how many more there are."""
-    return f"{list(names)[:12]}{f' and {len(names) - 12} more' if len(names) > 12 else ''}"

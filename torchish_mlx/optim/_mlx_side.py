@@ -96,12 +96,12 @@ class MLXSide(Saving):
         Raises ValueError for a parameter that this optimizer does not hold.
         """
         tree = self._settled()
-        for group, _, items, _ in resolve(tree, _arrays(parameters), parameters).work:
-            if group.rule is not None:
-                h = group.rule.hypers(group, group.arrays)
+        for rule, group, arrays, items, _ in resolve(tree, _arrays(parameters), parameters).work:
+            if rule is not None:
+                h = rule.hypers(group, arrays)
                 for path, _, p in items:
                     new = tree.parameters[path].requires_grad and not tree.slots.get(path)
-                    if new and (made := group.rule.early_slots(h, p)):
+                    if new and (made := rule.early_slots(h, p)):
                         tree.create(path).update(made)
                         tree.unused.add(path)
         for parameter, path in tree.paths.items():

@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .._core.alone import alone
+from .._core.undo import undone_on_error
 from ..bridge._layouts import check_layout, in_mlx
 from ._by_name import LoadReport, by_name
 from ._groups import Group
 from ._scheduled import ScheduledGroup, group_of
-from ._state_dict import LATER_KEYS, packed, restore, undone_on_error, unpacked
+from ._state_dict import LATER_KEYS, kept, packed, restore, unpacked
 from ._stateful import Stateful
 from ._torchs_layout import arranged
 
@@ -92,7 +93,7 @@ class Saving(Stateful):
                 "the containers of the state dict are nested hundreds of levels deep, or contain themselves, which no "
                 "optimizer saves: nothing was changed"
             ) from None
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             self.__setstate__(new)
             for hook in self._hooks("load_post").values():
                 hook(self)

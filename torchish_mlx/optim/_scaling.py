@@ -47,8 +47,7 @@ class Scaling(NamedTuple):
 
         Raises RuntimeError where the answer can't be known, and zeros could not replace that buffer.
         """
-        for group, _, items, _ in work:
-            rule = group.rule
+        for rule, group, _, items, _ in work:
             if self.found is None or not rule.late or not as_number("momentum", group["momentum"]):
                 continue
             if all(name in state.slots.get(path, ()) for name in rule.late for path, _, _ in items):
@@ -96,12 +95,6 @@ class Scaling(NamedTuple):
                 gradient.values = new
             else:
                 gradient._storage.write(new)
-
-
-def before_step(inputs: Inputs) -> Inputs:
-    """``inputs`` as they are now; the formulas write into the dicts."""
-    arrays, places, gradients, parameters, slots = inputs
-    return dict(arrays), places, gradients, parameters, [dict(each) for each in slots]
 
 
 def scaling_of(optimizer: Any) -> Scaling | None:

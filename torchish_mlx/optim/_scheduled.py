@@ -182,6 +182,11 @@ def advance(groups: Sequence[Group]) -> None:
         group.arrays.update(arrays)
 
 
+def rates_of(groups: Iterable[Group]) -> list[dict[str, Any]]:
+    """The arrays of the groups that were given a schedule: a step writes their rates too."""
+    return [group.arrays for group in groups if isinstance(group, ScheduledGroup)]
+
+
 def refuse_scheduler(groups: Iterable[Group]) -> None:
     """Raise ValueError where a scheduler would move a rate that follows a schedule."""
     for i, group in enumerate(groups):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import mlx.core as mx
 
+from .._core.messages import as_lines, kind, shown, some
 from .._docs import see
 from .._tensor.conversion import array_of
 from .._tensor.tensor import Tensor
 from ..optimizers._rates import LR_STEP
 from ._groups import Group
 from ._mapping import ParameterState
-from ._misfits import as_float, as_lines, entry_faults, kind, option_faults, shown, some
+from ._misfits import as_float, entry_faults, option_faults
 from ._scheduled import complete, settle
 from ._state import OptimizerState
 from ._torchs_layout import Arranged
@@ -281,15 +281,14 @@ def restore(tree: OptimizerState, groups: Sequence[Group], loaded: Mapping[Any, 
         tree.renew()
 
 
-@contextmanager
-def undone_on_error(optimizer: Any) -> Iterator[None]:
-    """Put the state and the groups of ``optimizer`` back as they were when something raises. Arrays are not copied."""
+def kept(optimizer: Any) -> Callable[[], None]:
+    """A function that puts the state and the groups of ``optimizer`` back as they are now. Arrays are not copied."""
     tree = optimizer.state_tree()
     entries, groups = tree.snapshot(), [group.snapshot() for group in optimizer.param_groups]
-    try:
-        yield
-    except BaseException:
+
+    def put_back() -> None:
         for group, before in zip(optimizer.param_groups, groups, strict=True):
             group.restore(before)
         tree.restore(entries)
-        raise
+
+    return put_back

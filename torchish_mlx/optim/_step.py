@@ -1,6 +1,6 @@
-"""The one core of ``step``, ``update`` and ``apply_gradients``: (path, gradient, parameter) in, new arrays out.
+"""What ``step``, ``update`` and ``apply_gradients`` give to the step in ``optimizers/_step.py``.
 
-p.grad, or a tree -> items by group -> checks -> each group's rule -> new arrays -> the storages, or a tree.
+p.grad, or a tree -> items by group -> the step -> new arrays -> the storages, or a tree.
 """
 
 from __future__ import annotations
@@ -19,16 +19,12 @@ from .._docs import see
 from ..bridge._held import Held
 from ..bridge._ties import retie
 from ..bridge.parameters import at_path, walked
-from ..optimizers._core import Item, Share, Task, paired
-from ..optimizers._hyper import STRUCTURE
-from ..optimizers._together import nested_alike
+from ..optimizers._core import Item, Share, paired
+from ..optimizers._step import advanced
 from ._groups import Group
-from ._paths import run
-from ._scaling import Scaling, before_step
-from ._scheduled import ScheduledGroup, advance
+from ._scaling import Scaling
+from ._scheduled import advance
 from ._state import OptimizerState
-
-MANY = 8  # groups of one kind; to compute fewer of them together is not faster
 
 
 def gradients_of(state: OptimizerState, groups: Sequence[Group]) -> list[Share]:
@@ -62,7 +58,7 @@ def _with_gradients(state: OptimizerState, groups: Sequence[Group]) -> list[Shar
                     gradients.append(g := g._storage.read())
                 items.append((path, g, p._storage.read()))
         if items:
-            work.append(Share(group, group.arrays, items, len(params)))
+            work.append(Share(group.rule, group, group.arrays, items, len(params)))
     schedule_given("gradients", gradients)
     return work
 
@@ -73,90 +69,20 @@ def advance_all(
     groups: Sequence[Group] = (),
     scaling: Scaling | None = None,
 ) -> dict[str, mx.array]:
-    """path -> new array. Everything is checked before anything is changed.
+    """path -> new array, by the step of optimizers/. Everything is checked before anything is changed.
 
     ``groups`` are those whose learning rate may be a schedule. With ``scaling`` the gradients are divided first, and
     nothing changes where one of them is infinite.
     """
-    new: dict[str, mx.array] = {}
-    if scaling is not None:
-        if scaling.leaves_out(state, work):
-            return {path: p for share in work for path, _, p in share.items}
-        work = scaling.unscaled(work)
+    if scaling is not None and scaling.leaves_out(state, work):
+        return {path: p for share in work for path, _, p in share.items}
     if state.aliases:
         state.check_aliases({path for share in work for path, _, _ in share.items})
-    for turn, each in enumerate(_turns(work)):
-        if turn:  # the second update of a parameter goes on from the first
-            each = [share._replace(items=[(path, g, new[path]) for path, g, _ in share.items]) for share in each]
-        tasks = _tasks(state, each)
-        if not turn:
-            advance(groups)
-        inputs = [task.begin() for task in tasks]
-        if scaling is None:
-            found = run(tasks, inputs)
-        else:
-            before = [before_step(each) for each in inputs]
-            found = [scaling.kept(*each) for each in zip(before, run(tasks, inputs), strict=True)]
-        for task, results in zip(tasks, found, strict=True):
-            new.update(zip(task.plan.paths, task.commit(results), strict=True))
-    return new
-
-
-def written(state: OptimizerState, new: Mapping[str, mx.array], groups: Sequence[Group]) -> list[Any]:
-    """What a step wrote into the state in addition to the parameters ``new``: slots, counts, rates of schedules."""
-    counts = {id(a): a for group in groups if group.rule for name in group.rule.clock for a in (group.arrays[name],)}
-    rates = [group.arrays for group in groups if isinstance(group, ScheduledGroup)]
-    return [[state.slots.get(path) for path in new], list(counts.values()), rates]
-
-
-def _tasks(state: OptimizerState, work: Sequence[Share]) -> list[Task]:
-    """A task for each group, or where they are many, one for all that have the same rule, choices and execution."""
-    together: list[Sequence[Share]] = [[share] for share in work]
-    if len(work) >= MANY:
-        alike: dict[Any, list[Share]] = {}
-        for share in work:
-            alike.setdefault(_kind(share), []).append(share)
-        together = []
-        for shares in alike.values():
-            as_one = len(shares) >= MANY and nested_alike([share.arrays for share in shares])
-            together += [shares] if as_one else [[share] for share in shares]
-    members = partial(_members, state)
-    return [
-        Task(shares[0].group.rule, shares, state, members, shares[0].group.get("foreach") is not False)
-        for shares in together
-    ]
-
-
-def _kind(share: Share) -> Any:
-    """What groups that one task may serve have in common."""
-    group = share.group
-    rule = group.rule
-    if rule.together and (rule.elementwise or rule.traceable):
-        return rule, share.arrays[STRUCTURE].shape, group.get("foreach"), group.get("fused")
-    return id(group)
+    return advanced(state, work, partial(_members, state), partial(advance, groups), scaling)
 
 
 def _members(state: OptimizerState, group: Group) -> list[str]:
     return [state.paths[p] for p in group["params"]]
-
-
-def _turns(work: Sequence[Share]) -> list[Sequence[Share]]:
-    """``work``, split where a parameter is in a group twice (torch warns of it, and updates it twice)."""
-    if all(len(items) == 1 or len({path for path, _, _ in items}) == len(items) for _, _, items, _ in work):
-        return [work] if work else []
-    turns: list[list[Share]] = []
-    for share in work:
-        seen: dict[str, int] = {}
-        own: list[list[Item]] = []
-        for item in share.items:
-            turn = seen[item[0]] = seen.get(item[0], -1) + 1
-            if turn == len(own):
-                own.append([])
-            own[turn].append(item)
-        turns += [[] for _ in range(len(own) - len(turns))]
-        for each, mine in zip(turns, own, strict=False):
-            each.append(share._replace(items=mine))
-    return list(turns)
 
 
 class Resolved(NamedTuple):
@@ -226,5 +152,5 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     for item in items.values():
         group = state.group_of[item[0]]
         work.setdefault(id(group), (group, []))[1].append(item)
-    shares = [Share(group, group.arrays, own, len(group["params"])) for group, own in work.values()]
+    shares = [Share(group.rule, group, group.arrays, own, len(group["params"])) for group, own in work.values()]
     return Resolved(shares, order, placed)

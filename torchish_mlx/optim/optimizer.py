@@ -19,13 +19,14 @@ from ..bridge.parameters import parameters
 from ..optimizers._hyper import as_array
 from ..optimizers._rates import is_schedule
 from ..optimizers._single import refuse_single
+from ..optimizers._step import written
 from ._groups import parameters_of, refuse_tree
 from ._hooks import hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from ._mixups import check_closure, explained, nothing_given, refuse_param, refuse_params
 from ._mlx_side import MLXSide
 from ._scaling import scaling_of
-from ._scheduled import group_of, with_numbers
-from ._step import advance_all, gradients_of, written
+from ._scheduled import group_of, rates_of, with_numbers
+from ._step import advance_all, gradients_of
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
 
@@ -239,7 +240,7 @@ class Optimizer(MLXSide):
                 tree.parameters[path]._storage.array = array
             if scaling is not None:
                 scaling.write_back(self.param_groups)
-            schedule(new, written(tree, new, self.param_groups))
+            schedule(new, written(tree, new, self.param_groups), rates_of(self.param_groups))
         return loss
 
     step = hooked(step)

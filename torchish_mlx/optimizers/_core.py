@@ -122,6 +122,7 @@ def check_slots(rule: Any, h: Any, slots: Mapping[str, Any], items: Sequence[Ite
 class Share(NamedTuple):
     """What one group has in a step."""
 
+    rule: Any
     group: Any  # its options, a mapping
     arrays: dict[str, Any]
     items: Sequence[Item]  # the parameters that have a gradient
@@ -138,14 +139,13 @@ class Task:
 
     def __init__(
         self,
-        rule: Any,
         shares: Sequence[Share],
         state: State,
         members: Callable[[Any], Iterable[str]],
         joins: bool = True,
     ) -> None:
-        self.rule, self.shares, self.state, self.members, self.joins = rule, shares, state, members, joins
-        self.values, self.arrays, items, _ = shares[0]  # the choices of all groups are the same
+        self.shares, self.state, self.members, self.joins = shares, state, members, joins
+        self.rule, self.values, self.arrays, items, _ = shares[0]  # rule and choices of all groups are the same
         if len(shares) > 1:
             items = [item for share in shares for item in share.items]
         self._groups = [(id(share.arrays), len(share.items)) for share in shares]
@@ -154,7 +154,7 @@ class Task:
         self.given: list[dict[str, Any]] = [state.slots.get(path, _NONE) for path in self.paths]
         plan: Plan | None = state.plans.get(id(self.arrays))
         if plan is None or not plan.serves(self._groups, self.paths, self.gs, self.ps, self.given, joins):
-            check_items(rule, items)
+            check_items(self.rule, items)
             plan = None
         self._plan = plan
         self._fresh = False  # whether a parameter gets its slots in this step

@@ -355,7 +355,7 @@ class Rule(Optimizer):
         arrays.update(self.arrays)
         before = {**arrays}
         try:
-            task = Task(rule, [Share(self._values, arrays, items, len(state.slots))], state, lambda _: state.slots)
+            task = Task([Share(rule, self._values, arrays, items, len(state.slots))], state, lambda _: state.slots)
         except BaseException:
             arrays.clear()
             raise

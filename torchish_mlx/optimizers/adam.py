@@ -25,7 +25,6 @@ class _Moments(Rule):
     betas: Any = Each(Decay(None), (0.9, 0.999), each_in_unit("beta parameter"))
     eps: Any = Hyper(1e-8, nonneg("epsilon value"))
     weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
-    decoupled: ClassVar[bool] = False
 
     @classmethod
     def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:

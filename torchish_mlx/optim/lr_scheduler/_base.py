@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ import mlx.core as mx
 from mlx.optimizers import Optimizer as NativeOptimizer
 
 from ..._core.evaluation import arrays_in, schedule
+from ..._core.undo import undone_on_error
 from ..._docs import see
 from ..._tensor.tensor import Tensor
 from ...optimizers._hyper import same
@@ -233,7 +234,7 @@ class LRScheduler:
                 groups or schedulers; nothing is changed.
         """
         self._check_state(state_dict)
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             self._take_over(state_dict)
             self._restore_doubles()  # last: the rates of the parts of a composite may be those of earlier steps
 
@@ -370,17 +371,15 @@ def _within_step(scheduler: LRScheduler) -> Iterator[None]:
         scheduler._get_lr_called_within_step = False
 
 
-@contextmanager
-def undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
-    """Put ``scheduler``, what it is made of, and the groups back as they were when something raises."""
+def kept(scheduler: LRScheduler) -> Callable[[], None]:
+    """A function that puts ``scheduler``, what it is made of, and the groups back as they are now."""
     states = [(part, dict(part.__dict__)) for part in _parts(scheduler)]
     groups = [
         (group, {key: _copied(value) for key, value in group.items()}, dict(group))
         for group in scheduler.optimizer.param_groups
     ]
-    try:
-        yield
-    except BaseException:
+
+    def put_back() -> None:
         for part, state in states:
             part.__dict__.clear()
             part.__dict__.update(state)
@@ -392,7 +391,8 @@ def undone_on_error(scheduler: LRScheduler) -> Iterator[None]:
                     group[key] = value
                 elif values[key] is not value:
                     _update_param_group_val(group, key, values[key])
-        raise
+
+    return put_back
 
 
 def _parts(scheduler: Any) -> Iterator[Any]:

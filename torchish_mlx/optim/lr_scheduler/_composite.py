@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from ..._core.undo import undone_on_error
 from ...optimizers.schedules._checks import check_milestones
 from ..optimizer import Optimizer
-from ._base import LRScheduler, _param_groups_val_list, _update_param_group_val, undone_on_error
+from ._base import LRScheduler, _param_groups_val_list, _update_param_group_val, kept
 from ._plateau import ReduceLROnPlateau
 
 
@@ -106,7 +107,7 @@ class SequentialLR(_Composite):
         self._milestones = milestones
         self.last_epoch = last_epoch + 1
         self.optimizer = optimizer
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             for group in optimizer.param_groups:  # undo what the schedulers did when they were made
                 _update_param_group_val(group, "lr", group["initial_lr"])
             self.recursive_undo()
@@ -129,7 +130,7 @@ class SequentialLR(_Composite):
         epoch = self.last_epoch + 1
         turn = bisect_right(self._milestones, epoch)
         scheduler = self._schedulers[turn]
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             self.last_epoch = epoch
             if turn > 0 and self._milestones[turn - 1] == epoch:
                 scheduler._update_lr(0)
@@ -180,7 +181,7 @@ class ChainedScheduler(_Composite):
 
     def step(self) -> None:  # type: ignore[override]
         """Let every scheduler step. Where one of them raises, nothing is changed."""
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             for scheduler in self._schedulers:
                 scheduler.step()
             self._last_lr = _param_groups_val_list(self.optimizer, "lr")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
+from ..._core.undo import undone_on_error
 from ...optimizers.schedules._checks import check_cycle, length_of_cycle
 from ...optimizers.schedules._cycle import ends_of_phases
 from ..optimizer import Optimizer
@@ -16,7 +17,7 @@ from ._base import (
     _format_param,
     _update_param_group_val,
     _warn_get_lr_called_within_step,
-    undone_on_error,
+    kept,
 )
 from ._lambda import saved_function
 
@@ -120,7 +121,7 @@ class CyclicLR(LRScheduler):
             self.use_beta1 = _uses_betas(optimizer)
             self.base_momentums = _format_param("base_momentum", optimizer, base_momentum)
             self.max_momentums = _format_param("max_momentum", optimizer, max_momentum)
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             if last_epoch == -1:
                 for group, lr in zip(optimizer.param_groups, base_lrs, strict=True):
                     _update_param_group_val(group, "lr", lr)
@@ -259,7 +260,7 @@ class OneCycleLR(LRScheduler):
             self.use_beta1 = _uses_betas(optimizer)
             max_momentums = _format_param("max_momentum", optimizer, max_momentum)
             base_momentums = _format_param("base_momentum", optimizer, base_momentum)
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             if last_epoch == -1:
                 for group, high in zip(optimizer.param_groups, highest, strict=True):
                     group["initial_lr"] = high / div_factor

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from ..._core.undo import undone_on_error
 from ...optimizers import schedules
 from ...optimizers.schedules._checks import check_anneal_epochs, check_strategy
 from ..lr_scheduler._base import (
@@ -13,7 +14,7 @@ from ..lr_scheduler._base import (
     _checked,
     _format_param,
     _warn_get_lr_called_within_step,
-    undone_on_error,
+    kept,
 )
 from ..lr_scheduler._curve import MADE, Anneals, Curve, NoClosedForm
 from ..lr_scheduler._schedule import Entry, closed_form, lr
@@ -69,7 +70,7 @@ class SWALR(LRScheduler):
         self._set_anneal_func(anneal_strategy)
         check_anneal_epochs(anneal_epochs)
         self.anneal_epochs = anneal_epochs
-        with undone_on_error(self):
+        with undone_on_error(kept(self)):
             for value, group in zip(swa_lrs, optimizer.param_groups, strict=True):
                 group["swa_lr"] = value
             super().__init__(optimizer, last_epoch)

@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from ..._core.messages import shortened
 from .input import AGAIN
-from .where import shortened
 
 MAX_BYTES = 32_000_000  # of one text; the largest models have headers and indexes of a tenth of it
 MAX_VALUES = 2_000_000  # in one text: what a header of 200,000 tensors has

@@ -1,9 +1,11 @@
-"""How entries and values are shown in messages: short, and on one line."""
+"""How messages name an entry of an object: short, and on one line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+from ..._core.messages import shortened
 
 
 def entry(path: Sequence[Any]) -> str:
@@ -27,17 +29,3 @@ def _key(part: Any) -> str:
     else:
         text = shortened(part)
     return f"[{text}]".replace("\n", " ")
-
-
-def shortened(value: Any) -> str:
-    """A value of a file as messages show it: not longer than 80 characters.
-
-    >>> shortened("a" * 1000)[-6:]
-    'aaa...'
-    """
-    if isinstance(value, (list, dict)):
-        return f"a {'list' if isinstance(value, list) else 'dict'} of {len(value)} entries"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a huge integer"
-    text = repr(value[:80] if isinstance(value, str) else value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

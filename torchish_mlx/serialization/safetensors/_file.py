@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import mlx.core as mx
 
+from ..._core.messages import shortened
 from ..._core.origin import Origin
 from .._shared.arrays import buffer, filled
 from .._shared.crc import Summer
@@ -17,7 +18,7 @@ from .._shared.layout_note import note_of, origins
 from .._shared.output import write_all
 from .._shared.seal import NOTE, SEAL, hexadecimal
 from .._shared.strict_json import parsed
-from .._shared.where import entry, shortened
+from .._shared.where import entry
 from . import _header as header
 from ._tree_write import Named
 

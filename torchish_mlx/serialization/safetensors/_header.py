@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from ..._core.messages import shortened
 from .._shared.arrays import LARGEST, OF_DTYPE, OF_SAFETENSORS
 from .._shared.input import AGAIN
 from .._shared.seal import NOTE, SEAL, UNSEALED, check_seal, sealed
 from .._shared.strict_json import MAX_BYTES, check_readable, parsed
-from .._shared.where import shortened
 
 METADATA = "__metadata__"
 _PREFIX = f'{{"{METADATA}":{{"{SEAL}":"'.encode()

@@ -23,13 +23,13 @@ from typing import Any
 
 import mlx.core as mx
 
+from ..._core.messages import shortened
 from ..._core.origin import Origin
 from .._shared.atomic import remove_stale, replacing
 from .._shared.input import Input, opened
 from .._shared.output import write_all
 from .._shared.seal import NOTE, SEAL, UNSEALED, check_seal, sealed
 from .._shared.strict_json import MAX_BYTES, check_readable, parsed
-from .._shared.where import shortened
 from ._file import VERSION, Reader, Written, check_note
 from ._tree_write import Named
 

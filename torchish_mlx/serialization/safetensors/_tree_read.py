@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..._core.device import Device
+from ..._core.messages import shortened
 from ..._core.origin import Origin
 from ..._tensor.arraylike import Size
 from ..._tensor.parameter import Parameter
@@ -20,7 +21,7 @@ from .._shared.input import AGAIN
 from .._shared.keys import Keys
 from .._shared.layout_note import mark
 from .._shared.spread import EXPLODES, explodes
-from .._shared.where import entry, shortened
+from .._shared.where import entry
 from ._tree_write import MAX_DEPTH
 
 Path = tuple[Any, ...]

@@ -16,15 +16,15 @@ import shutil
 import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 from .._core.evaluation import traced
 from .._docs import see
-from ..optimizers._core import Inputs, Results, Task, formulas
-from ..optimizers._hyper import STRUCTURE
-from ..optimizers._kernels import on_cpu
+from ._core import Inputs, Results, Task, formulas
+from ._hyper import STRUCTURE
+from ._kernels import on_cpu
 
 SMALL = 2**20  # elements
 KINDS = 8  # how many different sets of parameters a group compiles for by itself
@@ -37,8 +37,9 @@ def run(tasks: Sequence[Task], inputs: Sequence[Inputs]) -> list[Results]:
     together = [i for i, yes in enumerate(compiled) if yes]
     results: list[Any] = [None] * len(tasks)
     if together:
-        function = _compiled(tuple(_Frozen(tasks[i]) for i in together))
-        for i, result in zip(together, function([inputs[i] for i in together]), strict=True):
+        function = _compiled(tuple(_Kind(tasks[i].rule, tasks[i].arrays[STRUCTURE].shape) for i in together))
+        found = function([tasks[i] for i in together], [inputs[i] for i in together])
+        for i, result in zip(together, found, strict=True):
             results[i] = result
     for i, task in enumerate(tasks):
         if not compiled[i]:
@@ -83,31 +84,40 @@ def _can_compile(cpu: bool) -> bool:
     return not problem
 
 
-class _Frozen:
-    """A task's rule and the Python values that its formula depends on, as a key of the compiled formulas.
+class _Kind(NamedTuple):
+    """What the compiled formulas of a task depend on.
 
-    The shape of the group's empty array represents the values, as it does in a step that a user compiles.
+    The shape of the group's empty array represents the Python values, as it does in a step that a user compiles.
     """
 
-    def __init__(self, task: Task) -> None:
-        self.task: Any = task
-        self.rule, self.key = task.rule, (task.rule, task.arrays[STRUCTURE].shape)
+    rule: Any
+    shape: tuple[int, ...]
 
-    def formulas(self) -> Any:
-        """The formulas, with values of their own."""
-        values = {name: self.task.values[name] for name in self.rule.fields() if name in self.task.values}
-        self.task = None
-        return formulas(self.rule, values)
 
-    def __hash__(self) -> int:
-        return hash(self.key)
+class _Function:
+    """The formulas of several tasks as one function, which is compiled in its first call, with the values of then."""
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Frozen) and self.key == other.key
+    def __init__(self) -> None:
+        self._compiled: Any = None
+
+    def __call__(self, tasks: Sequence[Task], inputs: Sequence[Inputs]) -> list[Results]:
+        if self._compiled is None:
+            each = [formulas(task.rule, _values(task)) for task in tasks]
+
+            def run(inputs: Sequence[Inputs]) -> list[Results]:
+                return [formula(*given) for formula, given in zip(each, inputs, strict=True)]
+
+            self._compiled = mx.compile(run)
+        results: list[Results] = self._compiled(inputs)
+        return results
+
+
+def _values(task: Task) -> dict[str, Any]:
+    """The options of the rule, without the group that they are in: what is compiled must not keep its parameters."""
+    return {name: task.values[name] for name in task.rule.fields() if name in task.values}
 
 
 @lru_cache(maxsize=64)
-def _compiled(groups: tuple[_Frozen, ...]) -> Any:
-    """The formulas of several groups as one compiled function, kept per rules and choices."""
-    run = [group.formulas() for group in groups]
-    return mx.compile(lambda inputs: [each(*given) for each, given in zip(run, inputs, strict=True)])
+def _compiled(kinds: tuple[_Kind, ...]) -> _Function:  # noqa: ARG001 - they are the key
+    """The one function for tasks of these kinds."""
+    return _Function()
