@@ -35,7 +35,7 @@ class Storage:
 
     def __init__(self, array: Any = None) -> None:
         self._array: Any = array
-        self.places: list[tuple[Any, Any]] = []
+        self.places: Sequence[tuple[Any, Any]] = ()
         self.version = 0
 
     def home(self) -> tuple[Any, str | None]:
@@ -62,7 +62,7 @@ class Storage:
         """
         self._array = None
         if not any(c is container and k == key for c, k in self.places):
-            self.places.append((container, key))
+            self.places = [*self.places, (container, key)]
 
     def leave(self, container: Any, key: Any) -> None:
         """Stop being ``container[key]``; without another place the storage owns the array that it had."""

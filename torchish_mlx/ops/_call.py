@@ -73,7 +73,8 @@ def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
     if not found:
         kind = type(args[0]).__name__ if args else "nothing"
         raise TypeError(f"{op.name}(): argument {op.names[0]!r} (position 1) must be Tensor, not {kind}")
-    return function(*given)
+    n = max(op.tails)  # the others are keywords
+    return function(*given[:n], **dict(zip(op.names[n:], given[n:], strict=True)))
 
 
 def _general(op: Op, args: tuple[Any, ...]) -> Any:
@@ -111,9 +112,9 @@ def _tensors(op: Op, i: int, value: Any) -> list[Tensor]:
 
 def _public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
-    fn, arity, tails, promoting, lists = op.fn, op.arity, op.tails, op.promote is not None, bool(op.lists)
-    plain = [1 << i for i in range(arity)]
-    wanting = [1 << i | 1 << i + WANTED for i in range(arity)]
+    fn, tails, promoting, lists = op.fn, op.tails, op.promote is not None, bool(op.lists)
+    plain = [1 << i for i in range(op.arity)]
+    wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
     least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
 
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -123,11 +124,12 @@ def _public(op: Op) -> Callable[..., Any]:
                 result = function(*args, **kwargs)
                 return result if out is None else write_out(op.name, result, out)
             args = op.bind(args, kwargs)
-        elif len(args) != arity:
+        else:
             tail = tails.get(len(args))
             if tail is None:
-                raise op.miscounted(len(args))
-            args += tail
+                return _old_form(op, function, args)
+            if tail:
+                args += tail
         if lists:
             if not all(args[i] for i in op.lists):
                 return fn(*args)  # refuses an empty list in its own words
@@ -241,10 +243,8 @@ def op(
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts)
+        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first)
         call = _public(declared)
-        if number_first:
-            call = _with_number_first(call, own, number_first)
         made = None
         for alias in (own, *aliases):
             public = _dressed(call, fn, alias, shape)
@@ -348,7 +348,9 @@ def composed(
             out = kwargs.pop("out")
             result = call(input, *args, **kwargs)
             return result if out is None else write_out(own, result, out)
-        return fn(input if isinstance(input, Tensor) else _tensor_of(own, input), *args, **kwargs)
+        if not isinstance(input, Tensor) and not any(isinstance(a, Tensor) for a in args):
+            input = _tensor_of(own, input)
+        return fn(input, *args, **kwargs)
 
     made = None
     for alias in (own, *aliases):
@@ -382,21 +384,17 @@ def _inplace(call: Callable[..., Any], casts: bool) -> Callable[..., Any]:
     return method
 
 
-def _with_number_first(call: Callable[..., Any], name: str, keyword: str) -> Callable[..., Any]:
-    """``call``, which also takes torch's old form with the number before the last tensors."""
-
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if len(args) > 2 and not isinstance(args[1], (Tensor, mx.array)):
-            warnings.warn(
-                f"{name}(input, number, tensor) is torch's old form: write {name}(input, tensor, {keyword}=number)",
-                UserWarning,
-                stacklevel=2,
-            )
-            kwargs[keyword] = args[1]
-            args = (args[0], *args[2:])
-        return call(*args, **kwargs)
-
-    return function
+def _old_form(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
+    """A call with too many arguments by position: torch's old form has the number before the last tensors."""
+    keyword = op.number_first
+    if not keyword or len(args) != max(op.tails) + 1 or isinstance(args[1], (Tensor, *_ARRAYS)):
+        raise op.miscounted(len(args))
+    warnings.warn(
+        f"{op.name}(input, number, tensor) is torch's old form: write {op.name}(input, tensor, {keyword}=number)",
+        UserWarning,
+        stacklevel=3,
+    )
+    return function(args[0], *args[2:], **{keyword: args[1]})
 
 
 def _dressed(call: Any, fn: Any, name: str, shape: str, first: str = "", out: bool = True) -> Any:
@@ -413,10 +411,13 @@ def _dressed(call: Any, fn: Any, name: str, shape: str, first: str = "", out: bo
     else:
         if out and not first:
             parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
-        shape, source = shape or _usual_shape([p.name for p in parameters]), name
+        usual = (
+            _usual_shape([p.name for p in parameters]) if not first else "as it says; the memory is that of ``input``"
+        )
+        shape, source = shape or usual, name
     function.__name__ = function.__qualname__ = name
     function.__module__ = fn.__module__
-    function.__doc__ = f"{what}\n\nShape: {shape}.\n\nSource: ``torch.{source}``." if not first else what
+    function.__doc__ = f"{what}\n\nShape: {shape}.\n\nSource: ``torch.{source}``."
     function.__annotations__ = {"return": "Tensor"}
     function.__signature__ = inspect.Signature(parameters, return_annotation="Tensor")
     return function

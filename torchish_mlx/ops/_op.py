@@ -57,9 +57,10 @@ class Op:
         residuals: tuple[str, ...] = (),
         check: Any = None,
         casts: bool = False,
+        number_first: str = "",
     ) -> None:
         self.fn, self.name, self.promote, self.grad, self.check = positional(fn), name, promote, grad, check
-        self.residuals = residuals
+        self.residuals, self.number_first = residuals, number_first
         self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"
         signature = inspect.signature(fn)
         parameters = signature.parameters
