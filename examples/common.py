@@ -5,12 +5,18 @@ Import it first: from then on Ctrl-C ends the script in one line, during the slo
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+
+importing = True  # until the script has all of its modules
 
 
 def stop(*_: object) -> None:
     sys.stderr.write("\nInterrupted; nothing was left half written.\n")
+    if importing:  # an exception inside a native module that is being initialized would abort the process
+        sys.stderr.flush()
+        os._exit(130)
     sys.exit(130)
 
 
@@ -48,6 +54,8 @@ NOT_SETTINGS = ("out", "quick", "resume")  # options that change no number
 
 def parser(doc: str) -> argparse.ArgumentParser:
     """--out, --seed and --quick; a script adds its own options with ``type=common.count`` or ``common.positive``."""
+    global importing
+    importing = False
     made = argparse.ArgumentParser(
         description=doc.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )

@@ -113,6 +113,27 @@ def {name}({first}, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
 """
 
 
+#: What the annotations of a declared function are in the stub, where a parameter has no entry of its own above.
+DECLARED = {
+    "Array": "_TensorLike",
+    "Operand": "_Operand",
+    "Exponent": "_Operand",
+    "Number": "_Operand",
+    "Tensors": "Sequence[_TensorLike]",
+    "Dim": "_Dim",
+    "int": "_int",
+    "float": "_float",
+    "bool": "_bool",
+    "Tensor": "_TensorLike",
+}
+
+
+def declared(function: Any, name: str) -> str:
+    """The type of a parameter by its annotation: each part of a union by itself."""
+    parts = function.declared.get(name, "Any").split(" | ")
+    return " | ".join(DECLARED.get(part, part) for part in parts)
+
+
 def parameters(name: str, function: Callable[..., Any], method: bool) -> str:
     """The parameters of a function with their types, as they stand between its parentheses."""
     out: list[str] = []
@@ -135,7 +156,8 @@ def parameters(name: str, function: Callable[..., Any], method: bool) -> str:
         own = OWN.get((name.removesuffix("_"), p.name)) or OWN.get((name, p.name))
         kind = "Any" if p.name == "args" else "Tensor" if p.annotation == "Tensor" else own
         default = "" if p.default is p.empty else f" = {p.default!r}".replace("'", '"')
-        out.append(f"{star}{p.name}: {kind or TYPES[p.name]}{default}")
+        kind = kind or TYPES.get(p.name) or declared(function, p.name)
+        out.append(f"{star}{p.name}: {kind}{default}")
     return ", ".join(out)
 
 

@@ -1,4 +1,4 @@
-"""The Tensor, the tape, the table of ops, and Parameters over ``mlx.nn`` models; spelled like ``torch``."""
+"""The names of torch at the top of the package: tensors, functions, dtypes, and Parameters over ``mlx.nn`` models."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ long, short = int64, int16
 uint8 = _mx.uint8
 inf, nan = float("inf"), float("nan")
 
-if _typing.TYPE_CHECKING:  # the functions of the table
+if _typing.TYPE_CHECKING:  # the functions of the registry
     from ._tensor._table import *  # noqa: F403
 else:
     globals().update(_FUNCTIONS)

@@ -85,7 +85,8 @@ scalars = st.one_of(
 keys = st.recursive(scalars, lambda k: st.lists(k, max_size=2).map(tuple), max_leaves=3)
 tensors = st.builds(
     lambda shape, dtype, kind, grad: kind(
-        mx.arange(math.prod(shape)).reshape(shape).astype(dtype), grad and dtype in (mx.float32, mx.bfloat16)
+        mx.arange(math.prod(shape)).reshape(shape).astype(dtype),
+        requires_grad=grad and dtype in (mx.float32, mx.bfloat16),
     ),
     st.lists(st.integers(0, 3), max_size=3),
     st.sampled_from(DTYPES),

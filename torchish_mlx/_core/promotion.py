@@ -35,6 +35,17 @@ DEFAULTS = {BOOL: mx.bool_, INTEGER: mx.int64, FLOATING: mx.float32, COMPLEX: mx
 Operand = Any  # an mx.array or a Python number
 
 
+def name_of(dtype: mx.Dtype) -> str:
+    """What MLX calls a dtype: ``float32``, ``bool``."""
+    return str(dtype).rpartition(".")[2]
+
+
+def dtype_named(name: str) -> mx.Dtype:
+    """The dtype that MLX calls ``name``."""
+    found: mx.Dtype = mx.bool_ if name == "bool" else getattr(mx, name)
+    return found
+
+
 def category(dtype: mx.Dtype) -> int:
     """BOOL, INTEGER, FLOATING or COMPLEX; torch promotes across these first."""
     if dtype in FLOATS:
@@ -57,7 +68,8 @@ def _higher(a: mx.Dtype | None, b: mx.Dtype) -> mx.Dtype:
     return b if a is None else mx.result_type(mx.zeros((), a), mx.zeros((), b))
 
 
-_promoted = functools.cache(_higher)
+#: The common dtype of two; of the second one where the first is None.
+promoted = functools.cache(_higher)
 
 
 def result_type(*operands: Operand) -> mx.Dtype:
@@ -71,11 +83,11 @@ def result_type(*operands: Operand) -> mx.Dtype:
     number: mx.Dtype | None = None
     for operand in operands:
         if not isinstance(operand, mx.array):
-            number = _promoted(number, DEFAULTS[number_category(operand)])
+            number = promoted(number, DEFAULTS[number_category(operand)])
         elif operand.ndim:
-            dim = _promoted(dim, operand.dtype)
+            dim = promoted(dim, operand.dtype)
         else:
-            zero = _promoted(zero, operand.dtype)
+            zero = promoted(zero, operand.dtype)
     return _combined(_combined(dim, zero), number) or mx.float32
 
 
@@ -83,7 +95,7 @@ def result_type(*operands: Operand) -> mx.Dtype:
 def _combined(higher: mx.Dtype | None, lower: mx.Dtype | None) -> mx.Dtype | None:
     if higher is None or lower is None:
         return lower if higher is None else higher
-    return _promoted(higher, lower) if category(lower) > category(higher) else higher
+    return promoted(higher, lower) if category(lower) > category(higher) else higher
 
 
 def compute(fn: Callable[..., mx.array], *operands: Operand, wide: bool = False) -> mx.array:

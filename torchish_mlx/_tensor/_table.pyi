@@ -174,7 +174,7 @@ def sign(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
 def sqrt(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The square root, as floats."""
 def square(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
-    """input * input."""
+    """input * input; of booleans int64."""
 def squeeze(input: _TensorLike, dim: _Dim = None) -> Tensor:
     """Without the dimensions of size one, or those of ``dim`` that are."""
 def stack(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -488,9 +488,9 @@ class _TableMethods:
     def sqrt_(self) -> Self:
         """In place, returning the Tensor itself: The square root, as floats."""
     def square(self) -> Tensor:
-        """input * input."""
+        """input * input; of booleans int64."""
     def square_(self) -> Self:
-        """In place, returning the Tensor itself: input * input."""
+        """In place, returning the Tensor itself: input * input; of booleans int64."""
     def squeeze(self, dim: _Dim = None) -> Tensor:
         """Without the dimensions of size one, or those of ``dim`` that are."""
     def std(self, dim: _Dim = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None) -> Tensor:

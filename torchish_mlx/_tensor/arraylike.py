@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.device import Device, current_device
 from .._core.promotion import FLOATS, INEXACT
+from .modes import is_grad_enabled
 from .repr import tensor_repr
 from .storage import Storage
 
@@ -28,7 +29,7 @@ class Size(tuple[int, ...]):
         return f"torch.Size([{', '.join(map(str, self))}])"
 
 
-if TYPE_CHECKING:  # what the table of ops attaches to Tensor
+if TYPE_CHECKING:  # what the ops attach to Tensor
     from ._table import _TableMethods as Methods
 else:
     Methods = object
@@ -51,7 +52,7 @@ class ArrayLike(Methods):
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array: a copy, unlike torch's."""
         own: Any = self
-        if own.requires_grad:
+        if own.requires_grad and is_grad_enabled():
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         if self.dtype == mx.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
@@ -165,7 +166,7 @@ class ArrayLike(Methods):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, element: Any) -> bool:
-        found = self == element  # the table's: elementwise
+        found = self == element  # elementwise
         return bool(found.any())
 
     def __bool__(self) -> bool:

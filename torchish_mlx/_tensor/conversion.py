@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import DEFAULTS, cast, number_category
+from .._core.promotion import DEFAULTS, cast, number_category, promoted
 from .tensor import Tensor
 
 
@@ -22,7 +23,9 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
         return mx.array(data, dtype or DEFAULTS[number_category(data)])
     if isinstance(data, (list, tuple, range)):
         if _holds_arrays(data):
-            return cast(mx.stack([to_array(d) for d in data]), dtype or to_array(data[0]).dtype)
+            arrays = [to_array(d) for d in data]
+            dtype = dtype or functools.reduce(promoted, [array.dtype for array in arrays])
+            return mx.stack([cast(array, dtype) for array in arrays])
         data = np.array(data)
         if data.dtype == object:
             raise ValueError("the data is not a regular nest of numbers")
@@ -69,6 +72,6 @@ def _foreign(value: Any, dtype: mx.Dtype | None) -> mx.array:
 
 
 def _holds_arrays(data: Any) -> bool:
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
+    if isinstance(data, (list, tuple)):
+        return any(map(_holds_arrays, data))
     return isinstance(data, (Tensor, mx.array, np.ndarray))

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
+from .._core.promotion import dtype_named, name_of
 from .views import Step, apply, joined, layout_after, row_major, write
 
 
@@ -110,6 +112,21 @@ class Storage:
         """Torch's strides, in elements."""
         return self.layout()[0]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds; NumPy's form of the array, because MLX's needs protocol 2."""
+        array = self._array
+        if array is not None:
+            flat = np.array(mx.view(mx.reshape(array, (-1,)), mx.uint8))
+            array = (flat, name_of(array.dtype), tuple(array.shape))
+        return {"_array": array, "places": self.places, "version": self.version}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        if self._array is not None:
+            flat, dtype, shape = self._array
+            self._array = mx.reshape(mx.view(mx.array(flat), dtype_named(dtype)), shape)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
         """Copy the containers through ``memo``: a model and an optimizer that are copied together stay linked."""
         new = Storage(self._array)
@@ -154,6 +171,9 @@ class Alias(Storage):
     @property
     def contiguous(self) -> bool:  # type: ignore[override]
         return self.base.contiguous
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"base": self.base, "_array": None, "places": (), "version": self.version}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Alias:
         new = Alias(copy.deepcopy(self.base, memo))
@@ -225,6 +245,13 @@ class View(Storage):
         shape = self.read().shape
         plain = row_major(shape)
         return not all(shape) or all(n == 1 or s == p for n, s, p in zip(shape, self.strides(), plain, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"base": self.base, "_steps": self.steps}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        View.__init__(self, state["base"], ())
+        self._steps = state["_steps"]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> View:
         new = View(copy.deepcopy(self.base, memo), self.steps)

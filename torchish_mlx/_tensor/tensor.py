@@ -34,7 +34,8 @@ class Tensor(ArrayLike):
     """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
 
     ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
-    whose storage it shares, or what ``mx.array`` takes. ``.data`` and ``.detach()`` share the storage.
+    whose storage it shares, or numbers in nested lists, which become float32 as in torch; ``Tensor(2, 3)`` has these
+    sizes, and zeros. ``.data`` and ``.detach()`` share the storage.
 
     >>> import mlx.core as mx
     >>> from torchish_mlx import Tensor
@@ -51,6 +52,7 @@ class Tensor(ArrayLike):
     _requires_grad: bool = False
     _retains: bool = False
     _hooks: dict[int, Callable[[Tensor], Any]] | None = None  #: of a leaf; those of a result are its call's
+    _unrecorded: Tensor | None = None  #: what a view shows that was made under no_grad
     #: Of a view made while recording: the Tensor it shows, the step from what it was taken from and that one's path,
     #: and the version for which its history holds.
     _base: Tensor | None = None
@@ -64,16 +66,17 @@ class Tensor(ArrayLike):
     __array_priority__ = 1000
     is_sparse = False
 
-    def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        if isinstance(data, Tensor):
-            self._keep_origin(data._origin)
-            data = data._storage
-        elif not isinstance(data, Storage):
-            if not isinstance(data, mx.array):
-                self._keep_origin(origin_of(data))
-                data = mx.array(data)
-            data = Storage(data)
-        self._storage: Storage = data
+    def __init__(self, *data: Any, requires_grad: bool = False) -> None:
+        (given,) = data if len(data) == 1 else (data,)
+        if isinstance(given, Tensor):
+            self._keep_origin(given._origin)
+            given = given._storage
+        elif not isinstance(given, Storage):
+            if not isinstance(given, mx.array):
+                self._keep_origin(origin_of(given))
+                given = _new(given, sizes=len(data) != 1 or type(given) is int)
+            given = Storage(given)
+        self._storage: Storage = given
         if requires_grad:
             self.requires_grad = True
 
@@ -101,6 +104,8 @@ class Tensor(ArrayLike):
             value = Tensor(value)
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
+        if self.requires_grad and value.dtype not in INEXACT:
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         mine, given = _unaliased(self._storage), _unaliased(value._storage)
         if mine.placed:
             mine.write(given.read())
@@ -283,6 +288,10 @@ class Tensor(ArrayLike):
             )
         self._grad = value
 
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
     def retain_grad(self) -> None:
         """Have ``backward`` fill ``grad`` of this Tensor although it is not a leaf."""
         if not self.requires_grad:
@@ -380,7 +389,7 @@ class Tensor(ArrayLike):
     # -- copies ----------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks")
+        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_unrecorded")
         return {k: v for k, v in self.__dict__.items() if k not in graph}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -394,6 +403,15 @@ class Tensor(ArrayLike):
         for key, value in Tensor.__getstate__(self).items():
             new.__dict__[key] = copy.deepcopy(value, memo)
         return new
+
+
+def _new(data: Any, sizes: bool) -> mx.array:
+    """What ``torch.Tensor(...)`` makes of numbers: sizes, or values in float32."""
+    if sizes:
+        return mx.zeros(data or (0,) if isinstance(data, tuple) else (data,), mx.float32)
+    if not isinstance(data, (list, tuple, range, np.ndarray)) and not hasattr(data, "__dlpack__"):
+        raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
+    return mx.array(np.asarray(data, np.float32))
 
 
 class RemovableHandle:

@@ -10,6 +10,8 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.promotion import dtype_named, name_of
+
 Shape = tuple[int, ...]
 
 
@@ -21,6 +23,14 @@ class Step(ABC):
     def __init__(self, before: Shape, after: Shape) -> None:
         self.before = tuple(before)
         self.after = tuple(after)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle holds, of any protocol."""
+        return {name: getattr(self, name) for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
     @abstractmethod
     def forward(self, x: mx.array) -> mx.array:
@@ -158,6 +168,39 @@ class Expand(Step):
         lead = len(self.after) - len(self.before)
         kept = [s if b == a else 0 for s, b, a in zip(strides, self.before, self.after[lead:], strict=True)]
         return (*([0] * lead), *kept)
+
+
+class Bits(Step):
+    """The bytes of the same elements in another dtype, which may be wider or narrower."""
+
+    __slots__ = ("dtype", "was")
+
+    def __init__(self, before: Shape, was: mx.Dtype, dtype: mx.Dtype) -> None:
+        super().__init__(before, (*before[:-1], before[-1] * was.size // dtype.size) if before else ())
+        self.was, self.dtype = was, dtype
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = {"dtype": name_of(self.dtype), "was": name_of(self.was)}  # MLX's dtypes can't be pickled
+        return {"before": self.before, "after": self.after, **names}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        dtypes = {name: dtype_named(state[name]) for name in ("dtype", "was")}
+        super().__setstate__({**state, **dtypes})
+
+    def forward(self, x: mx.array) -> mx.array:
+        return x.view(self.dtype)
+
+    def backward(self, x: mx.array, value: mx.array) -> mx.array:
+        return value.view(x.dtype)
+
+    def pull(self, g: mx.array) -> mx.array:
+        return mx.zeros(self.before, g.dtype)
+
+    def strides(self, strides: Shape) -> Shape:
+        return (*[s * self.was.size // self.dtype.size for s in strides[:-1]], *strides[-1:])
+
+    def layout(self, strides: Shape, offset: int) -> tuple[Shape, int]:
+        return self.strides(strides), offset * self.was.size // self.dtype.size
 
 
 class Strided(Step):

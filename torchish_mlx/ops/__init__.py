@@ -1,1 +1,1 @@
-"""The functions of torch: the table of ops, and tensors from data."""
+"""The functions of torch: each is one decorated function, in the file of its subject."""

@@ -415,6 +415,7 @@ def _dressed(call: Any, fn: Any, name: str, shape: str, first: str = "", out: bo
             _usual_shape([p.name for p in parameters]) if not first else "as it says; the memory is that of ``input``"
         )
         shape, source = shape or usual, name
+    function.declared = {p.name: str(p.annotation) for p in inspect.signature(fn).parameters.values()}  # for the stub
     function.__name__ = function.__qualname__ = name
     function.__module__ = fn.__module__
     function.__doc__ = f"{what}\n\nShape: {shape}.\n\nSource: ``torch.{source}``."

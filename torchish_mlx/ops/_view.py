@@ -27,8 +27,11 @@ def show(input: Tensor, step: Any, array: mx.array, edge: Edge | None = None) ->
         origin = origin_of(input)
         if origin is not None:
             out._origin = origin.permuted(step.axes)
-    if mode.enabled:
-        out._base = input if input._base is None else input._base
+    base = input if input._base is None else input._base
+    if not mode.enabled:
+        out._unrecorded = base if base._unrecorded is None else base._unrecorded
+    else:
+        out._base = base
         out._path = (step, input._path)
         out._seen = storage.base.version
         if input.requires_grad:
@@ -55,8 +58,9 @@ def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, 
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     elif tensor.requires_grad and tensor.is_leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    elif isinstance(tensor._storage, View) and any(
-        isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values())
+    elif isinstance(tensor._storage, View) and (
+        any(isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values()))
+        or (tensor._unrecorded is not None and tensor._unrecorded.requires_grad)
     ):
         raise RuntimeError(
             "A view was created in no_grad mode (or by detach) and is being modified inplace with grad mode enabled. "

@@ -74,20 +74,39 @@ def true_divide(input: Operand, other: Operand) -> mx.array:
 @op(
     grad={"input": lambda g: mx.zeros_like(g), "other": lambda g: mx.zeros_like(g)},
     promote="same",
-    name="div.rounded",
+    name="div.floor",
     function=False,
     method=False,
 )
-def _rounded_quotient(input: Operand, other: Operand, down: bool) -> mx.array:
-    """input / other, rounded down or towards zero."""
+def _floored(input: Operand, other: Operand) -> mx.array:
+    """input / other, rounded down."""
+    quotient, exact = _towards_zero(input, other)
+    if exact is None:
+        return mx.floor(quotient)
+    return quotient - exact.astype(quotient.dtype)
+
+
+@op(
+    grad={"input": lambda g: mx.zeros_like(g), "other": lambda g: mx.zeros_like(g)},
+    promote="compare",  # torch rounds the quotient of halves before it truncates it
+    name="div.trunc",
+    function=False,
+    method=False,
+)
+def _truncated(input: Operand, other: Operand) -> mx.array:
+    """input / other, rounded towards zero."""
+    quotient, exact = _towards_zero(input, other)
+    return mx.where(quotient < 0, mx.ceil(quotient), mx.floor(quotient)) if exact is None else quotient
+
+
+def _towards_zero(input: Any, other: Any) -> tuple[mx.array, mx.array | None]:
+    """The quotient of floats, and None; or that of integers, and whether rounding it down gives one less."""
     if not isinstance(input, mx.array):
         input = mx.array(input, other.dtype)
     if input.dtype in FLOATS:
-        quotient = mx.divide(input, other)
-        return mx.floor(quotient) if down else mx.where(quotient < 0, mx.ceil(quotient), mx.floor(quotient))
+        return mx.divide(input, other), None
     quotient = (mx.abs(input) // mx.abs(other)) * mx.sign(input) * mx.sign(other)
-    inexact = (quotient * other != input) & (mx.sign(input) * mx.sign(other) < 0)
-    return quotient - inexact.astype(quotient.dtype) if down else quotient
+    return quotient, (quotient * other != input) & (mx.sign(input) * mx.sign(other) < 0)
 
 
 @composed(inplace=True, aliases=("divide", "true_divide"))
@@ -99,9 +118,10 @@ def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tenso
         raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
         )
-    return _rounded_quotient(input, other, rounding_mode == "floor")
+    return (_floored if rounding_mode == "floor" else _truncated)(input, other)
 
 
+_SIGNED = (mx.int8, mx.int16, mx.int32, mx.int64)
 _POWERS: dict[Any, Any] = {
     0: lambda x: mx.ones_like(x),
     1: lambda x: x,
@@ -117,11 +137,22 @@ _POWERS: dict[Any, Any] = {
 def power(x: mx.array, exponent: Any) -> mx.array:
     """x ** exponent, spelled as products and roots for the exponents for which torch does so."""
     if isinstance(exponent, mx.array):
+        if isinstance(x, mx.array) and x.dtype not in INEXACT and exponent.dtype not in INEXACT:
+            return _integer_power(x, exponent)
         return mx.power(x, exponent)
     if exponent in _POWERS:
         found: mx.array = _POWERS[exponent](x)
         return found
     return mx.power(x, mx.array(exponent, x.dtype))
+
+
+def _integer_power(x: mx.array, exponent: mx.array) -> mx.array:
+    """Negative exponents give the integer part of the quotient: 0, or 1 and -1 for these."""
+    if x.dtype not in _SIGNED or exponent.dtype not in _SIGNED:
+        return mx.power(x, exponent)
+    odd = exponent % 2 != 0
+    below = mx.where(x == 1, 1, mx.where(x == -1, mx.where(odd, -1, 1), 0)).astype(x.dtype)
+    return mx.where(exponent < 0, below, mx.power(x, mx.maximum(exponent, 0)))
 
 
 def _check_power(input: Any, exponent: Any) -> None:
@@ -252,8 +283,8 @@ def sgn(input: Array) -> mx.array:
 
 @op(grad={"input": lambda g, input: g * (2 * input)}, inplace=True)
 def square(input: Array) -> mx.array:
-    """input * input."""
-    return input * input
+    """input * input; of booleans int64."""
+    return input * input if input.dtype != mx.bool_ else input.astype(mx.int64)
 
 
 @op(grad={"input": lambda g, result: -g * (result * result)}, promote="float", inplace=True)
@@ -318,12 +349,8 @@ def clamp(input: Operand, min: Operand | None = None, max: Operand | None = None
     """min(max(input, min), max); the slope at a bound is 1."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    y = input
-    if min is not None:
-        y = mx.where(y < min, min, y)
-    if max is not None:
-        y = mx.where(y > max, max, y)
-    return y
+    y = input if min is None else mx.maximum(input, min)  # NaN in any of them is NaN
+    return y if max is None else mx.minimum(y, max)
 
 
 def _to_the_larger(g: mx.array, x: mx.array, y: mx.array) -> mx.array:

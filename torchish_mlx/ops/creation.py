@@ -21,7 +21,7 @@ def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requ
     tensor([[1., 2.]])
     """
     check_placement(device)
-    out = Tensor(to_array(data, dtype), requires_grad)
+    out = Tensor(to_array(data, dtype), requires_grad=requires_grad)
     schedule(out.array)
     out._keep_origin(origin_of(data))
     return out
@@ -48,7 +48,7 @@ def _filled(shape: Any, value: Any, dtype: mx.Dtype | None, device: Any, require
         value = value.array
     if dtype is None:
         dtype = value.dtype if isinstance(value, mx.array) else DEFAULTS[number_category(value)]
-    return Tensor(mx.full(shape, cast(value, dtype)), requires_grad)
+    return Tensor(mx.full(shape, cast(value, dtype)), requires_grad=requires_grad)
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
+from .._core.bounds import inside
+from .._core.evaluation import of_a_trace
 from .._core.promotion import INEXACT, cast
+from .._tensor.conversion import to_array
 from .._tensor.modes import mode
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
@@ -17,91 +21,177 @@ from ._call import attach, composed, op
 from ._op import Array
 from ._view import overwrite, refuse_write, show, write_part
 from .reduction import axis
+from .shaping import reshape
 
 
-def _normal(shape: tuple[int, ...], key: Any) -> tuple[list[Any], bool]:
-    """The key as a list without Ellipsis, and whether it is basic (ints, slices, None)."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    basic = True
-    used = 0
-    for i, k in enumerate(parts):
-        if isinstance(k, (np.generic, np.ndarray)):
-            k = parts[i] = k.item() if k.ndim == 0 else mx.array(np.asarray(k))
-        if isinstance(k, (list, range)):
-            k = parts[i] = mx.array(list(k))
-        if isinstance(k, Tensor) and not k.array.ndim and k.dtype != mx.bool_:
-            k = parts[i] = int(k)
-        if k is None or k is Ellipsis:
-            continue
-        used += 1
-        if isinstance(k, bool):
-            raise IndexError("a bool is no index here: use unsqueeze(0), or a mask")
-        if isinstance(k, int):
-            continue
-        if isinstance(k, slice):
-            parts[i] = slice(*[None if s is None else int(s) for s in (k.start, k.stop, k.step)])
-            if parts[i].step is not None and parts[i].step <= 0:
-                raise ValueError("step must be greater than zero")
-            continue
-        array = k.array if isinstance(k, Tensor) else k
-        if not isinstance(array, mx.array) or array.dtype in INEXACT:
-            raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None and tensors of integers are valid indices "
-                f"(got {type(k).__name__})"
-            )
-        if array.dtype == mx.bool_:
-            raise IndexError(
-                "an index by a mask has a shape that depends on values, which MLX does not have: use "
-                "torch.where(mask, x, y), or multiply by the mask"
-            )
-        basic = False
+class Key(NamedTuple):
+    """An index in two parts: a view by ints, slices and None, and then arrays for some dimensions of the view."""
+
+    basic: tuple[Any, ...]
+    arrays: tuple[Any, ...] | None  # an array of integers or ``slice(None)`` for each dimension; None without arrays
+
+    @property
+    def trivial(self) -> bool:
+        """Whether the view is the whole."""
+        return all(type(k) is slice and k == slice(None) for k in self.basic)
+
+
+def _outside(dim: int, size: int) -> Callable[[int], Exception]:
+    return lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+def _positions(mask: mx.array) -> list[mx.array]:
+    """Where ``mask`` is true, for each of its dimensions: one evaluation, because the number of elements depends on it.
+
+    Raises RuntimeError inside a traced step, where the mask has no values.
+    """
+    try:
+        found = np.nonzero(np.array(mask))
+    except (ValueError, RuntimeError) as error:
+        if not of_a_trace(error):
+            raise
+        raise RuntimeError(
+            "the shape of a result by a mask depends on the values of the mask, which a traced step does not have: use "
+            "torch.where(mask, x, y) or multiply by the mask in compiled functions"
+        ) from None
+    return [mx.array(where) for where in found]
+
+
+def _plain(k: Any) -> Any:
+    """One entry of an index as an int, a bool, a slice, None, Ellipsis, a list or an array."""
+    if isinstance(k, Tensor):
+        k = k.array
+    if isinstance(k, mx.array) and not k.ndim:
+        return k.item()
+    if isinstance(k, (np.generic, np.ndarray)):
+        return k.item() if k.ndim == 0 else mx.array(np.asarray(k))
+    if isinstance(k, slice):
+        k = slice(*[None if s is None else int(s) for s in (k.start, k.stop, k.step)])
+        if k.step is not None and k.step <= 0:
+            raise ValueError("step must be greater than zero")
+    return list(k) if isinstance(k, range) else k
+
+
+def _array(k: Any) -> mx.array:
+    """A list or an array as an array of integers or booleans."""
+    array = to_array(k) if isinstance(k, (list, tuple)) and len(k) else k
+    if isinstance(array, (list, tuple)):  # an empty one
+        return mx.zeros((0,), mx.int64)
+    if not isinstance(array, mx.array) or array.dtype in INEXACT:
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+            f"{type(k).__name__})"
+        )
+    if array.dtype == mx.uint8:
+        warnings.warn(
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return array.astype(mx.bool_)
+    return array
+
+
+def _consumed(k: Any) -> int:
+    """How many dimensions an entry of an index is about."""
+    if isinstance(k, mx.array) and k.dtype == mx.bool_:
+        return k.ndim
+    return 0 if k is None or k is Ellipsis or type(k) is bool else 1
+
+
+def _normal(shape: tuple[int, ...], key: Any) -> Key:
+    """The parts of an index, compared with the shape.
+
+    As in torch, ints, slices and None are applied first, and then all arrays at once. A mask counts as the arrays of
+    the positions where it is true.
+    """
+    parts = [_plain(k) for k in (key if isinstance(key, tuple) else (key,))]
+    parts = [k if k is None or k is Ellipsis or isinstance(k, (bool, int, slice)) else _array(k) for k in parts]
+    used = sum(
+        k.ndim
+        if isinstance(k, mx.array) and k.dtype == mx.bool_
+        else not (k is None or k is Ellipsis or type(k) is bool)
+        for k in parts
+    )
     if used > len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
-    if sum(k is Ellipsis for k in parts) > 1:
+    ellipses = [i for i, k in enumerate(parts) if k is Ellipsis]
+    if len(ellipses) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    for i, k in enumerate(parts):
-        if k is Ellipsis:
-            parts[i : i + 1] = [slice(None)] * (len(shape) - used)
-            break
-    axis_at = 0
+    for i in ellipses:
+        parts[i : i + 1] = [slice(None)] * (len(shape) - used)
+    basic: list[Any] = []
+    arrays: list[Any] = []
+    at = 0
     for k in parts:
-        if k is None:
-            continue
-        if isinstance(k, int) and not -shape[axis_at] <= k < shape[axis_at]:
-            raise IndexError(f"index {k} is out of bounds for dimension {axis_at} with size {shape[axis_at]}")
-        axis_at += 1
-    return parts, basic
+        if k is None or isinstance(k, slice):
+            basic.append(k)
+            arrays.append(slice(None))
+            at += k is not None
+        elif type(k) is bool:
+            basic.append(None)
+            arrays.append(mx.zeros((int(k),), mx.int64))
+        elif isinstance(k, int):
+            if not -shape[at] <= k < shape[at]:
+                raise _outside(at, shape[at])(k)
+            basic.append(k)
+            at += 1
+        elif k.dtype == mx.bool_:
+            for d, (n, size) in enumerate(zip(k.shape, shape[at:], strict=False)):
+                if n != size:
+                    raise IndexError(
+                        f"The shape of the mask {list(k.shape)} at index {d} does not match the shape of the indexed "
+                        f"tensor {list(shape)} at index {at + d}"
+                    )
+            basic += [slice(None)] * k.ndim
+            arrays += _positions(k)
+            at += k.ndim
+        else:
+            basic.append(slice(None))
+            arrays.append(inside(k, shape[at], _outside(at, shape[at])))
+            at += 1
+    return Key(tuple(basic), tuple(arrays) if any(isinstance(k, mx.array) for k in arrays) else None)
 
 
-def _scattered(g: mx.array, input_shape: tuple[int, ...], key: Sequence[Any]) -> mx.array:
-    return mx.zeros(input_shape, g.dtype).at[tuple(key)].add(g)
+def _part(input: Tensor, key: Key) -> Tensor:
+    """The view by the first part of an index."""
+    if key.trivial and key.arrays is not None:
+        return input
+    array = input._read()
+    shown: Tensor = show(input, Index(array.shape, key.basic), array)
+    return shown
+
+
+def _scattered(g: mx.array, input_shape: tuple[int, ...], key: Any) -> mx.array:
+    return mx.zeros(input_shape, g.dtype).at[key].add(g) if g.size else mx.zeros(input_shape, g.dtype)
 
 
 @op(grad={"input": _scattered}, name="index.arrays", function=False, method=False)
 def _taken(input: Array, key: Any) -> mx.array:
     """The elements at arrays of indices."""
-    return input[tuple(key)]
+    return input[key]
 
 
 @composed(name="__getitem__", function=False)
 def getitem(input: Tensor, key: Any) -> Tensor:
-    """``input[key]``: a view for ints, slices and None, a copy for tensors of integers."""
-    array = input._read()
-    parts, basic = _normal(array.shape, key)
-    if basic:
-        return show(input, Index(array.shape, tuple(parts)), array)
-    return _taken(input, [k.array if isinstance(k, Tensor) else k for k in parts])
+    """``input[key]``: a view for ints, slices and None; a copy for lists and tensors of integers, and for masks."""
+    parts = _normal(input._read().shape, key)
+    shown = _part(input, parts)
+    if parts.arrays is None:
+        return shown
+    taken: Tensor = _taken(shown, parts.arrays)
+    return taken
 
 
-def _kept(g: mx.array, key: Sequence[Any]) -> mx.array:
+def _kept(g: mx.array, key: Any) -> mx.array:
     """g, and zeros where elements were overwritten."""
     out = mx.array(g)
-    out[tuple(key)] = mx.zeros((), g.dtype)
+    out[key] = mx.zeros((), g.dtype)
     return out
 
 
 @op(
-    grad={"input": _kept, "value": lambda g, key, value_shape: unbroadcast(g[tuple(key)], value_shape)},
+    grad={"input": _kept, "value": lambda g, key, value_shape: unbroadcast(g[key], value_shape)},
     name="index_put.arrays",
     function=False,
     method=False,
@@ -109,30 +199,33 @@ def _kept(g: mx.array, key: Sequence[Any]) -> mx.array:
 def _put(input: Array, key: Any, value: Array) -> mx.array:
     """``input`` with the elements at arrays of indices replaced."""
     out = mx.array(input)
-    out[tuple(key)] = cast(value, input.dtype)
+    out[key] = cast(value, input.dtype)
     return out
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """``input[key] = value``: a write, recorded where a gradient is wanted."""
     array = input._read()
-    parts, basic = _normal(array.shape, key)
+    parts = _normal(array.shape, key)
     refuse_write(input, (value,))
-    if not basic:
-        arrays = [k.array if isinstance(k, Tensor) else k for k in parts]
-        overwrite(input, _put(input, arrays, value), casts=True)
+    if parts.arrays is not None:
+        part = _part(input, parts)
+        shape = part.array[parts.arrays].shape
+        value = _without_leading(_checked(value), shape)
+        if 0 not in shape:
+            overwrite(part, _put(part, parts.arrays, value), casts=True)
         return
-    storage, step = input._storage, Index(array.shape, tuple(parts))
-    new = cast(value._read() if isinstance(value, Tensor) else _checked(value), array.dtype)
-    fitted = _fitted(new, step.after)
+    storage, step = input._storage, Index(array.shape, parts.basic)
+    value = _without_leading(_checked(value), step.after)
+    new = cast(value._read() if isinstance(value, Tensor) else value, array.dtype)
     steps = input._steps() if input._base is not None else ()
     if any(type(s) is Expand for s in steps):
         storage.write(array)  # refuses it in torch's words
-    changed = step.backward(array, fitted)
+    changed = step.backward(array, mx.broadcast_to(new, step.after))
     edge = value._to() if isinstance(value, Tensor) and value.requires_grad and mode.enabled else None
-    recording = mode.enabled and (edge is not None or (input._base or input).requires_grad)
+    base = input if input._base is None else input._base
+    recording = mode.enabled and (edge is not None or base.requires_grad)
     if recording:
-        base = input if input._base is None else input._base
         write_part(base, (*steps, step), edge, new.shape)
     storage.array = changed
     if recording and input._base is not None:
@@ -142,23 +235,29 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
 def _checked(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return mx.array(np.asarray(value))
-    if isinstance(value, (bool, int, float, complex, mx.array)):
+    if isinstance(value, (Tensor, bool, int, float, complex, mx.array)):
         return value
     raise TypeError(f"can't assign a {type(value).__name__} to a torch.FloatTensor")
 
 
-def _fitted(value: mx.array, shape: tuple[int, ...]) -> mx.array:
-    """``value`` broadcast to ``shape``; leading dimensions of size one are left out, as in torch."""
-    while value.ndim > len(shape) and value.shape[0] == 1:
-        value = mx.squeeze(value, 0)
-    if value.ndim > len(shape) or any(
-        n not in (1, m) for n, m in zip(reversed(value.shape), reversed(shape), strict=False)
-    ):
+def _without_leading(value: Any, shape: tuple[int, ...]) -> Any:
+    """``value``, which must broadcast to ``shape``, without leading dimensions of size one that are too many."""
+    if not isinstance(value, (Tensor, mx.array)):
+        return value
+    given = tuple(value.shape)
+    extra = max(0, len(given) - len(shape))
+    kept = given[extra:]
+    fits = all(n == 1 for n in given[:extra]) and all(
+        n in (1, m) for n, m in zip(reversed(kept), reversed(shape), strict=False)
+    )
+    if not fits:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(shape)}"
+            f"shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape "
+            f"{list(shape)}"
         )
-    return mx.broadcast_to(value, shape)
+    if not extra:
+        return value
+    return reshape(value, kept) if isinstance(value, Tensor) else mx.reshape(value, kept)
 
 
 attach("__setitem__", setitem)
@@ -177,15 +276,41 @@ def _gathered(g: mx.array, index: mx.array, input_shape: tuple[int, ...], dim: i
     where = axis(len(input_shape), dim)
     if not g.size:
         return mx.zeros(input_shape, g.dtype)
-    at = [mx.expand_dims(mx.arange(n), [a for a in range(index.ndim) if a != d]) for d, n in enumerate(index.shape)]
-    at[where] = index
+    at: list[mx.array] = [
+        mx.expand_dims(mx.arange(n), [a for a in range(index.ndim) if a != d]) for d, n in enumerate(index.shape)
+    ]
+    at[where] = mx.clip(index, 0, input_shape[where] - 1)
     return mx.zeros(input_shape, g.dtype).at[tuple(at)].add(g)
+
+
+def _gather_from(input: mx.array, where: int, index: mx.array) -> mx.array:
+    """The part of ``input`` that an index of that shape reaches: it may be smaller in the other dimensions."""
+    if index.ndim != input.ndim:
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    for d, (n, size) in enumerate(zip(index.shape, input.shape, strict=True)):
+        if d != where and n > size:
+            raise RuntimeError(
+                f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
+                f"{list(input.shape)} apart from dimension {where}"
+            )
+    return input[tuple(slice(None) if d == where else slice(n) for d, n in enumerate(index.shape))]
 
 
 @op(grad={"input": _gathered}, shape="that of ``index``")
 def gather(input: Array, dim: int, index: Array) -> mx.array:
     """The elements of ``input`` along ``dim`` that ``index`` names."""
     where = axis(input.ndim, dim)
+    if not index.size:
+        return mx.zeros(index.shape, input.dtype)
+    if index.dtype not in (mx.int64, mx.int32):
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
+    size = input.shape[where] if input.ndim else 1
+    at = inside(
+        index,
+        size,
+        lambda wrong: RuntimeError(f"index {wrong} is out of bounds for dimension {where} with size {size}"),
+        negative=False,
+    )
     if not input.ndim:
-        return mx.reshape(input, index.shape)
-    return mx.take_along_axis(input, index, axis=where)
+        return mx.broadcast_to(input, index.shape)
+    return mx.take_along_axis(_gather_from(input, where, index), at, axis=where)

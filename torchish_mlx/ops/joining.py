@@ -18,7 +18,7 @@ def _cat_gradients(g: mx.array, tensors_shape: Sequence[tuple[int, ...]], dim: i
     where = axis(g.ndim, dim)
     ends = [*accumulate(shape[where] for shape in tensors_shape if shape != (0,))][:-1]
     parts = iter(mx.split(g, ends, axis=where) if ends else [g])
-    return [mx.zeros(shape, g.dtype) if shape == (0,) and g.shape != (0,) else next(parts) for shape in tensors_shape]
+    return [mx.zeros(shape, g.dtype) if shape == (0,) else next(parts) for shape in tensors_shape]
 
 
 @op(

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, NAMES
+from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tape import unbroadcast
 from ._call import op
 from ._op import Array, Number, Operand
@@ -30,6 +30,18 @@ def _checked(input: mx.array, other: mx.array) -> None:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1]} and {inner}x{other.shape[-1]})"
         )
+
+
+def _product(input: mx.array, other: mx.array) -> mx.array:
+    """The matrix product; MLX has that of floating numbers alone, and that of integers is a sum of products."""
+    if input.dtype in INEXACT:
+        return mx.matmul(input, other)
+    left = mx.expand_dims(input, 0) if input.ndim == 1 else input
+    right = mx.expand_dims(other, 1) if other.ndim == 1 else other
+    terms = mx.expand_dims(left, -1) * mx.expand_dims(right, -3)
+    out = mx.sum(terms, axis=-2) if terms.size else mx.zeros((*terms.shape[:-2], terms.shape[-1]), input.dtype)
+    out = mx.squeeze(out, -1) if other.ndim == 1 else out
+    return (mx.squeeze(out, -1 if other.ndim == 1 else -2) if input.ndim == 1 else out).astype(input.dtype)
 
 
 def _left(g: mx.array, other: mx.array, input_shape: tuple[int, ...]) -> mx.array:
@@ -57,7 +69,7 @@ def _right(g: mx.array, input: mx.array, other_shape: tuple[int, ...]) -> mx.arr
 def matmul(input: Array, other: Array) -> mx.array:
     """The matrix product, batched over leading dimensions; vectors are rows or columns as they must be."""
     _checked(input, other)
-    return mx.matmul(input, other)
+    return _product(input, other)
 
 
 def _of_dims(name: str, **arrays: tuple[mx.array, int]) -> None:
@@ -79,7 +91,7 @@ def mm(input: Array, mat2: Array) -> mx.array:
     """The product of two matrices."""
     _of_dims("mm", input=(input, 2), mat2=(mat2, 2))
     _checked(input, mat2)
-    return mx.matmul(input, mat2)
+    return _product(input, mat2)
 
 
 @op(grad=_MATRICES, shape="(b, n, k) and (b, k, m) give (b, n, m)")
@@ -87,7 +99,7 @@ def bmm(input: Array, mat2: Array) -> mx.array:
     """The products of two batches of matrices."""
     _of_dims("bmm", input=(input, 3), mat2=(mat2, 3))
     _checked(input, mat2)
-    return mx.matmul(input, mat2)
+    return _product(input, mat2)
 
 
 @op(
@@ -98,7 +110,7 @@ def mv(input: Array, vec: Array) -> mx.array:
     """The product of a matrix and a vector."""
     _of_dims("mv", input=(input, 2), vec=(vec, 1))
     _checked(input, vec)
-    return mx.matmul(input, vec)
+    return _product(input, vec)
 
 
 def _check_vectors(input: mx.array, tensor: mx.array) -> None:
@@ -161,4 +173,4 @@ def addmm(input: Operand, mat1: Operand, mat2: Operand, *, beta: Number = 1, alp
     """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
     _of_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
     _checked(mat1, mat2)
-    return _scaled(input, beta) + _scaled(mx.matmul(mat1, mat2), alpha)
+    return _scaled(input, beta) + _scaled(_product(mat1, mat2), alpha)

@@ -10,11 +10,13 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.device import check_placement
+from .._core.promotion import NAMES
 from .._tensor.storage import Alias, View
 from .._tensor.tensor import Tensor, origin_of
-from .._tensor.views import Expand, Index, Permute, Reshape, Step, reshaped_strides
+from .._tensor.views import Bits, Expand, Index, Permute, Reshape, Step, reshaped_strides
 from ._call import attach, composed, op, view
 from ._op import Array
+from ._view import show
 from .reduction import axes, axis
 
 
@@ -71,8 +73,11 @@ def _in_shape(shape: tuple[int, ...], new: tuple[int, ...]) -> Step:
 def as_view(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape, without a copy: writes go both ways.
 
-    RuntimeError where torch would need a copy (after ``t()``, say): use ``reshape`` there.
+    RuntimeError where torch would need a copy (after ``t()``, say): use ``reshape`` there. With a dtype in place of the
+    shape, the bytes of the elements in that dtype.
     """
+    if len(shape) == 1 and isinstance(shape[0], mx.Dtype):
+        return _in_dtype(input, shape[0])
     new = inferred(shape, input.array.size)
     if not _viewable(input, new):
         raise RuntimeError(
@@ -80,6 +85,21 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
             "contiguous subspaces). Use .reshape(...) instead."
         )
     return _in_shape(input, new)
+
+
+def _in_dtype(input: Tensor, dtype: mx.Dtype) -> Tensor:
+    array, source = input._read(), input.detach()
+    old, new = array.dtype.size, dtype.size
+    if old != new:
+        names = f"to view {NAMES[array.dtype]} as {NAMES[dtype]} (different element sizes), but got "
+        if not array.ndim:
+            raise RuntimeError(f"self.dim() cannot be 0 {names}0")
+        if input.stride(-1) != 1:
+            raise RuntimeError(f"self.stride(-1) must be 1 {names}{input.stride(-1)}")
+        if array.shape[-1] * old % new:
+            raise RuntimeError(f"self.size(-1) must be divisible by {new // old} {names}{array.shape[-1]}")
+    shown: Tensor = show(source, Bits(tuple(array.shape), array.dtype, dtype), array)
+    return shown
 
 
 @composed

@@ -24,9 +24,11 @@ class Scaling(Protocol):
 
     def unscaled(self, work: Sequence[Share]) -> Sequence[Share]:
         """The same work, with the gradients divided by the factor."""
+        ...
 
     def kept(self, before: Inputs, results: Results) -> Results:
         """``results``, or what was there before where a gradient is infinite."""
+        ...
 
 
 def advanced(

@@ -149,7 +149,7 @@ class _Reader:
             self.used.add(name)
             try:
                 made = Tensor(self._storages[name])
-                found = Parameter(made, grad) if tag == "!parameter" else Tensor(made, grad)
+                found = Parameter(made, grad) if tag == "!parameter" else Tensor(made, requires_grad=grad)
             except RuntimeError as error:  # integers that require grad
                 raise RuntimeError(f"{entry(path)}: {error}") from None
             self._tensors[name, tag, grad, face] = mark(found, self._origins.get(name))

@@ -1,0 +1,38 @@
+"""Indices stay inside their axis: MLX reads and writes out of bounds without an error, which can crash the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mlx.core as mx
+
+from .evaluation import value
+
+LOOKED_AT = 2**16  # indices; the values of more are not waited for
+_SIGNED = (mx.int32, mx.int64)
+
+
+def inside(
+    index: mx.array, size: int, refused: Callable[[int], Exception], negative: bool = True, known: bool = False
+) -> mx.array:
+    """``index``, counted from the front, with every element inside an axis of ``size`` elements.
+
+    A few indices are looked at in an eager step on the CPU, and so are those whose values are there (``known``). All
+    others, also inside a traced step, are clamped, so that no memory outside the array is ever touched.
+
+    Raises what ``refused(wrong)`` gives for an index that is outside; ``negative`` ones count from the end.
+    """
+    if not index.size:
+        return index
+    if not size:
+        raise refused(0)
+    index = index if index.dtype in _SIGNED else index.astype(mx.int64)
+    if known or (index.size <= LOOKED_AT and mx.default_device() == mx.Device(mx.cpu)):
+        least, most = value(mx.min(index)), value(mx.max(index))
+        if least is not None and least < (-size if negative else 0):
+            raise refused(least)
+        if most is not None and most >= size:
+            raise refused(most)
+    if negative:
+        index = mx.where(index < 0, index + size, index)
+    return mx.clip(index, 0, size - 1)
