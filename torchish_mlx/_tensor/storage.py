@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.evaluation import schedule
 from .._core.promotion import dtype_named, name_of
 from .views import Step, apply, joined, layout_after, row_major, write
 
@@ -126,6 +127,7 @@ class Storage:
         if self._array is not None:
             flat, dtype, shape = self._array
             self._array = mx.reshape(mx.view(mx.array(flat), dtype_named(dtype)), shape)
+            schedule(self._array)  # so that any thread can use it
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
         """Copy the containers through ``memo``: a model and an optimizer that are copied together stay linked."""
