@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -150,7 +150,19 @@ def _normal(shape: tuple[int, ...], key: Any) -> Key:
             basic.append(slice(None))
             arrays.append(inside(k, shape[at], _outside(at, shape[at])))
             at += 1
-    return Key(tuple(basic), tuple(arrays) if any(isinstance(k, mx.array) for k in arrays) else None)
+    found = [k.shape for k in arrays if isinstance(k, mx.array)]
+    if len(found) > 1:
+        _check_together(found)
+    return Key(tuple(basic), tuple(arrays) if found else None)
+
+
+def _check_together(shapes: list[tuple[int, ...]]) -> None:
+    """Refuse arrays of indices that do not broadcast to one shape."""
+    ndim = max(map(len, shapes))
+    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
+    if any(len({*sizes} - {1}) > 1 for sizes in zip(*padded, strict=True)):
+        given = ", ".join(str(list(shape)) for shape in shapes)
+        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {given}")
 
 
 def _part(input: Tensor, key: Key) -> Tensor:
@@ -162,14 +174,60 @@ def _part(input: Tensor, key: Key) -> Tensor:
     return shown
 
 
+class _Front:
+    """The dimensions that arrays index, moved to the front: MLX then has one meaning of them, wherever they were.
+
+    As in torch, the dimensions of the arrays are where those that they index were, if these are next to each other, and
+    in front otherwise.
+    """
+
+    def __init__(self, key: Sequence[Any], ndim: int) -> None:
+        at = [d for d, k in enumerate(key) if isinstance(k, mx.array)]
+        self.arrays = tuple(key[d] for d in at)
+        self.order = at + [d for d in range(ndim) if d not in at]
+        self.in_place = self.order == sorted(self.order)
+        self.wide = max(array.ndim for array in self.arrays)
+        self.start = at[0] if at == [*range(at[0], at[0] + len(at))] else 0
+
+    def moved(self, x: mx.array) -> mx.array:
+        """``x`` with the indexed dimensions in front."""
+        return x if self.in_place else mx.transpose(x, self.order)
+
+    def back(self, x: mx.array) -> mx.array:
+        return x if self.in_place else mx.transpose(x, [self.order.index(d) for d in range(len(self.order))])
+
+    def shown(self, x: mx.array) -> mx.array:
+        """What was taken, with the dimensions of the arrays where they belong."""
+        if not self.start:
+            return x
+        block, rest = list(range(self.wide)), list(range(self.wide, x.ndim))
+        return mx.transpose(x, rest[: self.start] + block + rest[self.start :])
+
+    def hidden(self, x: mx.array) -> mx.array:
+        """The same, back in front."""
+        if not self.start:
+            return x
+        block = list(range(self.start, self.start + self.wide))
+        return mx.transpose(x, block + [d for d in range(x.ndim) if d not in block])
+
+
 def _scattered(g: mx.array, input_shape: tuple[int, ...], key: Any) -> mx.array:
-    return mx.zeros(input_shape, g.dtype).at[key].add(g) if g.size else mx.zeros(input_shape, g.dtype)
+    if not g.size:
+        return mx.zeros(input_shape, g.dtype)
+    front = _Front(key, len(input_shape))
+    zeros = mx.zeros([input_shape[d] for d in front.order], g.dtype)
+    return front.back(zeros.at[front.arrays].add(front.hidden(g)))
+
+
+def _looked_up(x: mx.array, key: Any) -> mx.array:
+    front = _Front(key, x.ndim)
+    return front.shown(front.moved(x)[front.arrays])
 
 
 @op(grad={"input": _scattered}, name="index.arrays", function=False, method=False)
 def _taken(input: Array, key: Any) -> mx.array:
     """The elements at arrays of indices."""
-    return input[key]
+    return _looked_up(input, key)
 
 
 @composed(name="__getitem__", function=False)
@@ -185,22 +243,28 @@ def getitem(input: Tensor, key: Any) -> Tensor:
 
 def _kept(g: mx.array, key: Any) -> mx.array:
     """g, and zeros where elements were overwritten."""
-    out = mx.array(g)
-    out[key] = mx.zeros((), g.dtype)
-    return out
+    return _replaced(g, key, mx.zeros((), g.dtype))
+
+
+def _replaced(x: mx.array, key: Any, value: mx.array) -> mx.array:
+    shape = _looked_up(x, key).shape
+    if 0 in shape:
+        return mx.array(x)
+    front = _Front(key, x.ndim)
+    out = mx.array(front.moved(x))
+    out[front.arrays] = front.hidden(mx.broadcast_to(value, shape))
+    return front.back(out)
 
 
 @op(
-    grad={"input": _kept, "value": lambda g, key, value_shape: unbroadcast(g[key], value_shape)},
+    grad={"input": _kept, "value": lambda g, key, value_shape: unbroadcast(_looked_up(g, key), value_shape)},
     name="index_put.arrays",
     function=False,
     method=False,
 )
 def _put(input: Array, key: Any, value: Array) -> mx.array:
     """``input`` with the elements at arrays of indices replaced."""
-    out = mx.array(input)
-    out[key] = cast(value, input.dtype)
-    return out
+    return _replaced(input, key, cast(value, input.dtype))
 
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
@@ -210,10 +274,9 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     refuse_write(input, (value,))
     if parts.arrays is not None:
         part = _part(input, parts)
-        shape = part.array[parts.arrays].shape
+        shape = _looked_up(part.array, parts.arrays).shape
         value = _without_leading(_checked(value), shape)
-        if 0 not in shape:
-            overwrite(part, _put(part, parts.arrays, value), casts=True)
+        overwrite(part, _put(part, parts.arrays, value), casts=True)
         return
     storage, step = input._storage, Index(array.shape, parts.basic)
     value = _without_leading(_checked(value), step.after)
