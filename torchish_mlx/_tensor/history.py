@@ -67,11 +67,13 @@ class PartsNode(Node):
 class WriteNode(Node):
     """A recorded write of a value into a part: the part's gradient is the value's, and the rest is the base's."""
 
-    __slots__ = ("path", "shape", "wants")
+    __slots__ = ("dtype", "path", "shape", "wants")
 
-    def __init__(self, path: Sequence[Step], base: Any, value: Any, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, path: Sequence[Step], base: Any, value: Any, shape: tuple[int, ...], dtype: mx.Dtype | None
+    ) -> None:
         super().__init__([edge for edge in (base, value) if edge is not None])
-        self.path, self.shape, self.wants = path, shape, (base is not None, value is not None)
+        self.path, self.shape, self.dtype, self.wants = path, shape, dtype, (base is not None, value is not None)
 
     def pull(self, grads: list[Any]) -> Any:
         g = grads[0]
@@ -80,7 +82,8 @@ class WriteNode(Node):
         if self.wants[0]:
             found.append(write(g, mx.zeros(part.shape, g.dtype), self.path))
         if self.wants[1]:
-            found.append(unbroadcast(part, self.shape))
+            of_value = unbroadcast(part, self.shape)
+            found.append(of_value if self.dtype is None else of_value.astype(self.dtype))
         return found
 
     def again(self) -> Pull:

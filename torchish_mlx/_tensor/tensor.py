@@ -52,7 +52,11 @@ class Tensor(ArrayLike):
     _requires_grad: bool = False
     _retains: bool = False
     _hooks: dict[int, Callable[[Tensor], Any]] | None = None  #: of a leaf; those of a result are its call's
-    _unrecorded: Tensor | None = None  #: what a view shows that was made under no_grad
+    #: What a view shows that was made under no_grad.
+    _unrecorded: Tensor | None = None
+    #: Whether a gradient was asked for this leaf itself. Otherwise a view without a history says that it requires grad
+    #: where what it shows does, and no gradient comes back through it, as in torch.
+    _asked: bool = False
     #: Of a view made while recording: the Tensor it shows, the step from what it was taken from and that one's path,
     #: and the version for which its history holds.
     _base: Tensor | None = None
@@ -168,7 +172,7 @@ class Tensor(ArrayLike):
     @property
     def requires_grad(self) -> bool:
         """Whether a gradient is wanted for this Tensor."""
-        if self._base is not None:
+        if self._base is not None or self._unrecorded is not None:
             self._read()
         return self._requires_grad
 
@@ -183,7 +187,7 @@ class Tensor(ArrayLike):
             return
         if value and self.array.dtype not in INEXACT:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
-        self._requires_grad = bool(value)
+        self._requires_grad = self._asked = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set ``requires_grad``; returns this Tensor."""
@@ -207,14 +211,22 @@ class Tensor(ArrayLike):
     def _read(self) -> mx.array:
         """The array, after the history of a view was brought up to date with writes to what it shows."""
         storage = self._storage
-        if self._base is not None and self._seen != storage.version:
-            self._renew()
+        shown = self._base
+        if shown is not None:
+            if self._seen != storage.version:
+                self._renew()
+        else:
+            shown = self._unrecorded
+        if shown is not None and self._edge is None and not self._asked:
+            self._requires_grad = shown.requires_grad
         return storage.read()
 
-    def _to(self) -> Edge:
-        """Where a gradient for this Tensor goes: to a result of a recorded call, or to this leaf."""
+    def _to(self) -> Any:
+        """Where a gradient for this Tensor goes: to a result of a recorded call, to this leaf, or nowhere (None)."""
         if self._base is not None:
             self._read()
+        if self._edge is None and not self._asked and (self._base is not None or self._unrecorded is not None):
+            return None
         return self._edge or (self, None)
 
     def _steps(self) -> tuple[Step, ...]:
@@ -229,8 +241,8 @@ class Tensor(ArrayLike):
         """What this view shows was written to: its history is the base's now."""
         base = self._base
         assert base is not None
-        self._seen = self._storage.version
         if base.requires_grad:
+            self._seen = self._storage.version
             self._set_edge((ViewNode(self._steps(), base._to()), 0))
 
     def _set_edge(self, edge: Edge) -> None:
@@ -389,7 +401,7 @@ class Tensor(ArrayLike):
     # -- copies ----------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_unrecorded")
+        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_unrecorded", "_asked")
         return {k: v for k, v in self.__dict__.items() if k not in graph}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

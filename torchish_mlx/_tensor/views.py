@@ -147,7 +147,7 @@ class Index(Step):
 
 
 class Expand(Step):
-    """Axes of size one repeated without a copy; cannot be written through."""
+    """Axes of size one repeated without a copy; only equal elements may be written through it."""
 
     __slots__ = ()
 
@@ -155,7 +155,9 @@ class Expand(Step):
         return mx.broadcast_to(x, self.after)
 
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
-        raise _overlapping(f"{list(x.shape)} is expanded to {list(value.shape)}")
+        lead = len(self.after) - len(self.before)
+        first = tuple(0 if d < lead else slice(self.before[d - lead]) for d in range(len(self.after)))
+        return value[first] if value.size else x
 
     def pull(self, g: mx.array) -> mx.array:
         lead = len(self.after) - len(self.before)
@@ -224,7 +226,7 @@ class Strided(Step):
         reach = 0
         for step, n in sorted(zip(self.steps, self.after, strict=True)):
             if n > 1 and step <= reach:
-                raise _overlapping(f"shape {list(self.after)} has strides {list(self.steps)}")
+                raise overlapping(f"shape {list(self.after)} has strides {list(self.steps)}")
             reach += (n - 1) * step
         places = mx.array(self.offset, mx.int32 if self.offset + reach < 2**31 else mx.int64)
         for step, n in zip(self.steps, self.after, strict=True):
@@ -248,7 +250,8 @@ def inverse(axes: tuple[int, ...]) -> list[int]:
     return [axes.index(i) for i in range(len(axes))]
 
 
-def _overlapping(how: str) -> RuntimeError:
+def overlapping(how: str) -> RuntimeError:
+    """The error for a write to elements that have one place in memory."""
     return RuntimeError(
         "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
         f"Please clone() the tensor before performing the operation: {how}."

@@ -210,6 +210,7 @@ def op(
     promote: str | None = None,
     inplace: bool = False,
     casts: bool = False,
+    uniform: bool = False,
     residuals: tuple[str, ...] = (),
     check: Callable[..., None] | None = None,
     name: str = "",
@@ -231,6 +232,7 @@ def op(
             widening halves, where the result has a dtype of its own, and ``"bool"`` as that with halves widened.
         inplace: whether there is ``name_``.
         casts: the result may have any dtype, and ``name_`` takes it.
+        uniform: all elements of the result are equal, and ``name_`` may write them through repeated dimensions.
         residuals: the names of what the body returns after its result, for the formulas.
         check: refuses arguments before they are promoted.
         name: torch's name, where Python has a function of that name that the module uses.
@@ -249,7 +251,7 @@ def op(
         for alias in (own, *aliases):
             public = _dressed(call, fn, alias, shape)
             if inplace:
-                made = _dressed(_inplace(call, casts), fn, alias + "_", "")
+                made = _dressed(_inplace(call, casts, uniform), fn, alias + "_", "")
                 attach(alias + "_", made)
             _enter(alias, Entry(public, declared, made, function, method, shape))
         return REGISTRY[own].function
@@ -355,7 +357,7 @@ def composed(
     made = None
     for alias in (own, *aliases):
         if inplace:
-            made = _dressed(_inplace(call, False), fn, alias + "_", "")
+            made = _dressed(_inplace(call), fn, alias + "_", "")
             attach(alias + "_", made)
         public = _dressed(call, fn, alias, shape, out=outs)
         _enter(alias, Entry(public, None, made, function, method, shape))
@@ -376,10 +378,10 @@ def _enter(name: str, entry: Entry) -> None:
         attach(name, entry.function)
 
 
-def _inplace(call: Callable[..., Any], casts: bool) -> Callable[..., Any]:
+def _inplace(call: Callable[..., Any], casts: bool = False, uniform: bool = False) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         refuse_write(self, args, kwargs)
-        return overwrite(self, call(self, *args, **kwargs), casts)
+        return overwrite(self, call(self, *args, **kwargs), casts, uniform)
 
     return method
 

@@ -10,10 +10,10 @@ import mlx.core as mx
 from .._core.promotion import NAMES, category
 from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
 from .._tensor.modes import mode
-from .._tensor.storage import View, view_of
+from .._tensor.storage import Storage, View, view_of
 from .._tensor.tape import Edge
 from .._tensor.tensor import Tensor, origin_of
-from .._tensor.views import Expand, Permute, Step
+from .._tensor.views import Expand, Permute, Step, overlapping
 from ._record import NEW, Recorded
 
 
@@ -74,10 +74,18 @@ def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, 
         )
 
 
-def overwrite(tensor: Tensor, out: Tensor, casts: bool = False) -> Tensor:
+def refuse_overlap(storage: Storage) -> None:
+    """Refuse a write through dimensions that are repeated without a copy, in torch's words."""
+    for step in storage.steps if isinstance(storage, View) else ():
+        if isinstance(step, Expand) and 0 not in step.after:
+            raise overlapping(f"{list(step.before)} is expanded to {list(step.after)}")
+
+
+def overwrite(tensor: Tensor, out: Tensor, casts: bool = False, uniform: bool = False) -> Tensor:
     """Put ``out``, computed from ``tensor`` as it was, into the memory of ``tensor``, in its shape and dtype.
 
-    ``casts`` allows a result of a higher category than the tensor's, as ``copy_`` and ``fill_`` do.
+    ``casts`` allows a result of a higher category than the tensor's, as ``copy_`` and ``fill_`` do. ``uniform`` says
+    that all elements are equal: they may be written through repeated dimensions too.
     """
     storage, old, new = tensor._storage, tensor._storage.read(), out._storage.read()
     if new.shape != old.shape:
@@ -90,8 +98,8 @@ def overwrite(tensor: Tensor, out: Tensor, casts: bool = False) -> Tensor:
         out = out.to(old.dtype)
         new = out._storage.read()
     steps = tensor._steps() if tensor._base is not None else ()
-    if any(type(step) is Expand for step in steps):  # refuses it in torch's words
-        storage.write(new)
+    if not uniform:
+        refuse_overlap(storage)
     edge = out._edge if out._requires_grad else None
     storage.array = new
     if edge is not None:
@@ -106,10 +114,15 @@ def overwrite(tensor: Tensor, out: Tensor, casts: bool = False) -> Tensor:
     return tensor
 
 
-def write_part(base: Tensor, steps: tuple[Step, ...], edge: Edge | None, shape: tuple[int, ...]) -> None:
-    """Record that the part of ``base`` at ``steps`` was replaced by a value whose gradient goes to ``edge``."""
+def write_part(
+    base: Tensor, steps: tuple[Step, ...], edge: Edge | None, shape: tuple[int, ...], dtype: mx.Dtype | None = None
+) -> None:
+    """Record that the part of ``base`` at ``steps`` was replaced by a value whose gradient goes to ``edge``.
+
+    ``dtype`` is that of the value, where it is another one than the base's.
+    """
     before = base._to() if base.requires_grad else None
-    base._set_edge((WriteNode(steps, before, edge, shape), 0))
+    base._set_edge((WriteNode(steps, before, edge, shape, dtype), 0))
 
 
 def write_out(name: str, result: Any, out: Any) -> Any:

@@ -35,16 +35,37 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     return mx.add(input, _times(other, alpha))
 
 
+def _refuse_booleans(input: Any, other: Any) -> None:
+    kinds = [x.dtype == mx.bool_ if isinstance(x, mx.array) else type(x) is bool for x in (input, other)]
+    if kinds == [True, True]:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if True in kinds:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
+        )
+
+
+def _check_difference(input: Any, other: Any, alpha: Any) -> None:
+    _refuse_booleans(input, other)
+    _check_alpha(input, other, alpha)
+
+
 @op(
     grad={"input": lambda g: g, "other": lambda g, alpha: _times(-g, alpha)},
     promote="rounded",
     inplace=True,
-    check=_check_alpha,
+    check=_check_difference,
     number_first="alpha",
     aliases=("subtract",),
 )
 def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     """input - alpha * other."""
+    if type(other) is bool or type(input) is bool:
+        _refuse_booleans(input, other)
     return mx.subtract(input, _times(other, alpha))
 
 
@@ -358,6 +379,11 @@ def _to_the_larger(g: mx.array, x: mx.array, y: mx.array) -> mx.array:
     return mx.where(x < y, 0, mx.where(x == y, g / 2, g))
 
 
+def _to_the_smaller(g: mx.array, x: mx.array, y: mx.array) -> mx.array:
+    """All of g to x where it is the smaller, half where they are equal."""
+    return mx.where(x > y, 0, mx.where(x == y, g / 2, g))
+
+
 @op(
     grad={
         "input": lambda g, input, other: _to_the_larger(g, input, other),
@@ -372,8 +398,8 @@ def maximum(input: Operand, other: Operand) -> mx.array:
 
 @op(
     grad={
-        "input": lambda g, input, other: _to_the_larger(g, -input, -other),
-        "other": lambda g, input, other: _to_the_larger(g, -other, -input),
+        "input": lambda g, input, other: _to_the_smaller(g, input, other),
+        "other": lambda g, input, other: _to_the_smaller(g, other, input),
     },
     promote="compare",
 )

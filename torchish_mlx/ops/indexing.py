@@ -11,15 +11,15 @@ import numpy as np
 
 from .._core.bounds import inside
 from .._core.evaluation import of_a_trace
-from .._core.promotion import INEXACT, cast
+from .._core.promotion import INEXACT, NAMES, cast
 from .._tensor.conversion import to_array
 from .._tensor.modes import mode
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
-from .._tensor.views import Expand, Index
+from .._tensor.views import Index
 from ._call import attach, composed, op
 from ._op import Array
-from ._view import overwrite, refuse_write, show, write_part
+from ._view import overwrite, refuse_overlap, refuse_write, show, write_part
 from .reduction import axis
 from .shaping import reshape
 
@@ -99,11 +99,11 @@ def _consumed(k: Any) -> int:
     return 0 if k is None or k is Ellipsis or type(k) is bool else 1
 
 
-def _normal(shape: tuple[int, ...], key: Any) -> Key:
+def _normal(shape: tuple[int, ...], key: Any, before: Callable[[], None] | None = None) -> Key:
     """The parts of an index, compared with the shape.
 
     As in torch, ints, slices and None are applied first, and then all arrays at once. A mask counts as the arrays of
-    the positions where it is true.
+    the positions where it is true. ``before`` is called before the arrays are looked at.
     """
     parts = [_plain(k) for k in (key if isinstance(key, tuple) else (key,))]
     parts = [k if k is None or k is Ellipsis or isinstance(k, (bool, int, slice)) else _array(k) for k in parts]
@@ -148,8 +148,14 @@ def _normal(shape: tuple[int, ...], key: Any) -> Key:
             at += k.ndim
         else:
             basic.append(slice(None))
-            arrays.append(inside(k, shape[at], _outside(at, shape[at])))
+            arrays.append((k, at))
             at += 1
+    if before is not None:
+        before()
+    for i, k in enumerate(arrays):
+        if type(k) is tuple:
+            array, dim = k
+            arrays[i] = inside(array, shape[dim], _outside(dim, shape[dim]))
     found = [k.shape for k in arrays if isinstance(k, mx.array)]
     if len(found) > 1:
         _check_together(found)
@@ -269,27 +275,32 @@ def _put(input: Array, key: Any, value: Array) -> mx.array:
 
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """``input[key] = value``: a write, recorded where a gradient is wanted."""
+    if key is Ellipsis and value is input:
+        return
     array = input._read()
-    parts = _normal(array.shape, key)
-    refuse_write(input, (value,))
+    parts = _normal(array.shape, key, lambda: refuse_write(input, (value,)))
     if parts.arrays is not None:
         part = _part(input, parts)
         shape = _looked_up(part.array, parts.arrays).shape
         value = _without_leading(_checked(value), shape)
+        if isinstance(value, Tensor) and value.dtype != array.dtype:
+            raise RuntimeError(
+                f"Index put requires the source and destination dtypes match, got {NAMES[array.dtype]} for the "
+                f"destination and {NAMES[value.dtype]} for the source."
+            )
         overwrite(part, _put(part, parts.arrays, value), casts=True)
         return
     storage, step = input._storage, Index(array.shape, parts.basic)
     value = _without_leading(_checked(value), step.after)
     new = cast(value._read() if isinstance(value, Tensor) else value, array.dtype)
     steps = input._steps() if input._base is not None else ()
-    if any(type(s) is Expand for s in steps):
-        storage.write(array)  # refuses it in torch's words
+    refuse_overlap(storage)
     changed = step.backward(array, mx.broadcast_to(new, step.after))
     edge = value._to() if isinstance(value, Tensor) and value.requires_grad and mode.enabled else None
     base = input if input._base is None else input._base
-    recording = mode.enabled and (edge is not None or base.requires_grad)
+    recording = mode.enabled and array.dtype in INEXACT and (edge is not None or base.requires_grad)
     if recording:
-        write_part(base, (*steps, step), edge, new.shape)
+        write_part(base, (*steps, step), edge, new.shape, value.dtype if isinstance(value, Tensor) else None)
     storage.array = changed
     if recording and input._base is not None:
         input._renew()

@@ -32,6 +32,9 @@ def cat(tensors: Tensors, dim: int = 0) -> mx.array:
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     dtype = result_type(*tensors)
+    for i, t in enumerate(tensors):
+        if not t.ndim:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     filled = [t for t in tensors if t.shape != (0,)] or list(tensors[:1])
     where = axis(filled[0].ndim, dim)
     for i, t in enumerate(filled):

@@ -46,7 +46,7 @@ def fold(fn: Any, x: mx.array, where: Sequence[int], keepdim: bool, empty: float
     if x.size:
         return fn(x, axis=where, keepdims=keepdim)
     sizes = [1 if a in where else n for a, n in enumerate(x.shape) if keepdim or a not in where]
-    return mx.full(sizes, empty, x.dtype)
+    return mx.zeros(sizes, x.dtype) if 0 in sizes else mx.full(sizes, empty, x.dtype)  # an empty full() is of int32
 
 
 def _spread(g: mx.array, shape: Sequence[int], dim: Dim, keepdim: bool) -> mx.array:
@@ -64,11 +64,10 @@ def restored(x: mx.array, where: Sequence[int], keepdim: bool) -> mx.array:
 
 
 def _refuse_empty(name: str, x: mx.array, where: tuple[int, ...]) -> tuple[int, ...]:
-    """``where``; RuntimeError if there is no element to choose along it."""
-    if 0 in [x.shape[a] for a in where]:
-        raise RuntimeError(
-            f"{name}(): Expected reduction dim to be of a size other than 0: the input has shape {list(x.shape)}"
-        )
+    """``where``; IndexError if there is no element to choose along it."""
+    for a in where:
+        if not x.shape[a]:
+            raise IndexError(f"{name}(): Expected reduction dim {a} to have non-zero size.")
     return where
 
 
@@ -190,20 +189,37 @@ def _shared(g: mx.array, result: mx.array, input: mx.array, dim: Dim, keepdim: b
     return mx.where(chosen, g / mx.sum(chosen, axis=where, keepdims=True).astype(g.dtype), 0)
 
 
+def _chosen_over(name: str, input: mx.array, dim: Dim) -> tuple[int, ...]:
+    """The dimensions over which an element is chosen, where there is one."""
+    if not input.size and not isinstance(dim, int) and not dim:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            "the 'dim' argument."
+        )
+    return _refuse_empty(name, input, axes(input.ndim, dim))
+
+
 @op(grad={"input": _shared})
 def amax(input: Array, dim: Dim = (), keepdim: bool = False) -> mx.array:
     """The largest element over ``dim``."""
-    return fold(mx.max, input, _refuse_empty("amax", input, axes(input.ndim, dim)), keepdim, 0)
+    return fold(mx.max, input, _chosen_over("amax", input, dim), keepdim, 0)
 
 
 @op(grad={"input": _shared})
 def amin(input: Array, dim: Dim = (), keepdim: bool = False) -> mx.array:
     """The smallest element over ``dim``."""
-    return fold(mx.min, input, _refuse_empty("amin", input, axes(input.ndim, dim)), keepdim, 0)
+    return fold(mx.min, input, _chosen_over("amin", input, dim), keepdim, 0)
 
 
 def _place(fn: Any, input: mx.array, dim: int | None, keepdim: bool) -> mx.array:
     """Indices as int64, as in torch."""
+    name = fn.__name__
+    if not input.size:
+        if dim is None:
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        where = _refuse_empty(name, input, (axis(input.ndim, dim),))
+        shape = [1 if d in where else n for d, n in enumerate(input.shape) if keepdim or d not in where]
+        return mx.zeros(shape, mx.int64)
     if dim is None:
         out = fn(mx.reshape(input, (-1,)), axis=0)
         return (mx.reshape(out, (1,) * input.ndim) if keepdim else out).astype(mx.int64)
@@ -211,16 +227,22 @@ def _place(fn: Any, input: mx.array, dim: int | None, keepdim: bool) -> mx.array
     return fn(input, axis=where, keepdims=keepdim).astype(mx.int64) if input.ndim else mx.zeros((), mx.int64)
 
 
+def _no_booleans(name: str, x: mx.array) -> mx.array:
+    if x.dtype == mx.bool_:
+        raise RuntimeError(f"{name}(): does not support bool input")
+    return x
+
+
 @op()
 def argmax(input: Array, dim: int | None = None, keepdim: bool = False) -> mx.array:
     """Where the largest element is along ``dim``, or among all elements in row-major order; int64."""
-    return _place(mx.argmax, input, dim, keepdim)
+    return _place(mx.argmax, _no_booleans("argmax", input), dim, keepdim)
 
 
 @op()
 def argmin(input: Array, dim: int | None = None, keepdim: bool = False) -> mx.array:
     """Where the smallest element is along ``dim``, or among all elements in row-major order; int64."""
-    return _place(mx.argmin, input, dim, keepdim)
+    return _place(mx.argmin, _no_booleans("argmin", input), dim, keepdim)
 
 
 class MaxResult(NamedTuple):
@@ -350,7 +372,11 @@ def norm(
     elif order == 0:
         out = fold(mx.sum, x != 0, where, keepdim, 0).astype(x.dtype)
     elif math.isinf(order):
-        _refuse_empty("norm", input, where)
+        if 0 in [input.shape[a] for a in where]:
+            raise RuntimeError(
+                f"linalg.vector_norm cannot compute the {order} norm on an empty tensor because the operation does not "
+                "have an identity"
+            )
         out = fold(mx.max if order > 0 else mx.min, mx.abs(x), where, keepdim, 0.0)
     else:
         out = mx.power(fold(mx.sum, mx.power(mx.abs(x), order), where, keepdim, 0.0), 1 / order)

@@ -76,6 +76,8 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
     RuntimeError where torch would need a copy (after ``t()``, say): use ``reshape`` there. With a dtype in place of the
     shape, the bytes of the elements in that dtype.
     """
+    if not shape:
+        raise TypeError("view() received an invalid combination of arguments - got (), but expected a dtype or sizes")
     if len(shape) == 1 and isinstance(shape[0], mx.Dtype):
         return _in_dtype(input, shape[0])
     new = inferred(shape, input.array.size)
@@ -105,6 +107,8 @@ def _in_dtype(input: Tensor, dtype: mx.Dtype) -> Tensor:
 @composed
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
+    if not shape:
+        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     new = inferred(shape, input.array.size)
     return _in_shape(input if _viewable(input, new) else copied(input), new)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,11 +51,27 @@ def copy(input: Array, other: Array) -> mx.array:
     return mx.broadcast_to(cast(other, input.dtype), _at_least(input, other))
 
 
+_write_copy = REGISTRY["copy"].inplace
+
+
+@functools.wraps(_write_copy)
+def _copy_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    if args and args[0] is self:  # also where it shows one place in memory several times
+        return self
+    written: Tensor = _write_copy(self, *args, **kwargs)
+    return written
+
+
+REGISTRY["copy"].inplace = _copy_
+setattr(Tensor, "copy_", _copy_)  # noqa: B010
+
+
 @op(
     grad={"input": lambda g: mx.zeros_like(g), "value": lambda g, value_shape: unbroadcast(g, value_shape)},
     shape="that of ``input``",
     inplace=True,
     casts=True,
+    uniform=True,
     method=False,
 )
 def fill(input: Array, value: Array) -> mx.array:
@@ -64,7 +81,7 @@ def fill(input: Array, value: Array) -> mx.array:
     return mx.broadcast_to(cast(value, input.dtype), input.shape)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, function=False, method=False)
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, uniform=True, function=False, method=False)
 def zero(input: Array) -> mx.array:
     """Zeros."""
     return mx.zeros_like(input)

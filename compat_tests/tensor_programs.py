@@ -1,0 +1,314 @@
+"""Random programs of Tensors, run on torch and here; after every statement everything that is alive is compared."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import torch
+
+import torchish_mlx as tm
+
+DTYPES = {torch.float32: mx.float32, torch.bfloat16: mx.bfloat16, torch.int64: mx.int64, torch.int32: mx.int32}
+DTYPES |= {torch.bool: mx.bool_, torch.float64: mx.float64, torch.uint8: mx.uint8}
+SHAPES: list[tuple[int, ...]] = [
+    (), (1,), (3,), (3,), (2, 3), (2, 3), (1, 3), (2, 1), (3, 3), (0,), (0, 3), (2, 1, 3), (2, 2, 3)
+]  # fmt: skip
+UNARY = ["neg", "abs", "exp", "sqrt", "rsqrt", "log", "reciprocal", "square", "sign", "clone", "detach", "contiguous"]
+UNARY += ["isnan", "logical_not"]
+BINARY = ["add", "sub", "mul", "mul", "div", "maximum", "minimum", "eq", "lt", "pow"]
+REDUCED = ["sum", "mean", "amax", "amin", "var", "std", "max", "min", "argmax", "any", "all"]
+IN_PLACE = ["add_", "mul_", "sub_", "div_", "copy_"]
+ALONE = ["zero_", "neg_", "exp_"]
+#: What torch says where it can't do what is asked of it: nothing is compared then.
+TORCHS_OWN = (
+    "not implemented for",
+    "some elements of the input tensor and the written-to tensor refer",
+    "ZeroTensors are immutable",
+    "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
+)
+#: A backward that fails for these reasons must fail here too; others are faults of torch's own formulas.
+BACKWARD = ("second time", "does not require grad", "inplace")
+ALIVE = 9
+
+
+class End(Exception):
+    """Nothing more can be compared in this program."""
+
+
+class Program:
+    """Pairs of Tensors, and the statements so far."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng, self.numbers = random.Random(seed), np.random.default_rng(seed)
+        self.theirs: list[Any] = []
+        self.ours: list[Any] = []
+        self.log: list[str] = []
+        for _ in range(3):
+            self.leaf()
+
+    # Statements -------------------------------------------------------------------------------------------------------
+
+    def leaf(self) -> None:
+        shape, dtype = self.rng.choice(SHAPES), self.rng.choice([torch.float32] * 6 + list(DTYPES)[1:5])
+        if dtype.is_floating_point:
+            values = np.round(self.numbers.uniform(-2, 2, shape), 2).astype(np.float32)
+        else:
+            values = self.numbers.integers(0 if dtype == torch.bool else -3, 2 if dtype == torch.bool else 4, shape)
+        wanted = dtype.is_floating_point and self.rng.random() < 0.6
+        theirs = torch.tensor(values).to(dtype).requires_grad_(wanted)
+        ours = tm.Tensor(mx.array(values).astype(DTYPES[dtype])).requires_grad_(wanted)
+        self.add(theirs, ours, f"leaf of {shape}, {dtype}, {wanted}")
+
+    def add(self, theirs: Any, ours: Any, what: str) -> None:
+        self.theirs.append(theirs)
+        self.ours.append(ours)
+        self.log.append(f"t{len(self.theirs) - 1} = {what}")
+        if len(self.theirs) > ALIVE:
+            gone = self.rng.randrange(ALIVE)
+            del self.theirs[gone], self.ours[gone]
+            self.log.append(f"del t{gone}")
+
+    def pick(self, fits: Callable[[Any], bool] = lambda t: True) -> int:
+        found = [i for i, t in enumerate(self.theirs) if fits(t)]
+        if not found:
+            raise End
+        return self.rng.choice(found)
+
+    def run(self, what: str, call: Callable[[list[Any], Any], Any], result: bool = True) -> None:
+        """Make a call on both sides, which must both succeed, or fail with the same type."""
+        if self.rng.random() < 0.08 and "backward" not in what:
+            inner, what = call, f"no_grad: {what}"
+
+            def call(ts: list[Any], T: Any) -> Any:
+                with T.no_grad():
+                    return inner(ts, T)
+
+        self.log.append(what)
+        outcomes = []
+        for tensors, library in ((self.theirs, torch), (self.ours, tm)):
+            try:
+                outcomes.append(call(tensors, library))
+            except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError) as error:
+                outcomes.append(error)
+        theirs, ours = outcomes
+        if isinstance(theirs, Exception):
+            self.failed(what, theirs, ours, result)
+            return
+        if isinstance(ours, Exception):
+            raise AssertionError(f"{ours!r}; torch did it") from ours
+        for a, b in zip(flat(theirs), flat(ours), strict=True) if result else ():
+            self.add(a, b, "that")
+
+    def failed(self, what: str, theirs: Exception, ours: Any, result: bool) -> None:
+        said = str(theirs)
+        if any(text in said for text in TORCHS_OWN):
+            raise End
+        if "backward" in what and not any(text in said for text in BACKWARD):
+            raise End
+        assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), f"{ours!r}, torch {theirs!r}"
+        if not result:
+            raise End  # torch may have written a part
+
+    def statement(self) -> None:
+        kinds = [self.leaf, self.unary, self.binary, self.binary, self.ternary, self.reduction, self.view, self.view]
+        kinds += [self.joined, self.cast, self.written, self.written, self.item, self.watched, self.backward]
+        self.rng.choice(kinds)()
+
+    def unary(self) -> None:
+        i, name = self.pick(), self.rng.choice(UNARY)
+        self.run(f"t{i}.{name}()", lambda ts, T: getattr(ts[i], name)())
+
+    def binary(self) -> None:
+        i, j, name = self.pick(), self.pick(), self.rng.choice(BINARY)
+        if self.rng.random() < 0.3 and name not in ("maximum", "minimum"):
+            number = self.rng.choice([2, -1, 0.5, 1.5, True, 0, 3])
+            self.run(f"t{i}.{name}({number})", lambda ts, T: getattr(ts[i], name)(number))
+        else:
+            self.run(f"t{i}.{name}(t{j})", lambda ts, T: getattr(ts[i], name)(ts[j]))
+
+    def ternary(self) -> None:
+        i, j, k, name = self.pick(), self.pick(), self.pick(), self.rng.choice(["addcmul", "addcdiv", "lerp", "where"])
+        calls: dict[str, Callable[[list[Any], Any], Any]] = {
+            "where": lambda ts, T: T.where(ts[i] > 0, ts[j], ts[k]),
+            "lerp": lambda ts, T: ts[i].lerp(ts[j], 0.3),
+        }
+        self.run(
+            f"{name}(t{i}, t{j}, t{k})", calls.get(name, lambda ts, T: getattr(ts[i], name)(ts[j], ts[k], value=2))
+        )
+
+    def reduction(self) -> None:
+        i, name, keepdim = self.pick(), self.rng.choice(REDUCED), self.rng.random() < 0.4
+        ndim = self.theirs[i].ndim
+        if not ndim or self.rng.random() < 0.4:
+            self.run(f"t{i}.{name}()", lambda ts, T: getattr(ts[i], name)())
+        else:
+            dim = self.rng.randrange(-ndim, ndim)
+            self.run(f"t{i}.{name}({dim}, {keepdim})", lambda ts, T: getattr(ts[i], name)(dim, keepdim=keepdim))
+
+    def view(self) -> None:
+        rng, i = self.rng, self.pick()
+        shape = tuple(self.theirs[i].shape)
+        ndim, size = len(shape), math.prod(shape)
+        name = rng.choice(
+            ["reshape", "view", "transpose", "permute", "squeeze", "unsqueeze", "expand", "narrow", "select", "flatten"]
+        )
+        args: tuple[Any, ...] = ()
+        if name in ("reshape", "view"):
+            args = rng.choice([(-1,), (size,), (1, size), (size, 1), shape[::-1] or (1,)])
+        elif name == "permute":
+            args = (rng.sample(range(ndim), ndim),)
+        elif name == "unsqueeze":
+            args = (rng.randrange(-ndim - 1, ndim + 1),)
+        elif name == "expand":
+            args = tuple(2 if n == 1 and rng.random() < 0.7 else -1 for n in shape)
+            args = (2, *args) if not args or rng.random() < 0.3 else args
+        elif ndim and name == "transpose":
+            args = (rng.randrange(ndim), rng.randrange(-ndim, ndim))
+        elif ndim and name in ("narrow", "select"):
+            dim = rng.randrange(ndim)
+            start = rng.randrange(shape[dim] + 1)
+            args = (dim, start, rng.randrange(shape[dim] - start + 1)) if name == "narrow" else (dim, start)
+        elif not ndim and name in ("transpose", "narrow", "select"):
+            raise End
+        self.run(f"t{i}.{name}{args}", lambda ts, T: getattr(ts[i], name)(*args))
+
+    def joined(self) -> None:
+        i, j, name, dim = (
+            self.pick(),
+            self.pick(),
+            self.rng.choice(["cat", "stack", "matmul"]),
+            self.rng.choice([0, -1]),
+        )
+        if name == "matmul":
+            self.run(f"t{i} @ t{j}", lambda ts, T: ts[i] @ ts[j])
+        else:
+            self.run(f"{name}([t{i}, t{j}], {dim})", lambda ts, T: getattr(T, name)([ts[i], ts[j]], dim))
+
+    def cast(self) -> None:
+        i, dtype = self.pick(), self.rng.choice([torch.float32, torch.bfloat16, torch.int64])
+        self.run(f"t{i}.to({dtype})", lambda ts, T: ts[i].to(dtype if T is torch else DTYPES[dtype]))
+
+    def written(self) -> None:
+        i, j = self.target()
+        name = self.rng.choice([*IN_PLACE, *IN_PLACE, *ALONE, "fill_", "pow_", "clamp_"])
+        if name in ALONE:
+            self.run(f"t{i}.{name}()", lambda ts, T: getattr(ts[i], name)(), result=False)
+        elif name == "clamp_":
+            self.run(f"t{i}.clamp_(-1, 1)", lambda ts, T: ts[i].clamp_(-1, 1), result=False)
+        elif name in ("fill_", "pow_") or (name != "copy_" and self.rng.random() < 0.4):
+            self.run(f"t{i}.{name}(2)", lambda ts, T: getattr(ts[i], name)(2), result=False)
+        else:
+            self.run(f"t{i}.{name}(t{j})", lambda ts, T: getattr(ts[i], name)(ts[j]), result=False)
+
+    def target(self) -> tuple[int, int]:
+        """What is written to, and with what, which shares no memory with it."""
+        i, j = self.pick(), self.pick()
+        if i != j and self.theirs[i].untyped_storage().data_ptr() == self.theirs[j].untyped_storage().data_ptr():
+            raise End
+        return i, j
+
+    def item(self) -> None:
+        """``t[key]``, or a write to it."""
+        rng = self.rng
+        i, j = self.target()
+        key: list[Any] = []
+        shape = tuple(self.theirs[i].shape)
+        for n in shape[: rng.randint(0, len(shape))]:
+            kinds: list[Any] = [slice(None), slice(rng.randint(0, n), None), rng.randint(-n, max(n - 1, 0)), None]
+            kinds += [slice(None, None, 2), *([[rng.randint(-n, n - 1) for _ in range(2)]] if n else [])]
+            key.append(rng.choice(kinds))
+        where: Any = tuple(key) if key else Ellipsis
+        if rng.random() < 0.4:
+            self.run(f"t{i}[{where}]", lambda ts, T: ts[i][where])
+        elif rng.random() < 0.5:
+            self.run(f"t{i}[{where}] = 1.5", lambda ts, T: ts[i].__setitem__(where, 1.5), result=False)
+        elif self.theirs[i].is_floating_point() or not self.theirs[j].requires_grad:
+            self.run(f"t{i}[{where}] = t{j}", lambda ts, T: ts[i].__setitem__(where, ts[j]), result=False)
+
+    def watched(self) -> None:
+        i, what = self.pick(lambda t: t.is_floating_point()), self.rng.choice(["retain_grad", "hook", "on", "off"])
+        factor = self.rng.choice([2, -1])
+        calls: dict[str, Callable[[list[Any], Any], Any]] = {
+            "retain_grad": lambda ts, T: ts[i].retain_grad(),
+            "hook": lambda ts, T: ts[i].register_hook(lambda g: g * factor),
+            "on": lambda ts, T: ts[i].requires_grad_(True),
+            "off": lambda ts, T: ts[i].requires_grad_(False),
+        }
+        self.run(f"t{i}: {what} ({factor})", calls[what], result=False)
+
+    def backward(self) -> None:
+        i = self.pick(lambda t: t.is_floating_point())
+        create = self.rng.random() < 0.25
+        retain = create or self.rng.random() < 0.7
+        self.run(
+            f"t{i}.sum().backward({retain}, {create})",
+            lambda ts, T: ts[i].sum().backward(retain_graph=retain, create_graph=create),
+            result=False,
+        )
+
+    # Comparison -------------------------------------------------------------------------------------------------------
+
+    def compare(self, halves: bool) -> None:
+        for i, (theirs, ours) in enumerate(zip(self.theirs, self.ours, strict=True)):
+            self.same(f"shape of t{i}", tuple(ours.shape), tuple(theirs.shape))
+            self.same(f"dtype of t{i}", ours.dtype, DTYPES[theirs.dtype])
+            self.same(f"requires_grad of t{i}", ours.requires_grad, theirs.requires_grad)
+            try:
+                leaf = theirs.is_leaf
+            except RuntimeError as error:  # a view that was made under no_grad, whose base was written to
+                raise End from error
+            self.same(f"is_leaf of t{i}", ours.is_leaf, leaf)
+            self.near(f"t{i}", ours, theirs, halves)
+            grads = [t.grad if t.is_leaf or t.retains_grad else None for t in (ours, theirs)]
+            if None in grads:
+                rest = [g for g in grads if g is not None]
+                assert not any(values(g).any() for g in rest), f"gradient of t{i}: {grads[0]}, torch {grads[1]}"
+            else:
+                self.same(f"dtype of the gradient of t{i}", grads[0].dtype, DTYPES[grads[1].dtype])
+                self.near(f"gradient of t{i}", *grads, halves)
+
+    def same(self, what: str, ours: Any, theirs: Any) -> None:
+        assert ours == theirs, f"{what}: {ours}, torch {theirs}"
+
+    def near(self, what: str, ours: Any, theirs: Any, halves: bool) -> None:
+        a, b = values(ours), values(theirs)
+        assert a.shape == b.shape, f"shape of {what}: {a.shape}, torch {b.shape}"
+        if b.dtype.kind == "f":
+            if not (np.isfinite(a).all() and np.isfinite(b).all() and np.abs(b).max(initial=0) < 1e6):
+                raise End  # what comes after infinity differs in its rounding only
+            tolerance = (3e-2 if halves else 2e-4) * max(1.0, np.abs(b).max(initial=0.0))
+            assert np.abs(a - b).max(initial=0.0) <= tolerance, f"{what}: {a}, torch {b}"
+        else:
+            assert (a == b).all(), f"{what}: {a}, torch {b}"
+
+
+def flat(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def values(tensor: Any) -> np.ndarray:
+    tensor = tensor.detach()
+    if isinstance(tensor, torch.Tensor) and tensor._is_zerotensor():  # torch's zeros without memory
+        tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
+    return np.array(tensor.tolist())
+
+
+def run(seed: int, statements: int = 14) -> int:
+    """Run a program; how many statements were compared. AssertionError, with the program, where the sides differ."""
+    program = Program(seed)
+    halves = False
+    for count in range(statements):
+        try:
+            program.statement()
+            halves = halves or any(t.dtype == torch.bfloat16 for t in program.theirs)
+            program.compare(halves)
+        except End:
+            return count
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}\n  " + "\n  ".join(program.log)) from error
+    return statements
