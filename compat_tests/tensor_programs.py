@@ -31,8 +31,6 @@ TORCHS_OWN = (
     "ZeroTensors are immutable",
     "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
 )
-#: A backward that fails for these reasons must fail here too; others are faults of torch's own formulas.
-BACKWARD = ("second time", "does not require grad", "inplace")
 ALIVE = 9
 
 
@@ -48,6 +46,7 @@ class Program:
         self.theirs: list[Any] = []
         self.ours: list[Any] = []
         self.log: list[str] = []
+        self.halves = False  # whether a number was rounded to bfloat16
         for _ in range(3):
             self.leaf()
 
@@ -108,8 +107,8 @@ class Program:
         said = str(theirs)
         if any(text in said for text in TORCHS_OWN):
             raise End
-        if "backward" in what and not any(text in said for text in BACKWARD):
-            raise End
+        if "backward" in what and ("does not require grad" not in said and not isinstance(ours, Exception)):
+            raise End  # torch keeps more than its formulas need, or one of them fails
         assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), f"{ours!r}, torch {theirs!r}"
         if not result:
             raise End  # torch may have written a part
@@ -219,8 +218,9 @@ class Program:
         key: list[Any] = []
         shape = tuple(self.theirs[i].shape)
         for n in shape[: rng.randint(0, len(shape))]:
-            kinds: list[Any] = [slice(None), slice(rng.randint(0, n), None), rng.randint(-n, max(n - 1, 0)), None]
+            kinds: list[Any] = [slice(None), slice(rng.randint(0, n), None), rng.randint(-n, max(n - 1, 0))]
             kinds += [slice(None, None, 2), *([[rng.randint(-n, n - 1) for _ in range(2)]] if n else [])]
+            key += [None] if rng.random() < 0.15 else []
             key.append(rng.choice(kinds))
         where: Any = tuple(key) if key else Ellipsis
         if rng.random() < 0.4:
@@ -243,7 +243,7 @@ class Program:
 
     def backward(self) -> None:
         i = self.pick(lambda t: t.is_floating_point())
-        create = self.rng.random() < 0.25
+        create = self.rng.random() < 0.25 and not self.halves
         retain = create or self.rng.random() < 0.7
         self.run(
             f"t{i}.sum().backward({retain}, {create})",
@@ -253,7 +253,9 @@ class Program:
 
     # Comparison -------------------------------------------------------------------------------------------------------
 
-    def compare(self, halves: bool) -> None:
+    def compare(self) -> None:
+        self.halves = self.halves or any(t.dtype == torch.bfloat16 for t in self.theirs)
+        halves = self.halves
         for i, (theirs, ours) in enumerate(zip(self.theirs, self.ours, strict=True)):
             self.same(f"shape of t{i}", tuple(ours.shape), tuple(theirs.shape))
             self.same(f"dtype of t{i}", ours.dtype, DTYPES[theirs.dtype])
@@ -301,12 +303,10 @@ def values(tensor: Any) -> np.ndarray:
 def run(seed: int, statements: int = 14) -> int:
     """Run a program; how many statements were compared. AssertionError, with the program, where the sides differ."""
     program = Program(seed)
-    halves = False
     for count in range(statements):
         try:
             program.statement()
-            halves = halves or any(t.dtype == torch.bfloat16 for t in program.theirs)
-            program.compare(halves)
+            program.compare()
         except End:
             return count
         except AssertionError as error:

@@ -54,7 +54,7 @@ class Node(ABC):
         """Let go of what was kept."""
 
     def moved(self, storage: Any) -> None:  # noqa: B027
-        """The call was in place: its first argument is what it was before, and its result is in ``storage`` now."""
+        """The call was in place: its first argument is what it was, and its result is in ``storage``, if not cast."""
 
     @property
     def name(self) -> str:

@@ -147,7 +147,7 @@ class Index(Step):
 
 
 class Expand(Step):
-    """Axes of size one repeated without a copy; only equal elements may be written through it."""
+    """Axes of size one repeated without a copy."""
 
     __slots__ = ()
 
@@ -155,9 +155,7 @@ class Expand(Step):
         return mx.broadcast_to(x, self.after)
 
     def backward(self, x: mx.array, value: mx.array) -> mx.array:
-        lead = len(self.after) - len(self.before)
-        first = tuple(0 if d < lead else slice(self.before[d - lead]) for d in range(len(self.after)))
-        return value[first] if value.size else x
+        raise overlapping(f"{list(x.shape)} is expanded to {list(value.shape)}")
 
     def pull(self, g: mx.array) -> mx.array:
         lead = len(self.after) - len(self.before)
@@ -280,7 +278,14 @@ def apply(x: mx.array, steps: Sequence[Step]) -> mx.array:
 
 
 def write(x: mx.array, value: mx.array, steps: Sequence[Step]) -> mx.array:
-    """``x`` with the elements that the view shows replaced by ``value``."""
+    """``x`` with the elements that the view shows replaced by ``value``; of repeated ones the first counts."""
+    if any(isinstance(step, Expand) for step in steps):
+        strides, offset = layout_after(row_major(x.shape), 0, steps)
+        repeated = [d for d, stride in enumerate(strides) if stride == 0]
+        value = value[tuple(0 if d in repeated else slice(None) for d in range(value.ndim))] if value.size else value
+        kept = tuple(stride for stride in strides if stride)
+        flat = Strided((x.size,), value.shape, kept, offset) if value.size else None
+        return x if flat is None else mx.reshape(flat.backward(mx.reshape(x, (-1,)), value), x.shape)
     inputs = []
     for step in steps:
         inputs.append(x)

@@ -103,10 +103,13 @@ class Recorded(Node):
             self.known = None
             self.kept = self.spare = []
 
-    def moved(self, storage: Storage) -> None:
-        recipe, count = self.recipe, self.recipe.results.count(0)
-        self.kept = self.kept[1 if recipe.keep[:1] == [0] else 0 : len(recipe.keep)]
-        self.kept += [(storage, storage.version)] * count
+    def moved(self, storage: Storage | None) -> None:
+        recipe = self.recipe
+        first = 1 if recipe.keep[:1] == [0] else 0
+        if storage is None:
+            self.kept = self.kept[first:]
+        else:
+            self.kept = self.kept[first : len(recipe.keep)] + [(storage, storage.version)] * recipe.results.count(0)
 
 
 def record(op: Op, key: int, args: Any, arrays: list[Any], out: Any, dtype: Any = None, edges: Any = None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -10,11 +10,11 @@ import mlx.core as mx
 from .._core.promotion import NAMES, category
 from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
 from .._tensor.modes import mode
-from .._tensor.storage import Storage, View, view_of
+from .._tensor.storage import view_of
 from .._tensor.tape import Edge
 from .._tensor.tensor import Tensor, origin_of
-from .._tensor.views import Expand, Permute, Step, overlapping
-from ._record import NEW, Recorded
+from .._tensor.views import Permute, Step, overlapping
+from ._record import NEW
 
 
 def show(input: Tensor, step: Any, array: mx.array, edge: Edge | None = None) -> Any:
@@ -54,17 +54,17 @@ def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, 
         return
     base = tensor._base
     if base is not None:
-        if base.requires_grad and base.is_leaf:
+        if base.is_leaf and tensor.requires_grad:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     elif tensor.requires_grad and tensor.is_leaf:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-    elif isinstance(tensor._storage, View) and (
-        any(isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values()))
-        or (tensor._unrecorded is not None and tensor._unrecorded.requires_grad)
+    elif tensor._unrecorded is not None and (
+        tensor._unrecorded.requires_grad
+        or any(isinstance(a, Tensor) and a.requires_grad for a in (*args, *kwargs.values()))
     ):
         raise RuntimeError(
-            "A view was created in no_grad mode (or by detach) and is being modified inplace with grad mode enabled. "
-            "Make the view while recording, or write under no_grad()."
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Make the view "
+            "while recording, or write under no_grad()."
         )
     if tensor._edge is not None and type(tensor._edge[0]) is PartsNode:
         raise RuntimeError(
@@ -74,11 +74,10 @@ def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, 
         )
 
 
-def refuse_overlap(storage: Storage) -> None:
+def refuse_overlap(shape: Sequence[int], strides: Sequence[int]) -> None:
     """Refuse a write through dimensions that are repeated without a copy, in torch's words."""
-    for step in storage.steps if isinstance(storage, View) else ():
-        if isinstance(step, Expand) and 0 not in step.after:
-            raise overlapping(f"{list(step.before)} is expanded to {list(step.after)}")
+    if 0 not in shape and any(n > 1 and stride == 0 for n, stride in zip(shape, strides, strict=True)):
+        raise overlapping(f"shape {list(shape)} has strides {list(strides)}")
 
 
 def overwrite(tensor: Tensor, out: Tensor, casts: bool = False, uniform: bool = False) -> Tensor:
@@ -95,11 +94,13 @@ def overwrite(tensor: Tensor, out: Tensor, casts: bool = False, uniform: bool = 
             raise RuntimeError(
                 f"result type {NAMES[new.dtype]} can't be cast to the desired output type {NAMES[old.dtype]}"
             )
+        if out._edge is not None and out._requires_grad:
+            out._edge[0].moved(None)
         out = out.to(old.dtype)
         new = out._storage.read()
     steps = tensor._steps() if tensor._base is not None else ()
     if not uniform:
-        refuse_overlap(storage)
+        refuse_overlap(new.shape, storage.strides())
     edge = out._edge if out._requires_grad else None
     storage.array = new
     if edge is not None:
@@ -107,8 +108,7 @@ def overwrite(tensor: Tensor, out: Tensor, casts: bool = False, uniform: bool = 
             write_part(tensor._base, steps, edge, new.shape)
         else:
             tensor._set_edge(edge)
-        if isinstance(edge[0], Recorded):
-            edge[0].moved(storage)
+        edge[0].moved(storage)
     if tensor._base is not None and mode.enabled:
         tensor._renew()
     return tensor

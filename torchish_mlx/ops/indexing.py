@@ -14,6 +14,7 @@ from .._core.evaluation import of_a_trace
 from .._core.promotion import INEXACT, NAMES, cast
 from .._tensor.conversion import to_array
 from .._tensor.modes import mode
+from .._tensor.storage import View
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from .._tensor.views import Index
@@ -276,6 +277,7 @@ def _put(input: Array, key: Any, value: Array) -> mx.array:
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """``input[key] = value``: a write, recorded where a gradient is wanted."""
     if key is Ellipsis and value is input:
+        refuse_write(input)
         return
     array = input._read()
     parts = _normal(array.shape, key, lambda: refuse_write(input, (value,)))
@@ -294,14 +296,15 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     value = _without_leading(_checked(value), step.after)
     new = cast(value._read() if isinstance(value, Tensor) else value, array.dtype)
     steps = input._steps() if input._base is not None else ()
-    refuse_overlap(storage)
-    changed = step.backward(array, mx.broadcast_to(new, step.after))
+    refuse_overlap(step.after, step.strides(storage.strides()))
+    shown = mx.broadcast_to(new, step.after)
     edge = value._to() if isinstance(value, Tensor) and value.requires_grad and mode.enabled else None
     base = input if input._base is None else input._base
     recording = mode.enabled and array.dtype in INEXACT and (edge is not None or base.requires_grad)
     if recording:
         write_part(base, (*steps, step), edge, new.shape, value.dtype if isinstance(value, Tensor) else None)
-    storage.array = changed
+    View(storage, (step,)).write(shown)
+    storage.version += 1
     if recording and input._base is not None:
         input._renew()
 

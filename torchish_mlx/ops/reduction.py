@@ -217,8 +217,8 @@ def _place(fn: Any, input: mx.array, dim: int | None, keepdim: bool) -> mx.array
     if not input.size:
         if dim is None:
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
-        where = _refuse_empty(name, input, (axis(input.ndim, dim),))
-        shape = [1 if d in where else n for d, n in enumerate(input.shape) if keepdim or d not in where]
+        (gone,) = _refuse_empty(name, input, (axis(input.ndim, dim),))
+        shape = [1 if d == gone else n for d, n in enumerate(input.shape) if keepdim or d != gone]
         return mx.zeros(shape, mx.int64)
     if dim is None:
         out = fn(mx.reshape(input, (-1,)), axis=0)

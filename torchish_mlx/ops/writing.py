@@ -14,6 +14,7 @@ from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, origin_of
 from ._call import REGISTRY, attach, op
 from ._op import Array
+from ._view import refuse_write
 from .shaping import clone
 
 
@@ -56,8 +57,9 @@ _write_copy = REGISTRY["copy"].inplace
 
 @functools.wraps(_write_copy)
 def _copy_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    if args and args[0] is self:  # also where it shows one place in memory several times
-        return self
+    if args and args[0] is self:
+        refuse_write(self)
+        return self  # also where it shows one place in memory several times
     written: Tensor = _write_copy(self, *args, **kwargs)
     return written
 
