@@ -31,6 +31,9 @@ TORCHS_OWN = (
     "ZeroTensors are immutable",
     "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
 )
+#: What is refused here alone: torch multiplies matrices of two dtypes where there is nothing to add up; and it keeps
+#: nothing for the gradient of a view that was made under no_grad, which goes nowhere.
+OUR_OWN = ("to have the same dtype", "which MulBackward0 of mul() needs")
 ALIVE = 9
 
 
@@ -99,6 +102,8 @@ class Program:
             self.failed(what, theirs, ours, result)
             return
         if isinstance(ours, Exception):
+            if any(text in str(ours) for text in OUR_OWN):
+                raise End
             raise AssertionError(f"{ours!r}; torch did it") from ours
         for a, b in zip(flat(theirs), flat(ours), strict=True) if result else ():
             self.add(a, b, "that")
