@@ -277,7 +277,7 @@ def _put(input: Array, key: Any, value: Array) -> mx.array:
 def setitem(input: Tensor, key: Any, value: Any) -> None:
     """``input[key] = value``: a write, recorded where a gradient is wanted."""
     if key is Ellipsis and value is input:
-        refuse_write(input)
+        input.copy_(input)
         return
     array = input._read()
     parts = _normal(array.shape, key, lambda: refuse_write(input, (value,)))
@@ -298,9 +298,10 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     steps = input._steps() if input._base is not None else ()
     refuse_overlap(step.after, step.strides(storage.strides()))
     shown = mx.broadcast_to(new, step.after)
-    edge = value._to() if isinstance(value, Tensor) and value.requires_grad and mode.enabled else None
+    wanted = isinstance(value, Tensor) and value.requires_grad and mode.enabled
+    edge = value._to() if wanted else None
     base = input if input._base is None else input._base
-    recording = mode.enabled and array.dtype in INEXACT and (edge is not None or base.requires_grad)
+    recording = mode.enabled and array.dtype in INEXACT and (wanted or base.requires_grad)
     if recording:
         write_part(base, (*steps, step), edge, new.shape, value.dtype if isinstance(value, Tensor) else None)
     View(storage, (step,)).write(shown)

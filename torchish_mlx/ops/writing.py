@@ -59,6 +59,7 @@ _write_copy = REGISTRY["copy"].inplace
 def _copy_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if args and args[0] is self:
         refuse_write(self)
+        self._storage.version += 1
         return self  # also where it shows one place in memory several times
     written: Tensor = _write_copy(self, *args, **kwargs)
     return written
