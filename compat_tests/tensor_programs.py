@@ -31,9 +31,10 @@ TORCHS_OWN = (
     "ZeroTensors are immutable",
     "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
 )
-#: What is refused here alone: torch multiplies matrices of two dtypes where there is nothing to add up; and it keeps
-#: nothing for the gradient of a view that was made under no_grad, which goes nowhere.
-OUR_OWN = ("to have the same dtype", "which MulBackward0 of mul() needs")
+#: What is refused here alone. torch multiplies matrices of two dtypes where there is nothing to add up; it keeps nothing
+#: for the gradient of a view that was made under no_grad, which goes nowhere; and it only warns of a write by a list of
+#: indices to an expanded tensor, "which is deprecated".
+OUR_OWN = ("to have the same dtype", "which MulBackward0 of mul() needs", "refers to a single memory location")
 ALIVE = 9
 
 
