@@ -37,6 +37,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "mathml",
+    "op_reference",
     "site_check",
 ]
 exclude_patterns = ["_ext"]
