@@ -262,6 +262,8 @@ outside("far", lambda T: T.ones(3).__setitem__([10**9], 1.0))
 outside("gather", lambda T: T.ones(3).gather(0, T.tensor([7])))
 outside("negative_gather", lambda T: T.ones(3).gather(0, T.tensor([-1])))
 outside("an_empty_axis", lambda T: T.ones(0, 3)[T.tensor([0])])
+outside("rows", lambda T: T.sparse_coo_tensor([[0, 5]], [[1.0], [2.0]], (3, 1)).to_dense())
+outside("negative_rows", lambda T: T.sparse_coo_tensor([[0, -1]], [[1.0], [2.0]], (3, 1)).to_dense())
 outside("a_mask_of_another_shape", lambda T: T.ones(3)[T.tensor([True, False])])
 outside("too_many", lambda T: T.ones(3)[0, [1]])
 

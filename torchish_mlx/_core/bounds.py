@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import mlx.core as mx
 
-from .evaluation import value
+from .trace import value
 
 LOOKED_AT = 2**16  # indices; the values of more are not waited for
 _SIGNED = (mx.int32, mx.int64)

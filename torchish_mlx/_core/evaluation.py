@@ -15,6 +15,7 @@ import mlx.core as mx
 
 from .._docs import see
 from .sparse import RowSparse
+from .trace import of_a_trace
 
 _numbers = itertools.count(1)
 
@@ -75,11 +76,6 @@ def arrays_in(*values: Any) -> list[mx.array]:
     return found
 
 
-def of_a_trace(error: Exception) -> bool:
-    """Whether MLX refused to evaluate a traced array; the second text is that after a ``value_and_grad`` inside."""
-    return "transformation" in str(error) or "without a primitive" in str(error)
-
-
 def schedule_given(what: str, *trees: Any) -> bool:
     """:func:`schedule` what a call was given, before it changes anything.
 
@@ -96,24 +92,3 @@ def schedule_given(what: str, *trees: Any) -> bool:
             f"{error}) Evaluate them in the thread that computes them, by mx.eval(arrays), before this one uses them. "
             "Nothing was changed." + see("arrays-of-another-thread")
         ) from error
-
-
-def traced(array: mx.array) -> bool:
-    """Whether ``array``, an empty one, is being traced by ``mx.compile`` or a gradient: only then it can't be read."""
-    try:
-        array.tolist()
-    except (ValueError, RuntimeError) as error:
-        if not of_a_trace(error):
-            raise
-        return True
-    return False
-
-
-def value(array: mx.array) -> Any:
-    """The number in an array of one element, for which it waits; None where it is being traced."""
-    try:
-        return array.item()
-    except (ValueError, RuntimeError) as error:
-        if not of_a_trace(error):
-            raise
-        return None

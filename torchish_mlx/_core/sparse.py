@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
+from .bounds import inside
+
 
 class RowSparse:
     """Rows of a gradient: row ``indices[i]`` has the value ``values[i]``; all other rows are absent (not zero).
@@ -19,6 +21,8 @@ class RowSparse:
 
     Raises:
         ValueError: the shapes do not fit together.
+        RuntimeError: an index is outside, in torch's words. Where it can't be looked at (more than 65,536 indices, a
+            GPU, a traced step), it is clamped.
 
     Example:
         >>> import mlx.core as mx
@@ -31,6 +35,17 @@ class RowSparse:
 
     def __init__(self, indices: mx.array, values: mx.array, shape: Sequence[int]) -> None:
         self.indices, self.values, self.shape = indices, values, tuple(shape)
+        self._check()
+        self.indices = inside(indices, (self.shape or (1,))[0], self._outside, negative=False)
+
+    def _outside(self, wrong: int) -> RuntimeError:
+        if wrong < 0:
+            return RuntimeError(f"found negative index {wrong} for dim 0")
+        size = (self.shape or (1,))[0]
+        return RuntimeError(f"size is inconsistent with indices: for dim 0, size is {size} but found index {wrong}")
+
+    def _check(self) -> None:
+        indices, values = self.indices, self.values
         row = self.shape[1:]
         if indices.ndim != 1 or tuple(values.shape) != (indices.size, *row):
             raise ValueError(
@@ -50,10 +65,16 @@ class RowSparse:
 
     def astype(self, dtype: mx.Dtype) -> RowSparse:
         """The same rows, with the values in ``dtype``."""
-        return RowSparse(self.indices, self.values.astype(dtype), self.shape)
+        return self._with(self.indices, self.values.astype(dtype))
+
+    def _with(self, indices: mx.array, values: mx.array) -> RowSparse:
+        """Rows of the same gradient, whose indices are inside already."""
+        made = RowSparse.__new__(RowSparse)
+        made.indices, made.values, made.shape = indices, values, self.shape
+        return made
 
     def __neg__(self) -> RowSparse:
-        return RowSparse(self.indices, -self.values, self.shape)
+        return self._with(self.indices, -self.values)
 
     def dense(self) -> mx.array:
         """The same gradient as one array, with zeros in the absent rows."""
@@ -67,7 +88,7 @@ class RowSparse:
         order = mx.argsort(self.indices)
         indices, values = self.indices[order], self.values[order]
         segment = mx.concatenate([mx.zeros((1,), mx.int32), mx.cumsum((indices[1:] != indices[:-1]).astype(mx.int32))])
-        return RowSparse(indices, mx.zeros_like(values).at[segment].add(values)[segment], self.shape)
+        return self._with(indices, mx.zeros_like(values).at[segment].add(values)[segment])
 
     def distinct(self) -> RowSparse:
         """As ``coalesced``, but one entry of an index holds its sum and the others zeros: the same gradient."""
@@ -76,7 +97,7 @@ class RowSparse:
         rows = self.coalesced()
         first = mx.concatenate([mx.array([True]), rows.indices[1:] != rows.indices[:-1]])
         first = first.reshape(-1, *[1] * (rows.values.ndim - 1))
-        return RowSparse(rows.indices, mx.where(first, rows.values, mx.zeros_like(rows.values)), self.shape)
+        return self._with(rows.indices, mx.where(first, rows.values, mx.zeros_like(rows.values)))
 
     def __repr__(self) -> str:
         return f"RowSparse(indices={self.indices}, values={self.values}, shape={self.shape})"
@@ -86,5 +107,5 @@ def added(a: mx.array | RowSparse, b: mx.array | RowSparse) -> mx.array | RowSpa
     """The sum of two gradients of one parameter; of rows only where both are."""
     if isinstance(a, RowSparse) and isinstance(b, RowSparse):
         indices, values = mx.concatenate([a.indices, b.indices]), mx.concatenate([a.values, b.values])
-        return RowSparse(indices, values, a.shape)
+        return a._with(indices, values)
     return (a.dense() if isinstance(a, RowSparse) else a) + (b.dense() if isinstance(b, RowSparse) else b)

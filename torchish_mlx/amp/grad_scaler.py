@@ -14,8 +14,9 @@ import numpy as np
 
 from .._core.alone import Alone
 from .._core.device import Device
-from .._core.evaluation import arrays_in, schedule, value
+from .._core.evaluation import arrays_in, schedule
 from .._core.promotion import compute
+from .._core.trace import value
 from .._docs import see
 from .._tensor.storage import slot
 from .._tensor.tensor import Tensor

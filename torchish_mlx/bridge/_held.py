@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.evaluation import traced
+from .._core.trace import traced
 from .._tensor.storage import Storage
 from ._frozen import Key, dotted, freeze, frozen
 

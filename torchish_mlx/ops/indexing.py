@@ -10,8 +10,8 @@ import mlx.core as mx
 import numpy as np
 
 from .._core.bounds import inside
-from .._core.evaluation import of_a_trace
 from .._core.promotion import INEXACT, NAMES, cast
+from .._core.trace import of_a_trace
 from .._tensor.conversion import to_array
 from .._tensor.modes import mode
 from .._tensor.storage import View

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.evaluation import traced
+from .._core.trace import traced
 from .._docs import see
 from .._tensor.storage import Storage, slot
 from .._tensor.tensor import Tensor

@@ -8,7 +8,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
-from .._core.evaluation import arrays_in, schedule, traced
+from .._core.evaluation import arrays_in, schedule
+from .._core.trace import traced
 from .._docs import see
 from .._tensor.tensor import Tensor
 from ..bridge.parameters import parameters

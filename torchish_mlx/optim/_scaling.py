@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.evaluation import traced, value
 from .._core.sparse import RowSparse
+from .._core.trace import traced, value
 from .._docs import see
 from .._tensor.conversion import array_of
 from ..optimizers import Adafactor

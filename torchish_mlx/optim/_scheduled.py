@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.evaluation import traced
+from .._core.trace import traced
 from .._docs import see
 from ..optimizers import Rule
 from ..optimizers._hyper import STRUCTURE, shortest

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.evaluation import traced
 from .._core.sparse import RowSparse
+from .._core.trace import traced
 from .._docs import see
 from ._hyper import FIRST, STRUCTURE
 from ._join import Plan

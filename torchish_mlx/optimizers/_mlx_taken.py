@@ -7,8 +7,8 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.evaluation import traced
 from .._core.messages import listed
+from .._core.trace import traced
 from .._docs import see
 from ._hyper import shortest
 from ._mlx_slots import Leaf, converted, entry

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.evaluation import traced
+from .._core.trace import traced
 from .._docs import see
 from ._core import Inputs, Results, Task, formulas
 from ._hyper import STRUCTURE

@@ -8,8 +8,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.nn import Module
 
-from .._core.evaluation import of_a_trace
 from .._core.messages import is_torchs
+from .._core.trace import of_a_trace
 from .._docs import see
 from ._hyper import as_array
 

@@ -14,8 +14,9 @@ from mlx.optimizers import Optimizer
 from mlx.utils import tree_map
 
 from .._core.alone import alone, has_moved
-from .._core.evaluation import arrays_in, schedule, schedule_given, traced
+from .._core.evaluation import arrays_in, schedule, schedule_given
 from .._core.sparse import RowSparse
+from .._core.trace import traced
 from ._core import Share, Task, check_items, check_slots, formulas, paired
 from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure
 from ._kernels import cut

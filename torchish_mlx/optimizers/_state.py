@@ -18,7 +18,8 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from .._core.evaluation import schedule, traced
+from .._core.evaluation import schedule
+from .._core.trace import traced
 from ._hyper import STRUCTURE, as_array, renewed
 
 GROUPS = "_groups"

@@ -15,7 +15,7 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten
 
-from .._core.evaluation import traced
+from .._core.trace import traced
 from ._hyper import STRUCTURE
 
 Place = int | mx.array  # the group of a parameter, or of each element of joined parameters

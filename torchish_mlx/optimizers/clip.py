@@ -10,8 +10,8 @@ import mlx.core as mx
 from mlx.nn import Module
 from mlx.utils import tree_flatten, tree_map
 
-from .._core.evaluation import traced
 from .._core.sparse import RowSparse
+from .._core.trace import traced
 from .._docs import see
 from ._norm import Group, Leaf, checked_group, norm, norm_across, wide
 from ._sharded import names_of_parts
@@ -206,7 +206,7 @@ def coefficient(max_norm: Number, total_norm: Number) -> mx.array:
 def scaled(grad: Leaf, scale: mx.array) -> Leaf:
     """``grad * scale``, multiplied in ``scale``'s precision and rounded to the gradient's dtype."""
     if isinstance(grad, RowSparse):
-        return RowSparse(grad.indices, _times(grad.values, scale), grad.shape)
+        return grad._with(grad.indices, _times(grad.values, scale))
     return _times(grad, scale)
 
 
@@ -214,7 +214,7 @@ def clamped(grad: Leaf, bound: Number) -> Leaf:
     """``min(max(grad, -bound), bound)`` in the gradient's dtype."""
     if isinstance(grad, RowSparse):
         grad = grad.distinct()
-        return RowSparse(grad.indices, _clamp(grad.values, bound), grad.shape)
+        return grad._with(grad.indices, _clamp(grad.values, bound))
     return _clamp(grad, bound)
 
 

@@ -11,8 +11,9 @@ import mlx.nn as nn
 
 from ..._core.alone import Alone
 from ..._core.device import check_placement
-from ..._core.evaluation import schedule, value
+from ..._core.evaluation import schedule
 from ..._core.promotion import INEXACT
+from ..._core.trace import value
 from ..._docs import see
 from ..._tensor.parameter import Parameter
 from ..._tensor.tensor import Tensor

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from ..._core.evaluation import of_a_trace
+from ..._core.trace import of_a_trace
 
 
 class Kind(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..._core.device import Device
-from ..._core.evaluation import of_a_trace
+from ..._core.trace import of_a_trace
 from ..._tensor.arraylike import Size
 from ..._tensor.parameter import Parameter
 from ..._tensor.storage import Alias, Storage, View
