@@ -38,7 +38,12 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
 APART = {
     ("norm", "nuc", "*"): "the nuclear norm needs singular values, which are not here yet: it raises",
 }
-ENTRIES = [entry for entry in op_db if entry.name in REGISTRY and "." not in entry.name]
+#: Functions that make Tensors of numbers, or take something else first: the registry does not have them.
+BESIDE = {
+    *("arange", "einsum", "eye", "full", "full_like", "linspace", "logspace", "new_full", "new_ones", "new_zeros"),
+    *("ones", "ones_like", "scalar_tensor", "tril_indices", "triu_indices", "zeros", "zeros_like"),
+}
+ENTRIES = [entry for entry in op_db if entry.name in REGISTRY.keys() | BESIDE and "." not in entry.name]
 
 
 def apart(entry: Any, dtype: torch.dtype) -> bool:
