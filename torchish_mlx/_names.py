@@ -40,6 +40,7 @@ from .ops.creation import sparse_coo_tensor as sparse_coo_tensor
 from .ops.creation import tensor as tensor
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
+from .ops.einsum import einsum as einsum
 from .ops.functions import FUNCTIONS as _FUNCTIONS
 from .ops.ranges import arange as arange
 from .ops.ranges import eye as eye

@@ -11,6 +11,7 @@ from . import indexing as _indexing
 from . import joining as _joining
 from . import matmul as _matmul
 from . import operators as _operators
+from . import products as _products
 from . import reduction as _reduction
 from . import shaping as _shaping
 from . import writing as _writing
@@ -24,6 +25,7 @@ SUBJECTS = (
     _joining,
     _matmul,
     _operators,
+    _products,
     _reduction,
     _shaping,
     _writing,

@@ -123,15 +123,14 @@ def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.
     if dtype in (mx.bool_, mx.complex64):
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
     start, end = _number(name, start), _number(name, end)
+    kind = np.float64 if dtype not in INEXACT or dtype == mx.float64 else np.float32
+    if steps < 2:
+        return np.full(steps, start, kind)
     if dtype not in INEXACT:
         start, end = int(start), int(end)
-    kind = np.float64 if dtype not in INEXACT or dtype == mx.float64 else np.float32
-    if dtype in HALVES:  # the ends are rounded, and the rest is computed in float32
+    elif dtype in HALVES:  # the ends are rounded, and the rest is computed in float32
         start, end = mx.array(start, dtype).item(), mx.array(end, dtype).item()
-    first, last = kind(start), kind(end)
-    at = np.arange(steps)
-    if steps < 2:
-        return np.full(steps, first, kind)
+    first, last, at = kind(start), kind(end), np.arange(steps)
     step = (last - first) / kind(steps - 1)
     return np.where(at < steps // 2, first + step * at.astype(kind), last - step * (steps - 1 - at).astype(kind))
 
