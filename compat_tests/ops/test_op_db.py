@@ -94,9 +94,15 @@ def samples(entry: Any, dtype: torch.dtype) -> Iterator[Any]:
     yield from entry.sample_inputs("cpu", dtype, requires_grad=dtype == torch.float32 and entry.supports_autograd)
 
 
+#: Functions that are called in another way than ``op_db`` calls torch's.
+CALLED = {
+    "where": tm.Tensor.where,
+    "einsum": lambda tensors, equation: tm.einsum(equation, tensors),
+}
+
+
 def check(entry: Any, sample: Any, dtype: torch.dtype) -> None:
-    function = getattr(tm.Tensor if entry.name in ("where", "__getitem__") else tm, entry.name, None)
-    function = function or getattr(tm.Tensor, entry.name)
+    function = CALLED.get(entry.name) or getattr(tm, entry.name, None) or getattr(tm.Tensor, entry.name)
     leaves: list[tuple[Any, Any]] = []
     given = ours(sample.input, leaves)
     results = flat(function(given, *ours(sample.args, leaves), **ours(sample.kwargs, leaves)))

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import cast, result_type
+from .._core.promotion import NAMES, cast, result_type
 from .._tensor.tensor import Tensor
 from ._call import op
 from ._op import Array
 from .indexing import getitem
-from .matmul import check_factors, product
+from .matmul import product
 from .reduction import sum as sum_over
 from .shaping import permute, reshape
 
@@ -162,7 +162,10 @@ def _contracted(a: mx.array, left: Labels, b: mx.array, right: Labels, output: L
         return mx.reshape(x, [math.prod(sizes[label] for label in group) for group in groups])
 
     if summed:
-        check_factors(a, b)
+        if a.dtype != b.dtype:
+            raise RuntimeError(
+                f"expected m1 and m2 to have the same dtype, but got: {NAMES[a.dtype]} != {NAMES[b.dtype]}"
+            )
         out = product(arranged(a, left, both, first, summed), arranged(b, right, both, summed, second))
     else:
         dtype = result_type(a, b)

@@ -99,7 +99,7 @@ def addr(input: Operand, vec1: Operand, vec2: Operand, *, beta: Number = 1, alph
     check_dims("addr", vec1=(vec1, 1), vec2=(vec2, 1))
     term = vec1[:, None] * vec2[None, :]
     if input.dtype == mx.bool_:
-        return mx.logical_or(mx.logical_and(input, bool(beta)), mx.logical_and(term, bool(alpha)))
+        return (input & bool(beta)) | (term & bool(alpha))
     return mx.broadcast_to(scaled(input, beta), term.shape) + term * alpha
 
 
@@ -116,7 +116,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     return functools.reduce(mm, matrices)
 
 
-@op(grad={"input": lambda g, input_shape: g * mx.eye(*input_shape, dtype=g.dtype)}, shape="()")
+@op(grad={"input": lambda g, input_shape: g * mx.eye(input_shape[0], input_shape[1], dtype=g.dtype)}, shape="()")
 def trace(input: Array) -> mx.array:
     """The sum of the diagonal of a matrix; that of integers and booleans is int64."""
     if input.ndim != 2:
