@@ -7,6 +7,7 @@ from typing import Any
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import creation as _creation
+from . import distances as _distances
 from . import indexing as _indexing
 from . import joining as _joining
 from . import matmul as _matmul
@@ -21,6 +22,7 @@ SUBJECTS = (
     _arithmetic,
     _comparison,
     _creation,
+    _distances,
     _indexing,
     _joining,
     _matmul,
