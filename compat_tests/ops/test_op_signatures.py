@@ -37,6 +37,8 @@ DEPARTURES = {
     ("mm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
     ("bmm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
     ("addmm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
+    ("baddbmm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
+    ("tensordot", "out"): "by name only",
     ("arange", "end"): "taken in the place of start where it is alone, or by name",
     ("norm", "out"): "by name only",
     ("norm", "dtype"): "by name only",
@@ -114,7 +116,13 @@ CASES: dict[str, tuple[Callable[..., Any], list[list[Parameter]]]] = {
     },
 }
 #: These are written in Python and have a signature: torch.norm(input, p, dim, keepdim, out, dtype).
-IN_PYTHON = {"norm": torch.norm, "Tensor.norm": torch.Tensor.norm}
+IN_PYTHON = {
+    "cdist": torch.cdist,
+    "chain_matmul": torch.chain_matmul,
+    "norm": torch.norm,
+    "tensordot": torch.tensordot,
+    "Tensor.norm": torch.Tensor.norm,
+}
 
 
 def taken(function: Callable[..., Any], overload: list[Parameter], name: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import activations as _activations
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import creation as _creation
@@ -11,6 +12,7 @@ from . import distances as _distances
 from . import indexing as _indexing
 from . import joining as _joining
 from . import matmul as _matmul
+from . import norms as _norms
 from . import operators as _operators
 from . import products as _products
 from . import reduction as _reduction
@@ -19,6 +21,7 @@ from . import writing as _writing
 from ._call import REGISTRY
 
 SUBJECTS = (
+    _activations,
     _arithmetic,
     _comparison,
     _creation,
@@ -26,6 +29,7 @@ SUBJECTS = (
     _indexing,
     _joining,
     _matmul,
+    _norms,
     _operators,
     _products,
     _reduction,

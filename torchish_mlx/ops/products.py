@@ -110,7 +110,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     return found
 
 
-@composed(method=False, shape="that of the product of the matrices")
+@composed(method=False, outs=True, shape="that of the product of the matrices")
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices."""
     return functools.reduce(mm, matrices)
