@@ -196,8 +196,8 @@ def test_what_is_apart_still_is() -> None:
 
 
 def test_most_of_the_registry_has_an_entry() -> None:
-    named = {entry.name for entry in ENTRIES}
+    named = {bare(entry) for entry in ENTRIES}
     without = {
         name for name, entry in REGISTRY.items() if "." not in name and (entry.op is None or entry.op.name == name)
     }
-    assert without - named <= {"copy", "zero", "divide", "true_divide"}
+    assert without - named <= {"copy", "zero", "divide", "true_divide", "chain_matmul"}
