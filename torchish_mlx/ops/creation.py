@@ -169,12 +169,32 @@ def _new_tensor(
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
+def _fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """A number on the diagonal, in place; with ``wrap`` also on those below it in a tall matrix.
+
+    Source: ``torch.Tensor.fill_diagonal_``.
+    """
+    shape = self.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    if len(shape) > 2 or not wrap:
+        places = np.arange(min(shape))
+        self[(places,) * len(shape)] = fill_value
+    else:
+        flat = np.arange(0, self.numel(), shape[1] + 1)
+        self[flat // shape[1], flat % shape[1]] = fill_value
+    return self
+
+
 METHODS = {
     "new_zeros": _new_zeros,
     "new_ones": _new_ones,
     "new_empty": _new_zeros,
     "new_full": _new_full,
     "new_tensor": _new_tensor,
+    "fill_diagonal_": _fill_diagonal_,
 }
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)

@@ -17,7 +17,7 @@ from .arithmetic import mul
 from .matmul import check_dims, check_factors, dot, mm, product, scaled
 from .reduction import axis
 from .reduction import sum as sum_over
-from .shaping import permute, reshape
+from .shaping import copied, permute, reshape
 
 
 def _turned(x: mx.array) -> mx.array:
@@ -113,7 +113,8 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 @composed(method=False, outs=True, shape="that of the product of the matrices")
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices."""
-    return functools.reduce(mm, matrices)
+    check_dims("chain_matmul", **{f"matrix {i}": (m.array, 2) for i, m in enumerate(matrices)})
+    return functools.reduce(mm, matrices) if len(matrices) > 1 else copied(matrices[0])
 
 
 @op(grad={"input": lambda g, input_shape: g * mx.eye(input_shape[0], input_shape[1], dtype=g.dtype)}, shape="()")
