@@ -9,12 +9,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT
+from .._core.promotion import HALVES, INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array, Number, Operand
 from .arithmetic import mul
-from .matmul import check_dims, check_factors, dot, mm, product, scaled
+from .matmul import check_dims, dot, mm, product, scaled
 from .reduction import axis
 from .reduction import sum as sum_over
 from .shaping import copied, permute, reshape
@@ -28,6 +28,47 @@ def _sum_first(x: mx.array) -> mx.array:
     return mx.sum(x, axis=0) if x.size else mx.zeros(x.shape[1:], x.dtype)
 
 
+def _check_mv(input: mx.array, mat: mx.array, vec: mx.array, *_: Any) -> None:
+    """Refuse what torch's addmv does not take."""
+    if mat.ndim != 2 or vec.ndim != 1 or input.ndim > 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}")
+    rows, columns = mat.shape
+    if columns != vec.size or (input.ndim and input.size not in (1, rows)):
+        raise RuntimeError(f"size mismatch, got input ({input.size}), mat ({rows}x{columns}), vec ({vec.size})")
+    _check_dtypes("addmv", input, mat, vec)
+
+
+def _check_dtypes(name: str, *arrays: mx.array) -> None:
+    names = [NAMES[x.dtype] for x in arrays]
+    if len(set(names)) > 1:
+        raise RuntimeError(
+            f"{name} input tensors must have the same dtype, but got {', '.join(names[:-1])}, and {names[-1]}"
+        )
+
+
+def _check_batches(name: str, input: mx.array, batch1: mx.array, batch2: mx.array) -> None:
+    """Refuse batches that do not go together."""
+    check_dims(name, batch1=(batch1, 3), batch2=(batch2, 3))
+    _check_dtypes(name, input, batch1, batch2)
+    expected = [batch1.shape[0], batch1.shape[2]]
+    if expected != list(batch2.shape[:2]):
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: "
+            f"{list(batch2.shape[:2])}."
+        )
+
+
+def _check_outer(input: mx.array, vec1: mx.array, vec2: mx.array, beta: Any, alpha: Any) -> None:
+    for name, vector in (("vec1", vec1), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    if result_type(input, vec1, vec2) in INEXACT:
+        return
+    for name, number in (("beta", beta), ("alpha", alpha)):
+        if isinstance(number, float):
+            raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+
+
 @op(
     grad={
         "input": lambda g, beta: scaled(g, beta),
@@ -36,18 +77,30 @@ def _sum_first(x: mx.array) -> mx.array:
     },
     promote="same",
     inplace=True,
+    check=_check_mv,
     shape="(n, k) and (k,) give (n,), to which ``input`` broadcasts",
 )
 def addmv(input: Operand, mat: Operand, vec: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat @ vec); in half precision rounded once."""
-    check_dims("addmv", mat=(mat, 2), vec=(vec, 1))
-    check_factors(mat, vec)
+    _check_mv(input, mat, vec)
     return _added(input, product(mat, vec), beta, alpha)
+
+
+def _spread(input: mx.array, shape: Sequence[int]) -> mx.array:
+    """``input``, repeated to the shape of the product; RuntimeError where it does not fit."""
+    lead = len(shape) - input.ndim
+    for d, n in enumerate(input.shape):
+        if lead < 0 or n not in (1, shape[d + lead]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({shape[max(d + lead, 0)]}) must match the existing size ({n}) at "
+                f"non-singleton dimension {d + lead}.  Target sizes: {list(shape)}.  Tensor sizes: {list(input.shape)}"
+            )
+    return mx.broadcast_to(input, shape)
 
 
 def _added(input: mx.array, term: mx.array, beta: Any, alpha: Any) -> mx.array:
     """beta * input + alpha * term, in the shape of the term."""
-    return mx.broadcast_to(scaled(input, beta), term.shape) + scaled(term, alpha)
+    return _spread(scaled(input, beta), term.shape) + scaled(term, alpha)
 
 
 @op(
@@ -58,12 +111,12 @@ def _added(input: mx.array, term: mx.array, beta: Any, alpha: Any) -> mx.array:
     },
     promote="same",
     inplace=True,
+    check=lambda input, batch1, batch2, *_: _check_batches("baddbmm", input, batch1, batch2),
     shape="(b, n, k) and (b, k, m) give (b, n, m), to which ``input`` broadcasts",
 )
 def baddbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
-    check_dims("baddbmm", batch1=(batch1, 3), batch2=(batch2, 3))
-    check_factors(batch1, batch2)
+    _check_batches("baddbmm", input, batch1, batch2)
     return _added(input, product(batch1, batch2), beta, alpha)
 
 
@@ -75,12 +128,12 @@ def baddbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 
     },
     promote="same",
     inplace=True,
+    check=lambda input, batch1, batch2, *_: _check_batches("addbmm", input, batch1, batch2),
     shape="(b, n, k) and (b, k, m) give (n, m), to which ``input`` broadcasts",
 )
 def addbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * the sum of the products batch1 @ batch2; in half precision rounded once."""
-    check_dims("addbmm", batch1=(batch1, 3), batch2=(batch2, 3))
-    check_factors(batch1, batch2)
+    _check_batches("addbmm", input, batch1, batch2)
     return _added(input, _sum_first(product(batch1, batch2)), beta, alpha)
 
 
@@ -92,15 +145,16 @@ def addbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1
     },
     promote="same",
     inplace=True,
+    check=_check_outer,
     shape="(n,) and (m,) give (n, m), to which ``input`` broadcasts",
 )
 def addr(input: Operand, vec1: Operand, vec2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (the outer product of vec1 and vec2)."""
-    check_dims("addr", vec1=(vec1, 1), vec2=(vec2, 1))
+    _check_outer(input, vec1, vec2, beta, alpha)
     term = vec1[:, None] * vec2[None, :]
     if input.dtype == mx.bool_:
         return (input & bool(beta)) | (term & bool(alpha))
-    return mx.broadcast_to(scaled(input, beta), term.shape) + term * alpha
+    return _spread(scaled(input, beta), term.shape) + term * alpha
 
 
 @composed(outs=True, shape="()")

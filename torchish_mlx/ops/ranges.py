@@ -24,12 +24,13 @@ def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) 
     return result
 
 
-def _number(name: str, value: Any) -> Any:
+def _number(name: str, which: str, value: Any) -> Any:
     """A number, or that of a Tensor without dimensions."""
     if isinstance(value, (Tensor, mx.array)):
         if value.ndim:
             raise RuntimeError(
-                f"{name} only supports 0-dimensional start and end tensors, but got one with {value.ndim} dimension(s)."
+                f"{name} only supports 0-dimensional start and end tensors, but got {which} with {value.ndim} "
+                "dimension(s)."
             )
         return value.item()
     return value
@@ -122,7 +123,7 @@ def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.
         raise RuntimeError("number of steps must be non-negative")
     if dtype in (mx.bool_, mx.complex64):
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
-    start, end = _number(name, start), _number(name, end)
+    start, end = _number(name, "start", start), _number(name, "end", end)
     kind = np.float64 if dtype not in INEXACT or dtype == mx.float64 else np.float32
     if steps < 2:
         return np.full(steps, start, kind)
