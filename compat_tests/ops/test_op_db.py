@@ -48,7 +48,7 @@ FUNCTIONAL = {
     f"nn.functional.{name}"
     for name in (
         *("batch_norm", "celu", "cosine_similarity", "embedding", "group_norm", "layer_norm", "pairwise_distance"),
-        *("pdist", "prelu", "selu", "threshold"),
+        *("instance_norm", "pdist", "prelu", "rms_norm", "selu", "threshold"),
     )
 }
 #: Keywords of samples that the function at the top does not have, or whose gradients are not dense.
@@ -118,6 +118,7 @@ CALLED = {
     "where": tm.Tensor.where,
     "einsum": lambda tensors, equation: tm.einsum(equation, tensors),
     "nn.functional.embedding": lambda *args, **kwargs: embedded(*args, **kwargs),
+    "nn.functional.instance_norm": lambda *args, **kwargs: instance_normalized(*args, **kwargs),
     "nn.functional.batch_norm": lambda *args, **kwargs: batch_normalized(*args, **kwargs),
 }
 
@@ -125,6 +126,13 @@ CALLED = {
 def embedded(weight: Any, indices: Any, padding_idx: int | None = None, **kwargs: Any) -> Any:
     """As ``torch.nn.functional.embedding``, which counts a negative row of the padding from the end."""
     return tm.embedding(weight, indices, -1 if padding_idx is None else padding_idx % weight.shape[0], **kwargs)
+
+
+def instance_normalized(x: Any, **kwargs: Any) -> Any:
+    """As ``torch.nn.functional.instance_norm``, which has a default for each."""
+    none = dict.fromkeys(("weight", "bias", "running_mean", "running_var"))
+    given = {**none, "use_input_stats": True, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": True, **kwargs}
+    return tm.instance_norm(x, **given)
 
 
 def batch_normalized(x: Any, mean: Any, var: Any, weight: Any = None, bias: Any = None, **kwargs: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -81,6 +82,15 @@ def check_dims(name: str, **arrays: tuple[mx.array, int]) -> None:
             raise RuntimeError(f"{name}(): {key} must be a {kind}, got a tensor of shape {list(array.shape)}")
 
 
+def check_batches(batch1: mx.array, batch2: mx.array) -> None:
+    """Refuse batches of matrices that are not as many, or cannot be multiplied."""
+    expected, given = [batch1.shape[0], batch1.shape[2]], list(batch2.shape[:2])
+    if expected != given:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: {given}."
+        )
+
+
 _MATRICES: dict[str, Any] = {
     "input": lambda g, mat2: g @ mx.swapaxes(mat2, -1, -2),
     "mat2": lambda g, input: mx.swapaxes(input, -1, -2) @ g,
@@ -99,6 +109,7 @@ def mm(input: Array, mat2: Array) -> mx.array:
 def bmm(input: Array, mat2: Array) -> mx.array:
     """The products of two batches of matrices."""
     check_dims("bmm", input=(input, 3), mat2=(mat2, 3))
+    check_batches(input, mat2)
     check_factors(input, mat2)
     return product(input, mat2)
 
@@ -166,6 +177,27 @@ def scaled(x: mx.array, number: Any) -> mx.array:
     return mx.zeros_like(x) if number == 0 else x * number
 
 
+def repeated(input: mx.array, shape: Sequence[int]) -> mx.array:
+    """``input``, repeated to the shape of the product; RuntimeError where it does not fit."""
+    lead = len(shape) - input.ndim
+    for d, n in enumerate(input.shape):
+        if lead < 0 or n not in (1, shape[d + lead]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({shape[max(d + lead, 0)]}) must match the existing size ({n}) at "
+                f"non-singleton dimension {d + lead}.  Target sizes: {list(shape)}.  Tensor sizes: {list(input.shape)}"
+            )
+    return mx.broadcast_to(input, shape)
+
+
+def _check_addmm(input: mx.array, mat1: mx.array, mat2: mx.array, *_: Any) -> None:
+    check_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
+    check_factors(mat1, mat2)
+    if input.dtype != mat2.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {NAMES[input.dtype]} and {NAMES[mat2.dtype]}"
+        )
+
+
 @op(
     grad={
         "input": lambda g, beta: scaled(g, beta),
@@ -174,10 +206,11 @@ def scaled(x: mx.array, number: Any) -> mx.array:
     },
     promote="same",
     inplace=True,
+    check=_check_addmm,
     shape="(n, k) and (k, m) give (n, m), to which ``input`` broadcasts",
 )
 def addmm(input: Operand, mat1: Operand, mat2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
-    check_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
-    check_factors(mat1, mat2)
-    return scaled(input, beta) + scaled(product(mat1, mat2), alpha)
+    _check_addmm(input, mat1, mat2)
+    term = product(mat1, mat2)
+    return repeated(scaled(input, beta), term.shape) + scaled(term, alpha)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from .._core.bounds import inside
 from .._core.promotion import HALVES, INEXACT, NAMES, cast
@@ -16,7 +17,7 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array
 from .reduction import axis, mean, var
-from .shaping import copied
+from .shaping import copied, reshape
 
 
 def _wide(x: mx.array) -> mx.array:
@@ -106,6 +107,21 @@ def _check_affine(of: str, shape: Sequence[int], words: str, **given: Tensor | N
             raise RuntimeError(f"Expected {key} to be {words}, but got {key} of shape {list(tensor.shape)} and {of}")
 
 
+def _check_normalized(shape: list[int], size: list[int], lead: str, **given: Tensor | None) -> None:
+    """Refuse a shape that is not that of the last dimensions, and weights of another one."""
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    _check_affine(f"normalized_shape = {shape}", shape, "of same shape as normalized_shape", **given)
+    if size[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={shape}, expected input with shape [{lead}{', '.join(map(str, shape))}], but got "
+            f"input of size{size}"
+        )
+
+
 @composed(method=False, shape="that of ``input``")
 def layer_norm(
     input: Tensor,
@@ -118,18 +134,7 @@ def layer_norm(
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
     shape, size = list(normalized_shape), list(input.shape)
     _check_floats("LayerNormKernelImpl", input)
-    if not shape:
-        raise RuntimeError(
-            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
-            "normalized_shape = []"
-        )
-    of = f"normalized_shape = {shape}"
-    _check_affine(of, shape, "of same shape as normalized_shape", weight=weight, bias=bias)
-    if size[-len(shape) :] != shape:
-        raise RuntimeError(
-            f"Given normalized_shape={shape}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
-            f"input of size{size}"
-        )
+    _check_normalized(shape, size, "*, ", weight=weight, bias=bias)
     blocks = (math.prod(size[: -len(shape)]), math.prod(shape))
     spread = (1,) * (len(size) - len(shape)) + tuple(shape)
     normal: Tensor = _normalized(input, weight, bias, blocks, (1,), spread, eps)
@@ -237,6 +242,89 @@ def batch_norm(
             raise RuntimeError(f"{name} must be defined in evaluation mode")
     fixed: Tensor = _normalized_by(input, weight, bias, running_mean, running_var, eps, spread)
     return fixed
+
+
+@composed(method=False, shape="that of ``input``")
+def instance_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Tensor:
+    """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias.
+
+    With ``use_input_stats`` the running mean and variance move towards the average of those of the samples, in place.
+    """
+    size = list(input.shape)
+    axis(len(size), 1)
+    _check_floats("batch_norm", input)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
+    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, tensor in given.items():
+        if tensor is not None and tensor.numel() != size[1]:
+            raise RuntimeError(f"{name} should contain {size[0] * size[1]} elements not {size[0] * tensor.numel()}")
+    blocks = (size[0] * size[1], math.prod(size[2:]))
+    normal: Tensor = _normalized(input, weight, bias, blocks, (1,), _by_channel(size), eps)
+    with no_grad():
+        flat = reshape(input, (size[0], size[1], blocks[1]))
+        if running_mean is not None:
+            running_mean.copy_(mean(mean(flat, 2) * momentum + running_mean * (1 - momentum), 0))
+        if running_var is not None:
+            running_var.copy_(mean(var(flat, 2) * momentum + running_var * (1 - momentum), 0))
+    return normal
+
+
+def _rms_gradient(g: mx.array, input: mx.array, weight: mx.array | None, scale: mx.array, over: Any) -> mx.array:
+    if not input.size:
+        return mx.zeros_like(input)
+    g = _wide(g) if weight is None else _wide(g) * _wide(weight)
+    x = _wide(input) * scale
+    return cast(scale * (g - x * mx.mean(g * x, axis=over, keepdims=True)), input.dtype)
+
+
+@op(
+    grad={
+        "input": _rms_gradient,
+        "weight": lambda g, input, weight, scale: cast(
+            unbroadcast(_wide(g) * (_wide(input) * scale), weight.shape), weight.dtype
+        ),
+    },
+    residuals=("scale",),
+    name="norm.rms",
+    function=False,
+    method=False,
+)
+def _by_rms(input: Array, weight: Array | None, over: Any, eps: float) -> Any:
+    """``input`` over the root of its mean square along ``over``, times weight."""
+    if not input.size:
+        return input, input
+    x = _wide(input)
+    scale = mx.rsqrt(mx.mean(x * x, axis=over, keepdims=True) + eps)
+    out = x * scale
+    return cast(out if weight is None else out * _wide(weight), input.dtype), scale
+
+
+@composed(method=False, shape="that of ``input``")
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
+    shape, size = list(normalized_shape), list(input.shape)
+    _check_floats("rms_norm", input)
+    _check_normalized(shape, size, "*", weight=weight)
+    if eps is None:
+        eps = float(np.finfo(np.float64 if input.dtype == mx.float64 else np.float32).eps)
+    over = tuple(range(len(size) - len(shape), len(size)))
+    out: Tensor = _by_rms(input, weight, over, eps)
+    return out
 
 
 # Embedding ------------------------------------------------------------------------------------------------------------

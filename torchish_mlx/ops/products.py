@@ -14,7 +14,7 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array, Number, Operand
 from .arithmetic import mul
-from .matmul import check_dims, dot, mm, product, scaled
+from .matmul import check_batches, check_dims, dot, mm, product, repeated, scaled
 from .reduction import axis
 from .reduction import sum as sum_over
 from .shaping import copied, permute, reshape
@@ -50,12 +50,7 @@ def _check_batches(name: str, input: mx.array, batch1: mx.array, batch2: mx.arra
     """Refuse batches that do not go together."""
     check_dims(name, batch1=(batch1, 3), batch2=(batch2, 3))
     _check_dtypes(name, input, batch1, batch2)
-    expected = [batch1.shape[0], batch1.shape[2]]
-    if expected != list(batch2.shape[:2]):
-        raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: "
-            f"{list(batch2.shape[:2])}."
-        )
+    check_batches(batch1, batch2)
 
 
 def _check_outer(input: mx.array, vec1: mx.array, vec2: mx.array, beta: Any, alpha: Any) -> None:
@@ -86,21 +81,9 @@ def addmv(input: Operand, mat: Operand, vec: Operand, *, beta: Number = 1, alpha
     return _added(input, product(mat, vec), beta, alpha)
 
 
-def _spread(input: mx.array, shape: Sequence[int]) -> mx.array:
-    """``input``, repeated to the shape of the product; RuntimeError where it does not fit."""
-    lead = len(shape) - input.ndim
-    for d, n in enumerate(input.shape):
-        if lead < 0 or n not in (1, shape[d + lead]):
-            raise RuntimeError(
-                f"The expanded size of the tensor ({shape[max(d + lead, 0)]}) must match the existing size ({n}) at "
-                f"non-singleton dimension {d + lead}.  Target sizes: {list(shape)}.  Tensor sizes: {list(input.shape)}"
-            )
-    return mx.broadcast_to(input, shape)
-
-
 def _added(input: mx.array, term: mx.array, beta: Any, alpha: Any) -> mx.array:
     """beta * input + alpha * term, in the shape of the term."""
-    return _spread(scaled(input, beta), term.shape) + scaled(term, alpha)
+    return repeated(scaled(input, beta), term.shape) + scaled(term, alpha)
 
 
 @op(
@@ -154,7 +137,7 @@ def addr(input: Operand, vec1: Operand, vec2: Operand, *, beta: Number = 1, alph
     term = vec1[:, None] * vec2[None, :]
     if input.dtype == mx.bool_:
         return (input & bool(beta)) | (term & bool(alpha))
-    return _spread(scaled(input, beta), term.shape) + term * alpha
+    return repeated(scaled(input, beta), term.shape) + term * alpha
 
 
 @composed(outs=True, shape="()")

@@ -20,6 +20,8 @@ def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) 
     check_placement(device)
     if out is None:
         return Tensor(array, requires_grad=bool(requires_grad))
+    if isinstance(out, Tensor) and out.dtype != array.dtype:
+        raise RuntimeError(f"dtype {NAMES[array.dtype]} does not match dtype of out parameter ({NAMES[out.dtype]})")
     result: Tensor = write_out(name, wrap(array), out)
     return result
 
