@@ -208,6 +208,33 @@ CASES: dict[str, list[Case]] = {
         case(X(3, 2), X(3, 4), X(4, 2), beta=0.3, alpha=0.7),
         case(X(2), X(3, 4), X(4, 2)),
     ],
+    "addmv": [case(X(3), X(3, 4), X(4)), case(X(), X(3, 4), X(4), beta=0.3, alpha=0.7)],
+    "addr": [case(X(3, 4), X(3), X(4)), case(X(3, 4), X(3), X(4), beta=0.3, alpha=0.7)],
+    "baddbmm": [
+        case(X(2, 3, 2), X(2, 3, 4), X(2, 4, 2)),
+        case(X(3, 2), X(2, 3, 4), X(2, 4, 2), beta=0.3, alpha=0.7),
+    ],
+    "addbmm": [
+        case(X(3, 2), X(2, 3, 4), X(2, 4, 2)),
+        case(P(3, 2), P(2, 3, 4), P(2, 4, 2), beta=0.3, alpha=0.7),
+    ],
+    "trace": [case(X(3, 4)), case(N(3, 3)), case(X(0, 2))],
+    "cross": [case(X(2, 3), X(2, 3), 1), case(X(3, 4), X(3, 4))],
+    "chain_matmul": [case(X(3, 2), X(2, 4), X(4, 1)), case(X(3, 2))],
+    "celu": [*unary(), case(X(3, 4), 0.7)],
+    "selu": unary(),
+    "threshold": [case(X(3, 4), 0.1, -2.0), case(N(3, 4), 1, 5)],
+    "prelu": [case(X(3, 4), X(4)), case(X(3, 4), X(1)), case(X(2, 3, 2), X(3)), case(X(), X())],
+    "layer_norm": [case(X(2, 3, 4), (3, 4), X(3, 4), X(3, 4))],
+    "group_norm": [case(X(2, 4, 3), 2, X(4), X(4))],
+    "batch_norm": [case(X(4, 3, 2), X(3), X(3), None, None, True, 0.1, 0.1, True)],
+    "embedding": [
+        case(X(4, 3), V(1, 1, 3)),
+        case(X(4, 3), V([1, 0], [3, 1]), 1),
+        Case((X(4, 3), V(2, 2), -1, True), second=False),
+    ],
+    "cosine_similarity": [case(X(3, 4), X(3, 4)), case(X(3, 4), X(4), dim=-1), case(X(3, 2, 4), X(3, 1, 4), 0)],
+    "pairwise_distance": [case(X(3, 4), X(3, 4)), case(X(3, 4), X(4), p=1.0, keepdim=True)],
     "sum": [*REDUCED, case(N(3, 4)), case(B(5)), case(B(3, 4), 1)],
     "mean": REDUCED,
     "norm": [
@@ -330,5 +357,11 @@ WRITES: dict[str, list[Case]] = {
     "fill": [case(X(3, 4), 2), case(X(5), X()), case(N(5), 2.7), case(X(), 1.5), case(X(0), 1)],
     "zero": [case(Arg(s)) for s in SHAPES] + [case(N(5)), case(B(3))],
 }
+#: Of functions that torch has in float32 and float64 only.
+WHOLE: dict[str, list[Case]] = {
+    "cdist": [Case((X(4, 3), X(2, 3)), second=False), Case((X(4, 3), X(2, 3), 1.5), second=False)],
+    "pdist": [Case((X(4, 3),), second=False), Case((X(4, 3), 1.5), second=False)],
+}
+
 #: Methods whose call is spelled out: what the table's row "to" is behind.
 MADE_OF = {"to": ("type_as", "float", "half")}

@@ -27,17 +27,36 @@ from .bridge.parameters import named_parameters as named_parameters
 from .bridge.parameters import parameters as parameters
 from .bridge.tied_gradients import tied_gradients as tied_gradients
 from .ops.creation import as_tensor as as_tensor
+from .ops.creation import empty as empty
 from .ops.creation import empty_like as empty_like
+from .ops.creation import from_numpy as from_numpy
 from .ops.creation import full as full
 from .ops.creation import full_like as full_like
 from .ops.creation import is_tensor as is_tensor
 from .ops.creation import ones as ones
 from .ops.creation import ones_like as ones_like
+from .ops.creation import scalar_tensor as scalar_tensor
 from .ops.creation import sparse_coo_tensor as sparse_coo_tensor
 from .ops.creation import tensor as tensor
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
+from .ops.einsum import einsum as einsum
 from .ops.functions import FUNCTIONS as _FUNCTIONS
+from .ops.ranges import arange as arange
+from .ops.ranges import eye as eye
+from .ops.ranges import linspace as linspace
+from .ops.ranges import logspace as logspace
+from .ops.ranges import range as range
+from .ops.ranges import tril_indices as tril_indices
+from .ops.ranges import triu_indices as triu_indices
+from .ops.types import can_cast as can_cast
+from .ops.types import is_complex as is_complex
+from .ops.types import is_floating_point as is_floating_point
+from .ops.types import is_nonzero as is_nonzero
+from .ops.types import is_same_size as is_same_size
+from .ops.types import numel as numel
+from .ops.types import promote_types as promote_types
+from .ops.types import result_type as result_type
 
 device = Device
 float16 = half = _mx.float16

@@ -66,6 +66,24 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
     "std of constants": ([[2.0, 2.0, 2.0]], lambda T, x: x.std()),
     "lerp in the middle": ([[1.0, 2.0], [3.0, 5.0], [0.5, 0.499]], lambda T, x, y, w: T.lerp(x, y, w)),
     "where beside infinity": ([[0.0, 4.0]], lambda T, x: T.where(x > 0, x, x * 0 + 1).log()),
+    **{
+        f"cdist {p} of equal rows": (
+            [[[0.0, 1.0], [2.0, -1.0]], [[0.0, 1.0], [2.0, 2.0], [0.0, 0.0]]],
+            lambda T, x, y, p=p: T.cdist(x, y, p),
+        )
+        for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF)
+    },
+    **{
+        f"pdist {p} of equal rows": ([[[1.0, 1.0], [1.0, 1.0], [1.0, 2.0]]], lambda T, x, p=p: T.pdist(x, p))
+        for p in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, INF)
+    },
+    "cosine of zero": ([[[0.0, 0.0], [3.0, 4.0]], [[1.0, 2.0], [0.0, 0.0]]], lambda T, x, y: T.cosine_similarity(x, y)),
+    "threshold": ([[0.5, 1.0, 2.0, NAN, -INF]], lambda T, x: T.threshold(x, 1.0, 3.0)),
+    "celu": ([[-INF, -50.0, -1.0, -0.0, 0.0, 1.0, INF]], lambda T, x: T.celu(x, 2.0)),
+    "selu": ([[-INF, -50.0, -1.0, -0.0, 0.0, 1.0, INF]], lambda T, x: T.selu(x)),
+    "prelu": ([[-1.0, -0.0, 0.0, 1.0, NAN], [0.25]], lambda T, x, w: T.prelu(x, w)),
+    "addmm with beta 0": ([[[NAN]], [[2.0]], [[3.0]]], lambda T, x, y, z: T.addmm(x, y, z, beta=0)),
+    "addmv with beta 0": ([[NAN], [[2.0]], [3.0]], lambda T, x, y, z: T.addmv(x, y, z, beta=0)),
     "prod of masks": ([[1.0, -2.0]], lambda T, x: x * (x > 0)),
 }
 

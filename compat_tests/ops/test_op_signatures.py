@@ -17,11 +17,16 @@ import torch
 
 import torchish_mlx
 from tests.table_stub import attached
-from torchish_mlx.ops import creation
+from torchish_mlx.ops import creation, ranges, types
 from torchish_mlx.ops.functions import FUNCTIONS
 
 STUBS = Path(torch.__file__).parent / "_C"
-CREATION = ("as_tensor", "empty_like", "full", "full_like", "ones", "ones_like", "tensor", "zeros", "zeros_like")
+#: The functions that the registry does not have, by their module.
+BESIDE = {
+    creation: "as_tensor empty empty_like full full_like ones ones_like scalar_tensor tensor zeros zeros_like",
+    ranges: "arange eye linspace logspace range tril_indices triu_indices",
+    types: "can_cast is_complex is_floating_point is_nonzero is_same_size numel promote_types",
+}
 #: (name or *, parameter) -> why a parameter of torch is not taken here, or not as it is there.
 DEPARTURES = {
     ("*", "layout"): "MLX has dense arrays only",
@@ -32,9 +37,9 @@ DEPARTURES = {
     ("mm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
     ("bmm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
     ("addmm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
-    ("zeros", "out"): "the new tensor is all that the function makes",
-    ("ones", "out"): "the new tensor is all that the function makes",
-    ("full", "out"): "the new tensor is all that the function makes",
+    ("baddbmm", "out_dtype"): "MLX multiplies in the dtype of its arrays",
+    ("tensordot", "out"): "by name only",
+    ("arange", "end"): "taken in the place of start where it is alone, or by name",
     ("norm", "out"): "by name only",
     ("norm", "dtype"): "by name only",
     ("tensor", "dtype"): "by name only, as in torch, whose stub says otherwise",
@@ -60,7 +65,7 @@ OVERLOADS = {
 NUMBERS = {"alpha", "beta", "value"}
 #: Where torch has one sequence, this package takes it or its numbers as arguments: no name to give it by.
 SEQUENCES = {("permute", "dims"), ("reshape", "shape"), ("view", "size"), ("expand", "size")} | {
-    (name, "size") for name in ("zeros", "ones", "new_zeros", "new_ones", "new_empty")
+    (name, "size") for name in ("zeros", "ones", "empty", "new_zeros", "new_ones", "new_empty")
 }
 
 
@@ -99,7 +104,11 @@ TORCH_METHODS = next(
 )
 CASES: dict[str, tuple[Callable[..., Any], list[list[Parameter]]]] = {
     **{name: (f, overloads(TORCH_FUNCTIONS, name)) for name, f in FUNCTIONS.items()},
-    **{name: (getattr(creation, name), overloads(TORCH_FUNCTIONS, name)) for name in CREATION},
+    **{
+        name: (getattr(module, name), overloads(TORCH_FUNCTIONS, name))
+        for module, names in BESIDE.items()
+        for name in names.split()
+    },
     **{
         f"Tensor.{name}": (f, overloads(TORCH_METHODS, name))
         for name, f in attached().items()
@@ -107,7 +116,13 @@ CASES: dict[str, tuple[Callable[..., Any], list[list[Parameter]]]] = {
     },
 }
 #: These are written in Python and have a signature: torch.norm(input, p, dim, keepdim, out, dtype).
-IN_PYTHON = {"norm": torch.norm, "Tensor.norm": torch.Tensor.norm}
+IN_PYTHON = {
+    "cdist": torch.cdist,
+    "chain_matmul": torch.chain_matmul,
+    "norm": torch.norm,
+    "tensordot": torch.tensordot,
+    "Tensor.norm": torch.Tensor.norm,
+}
 
 
 def taken(function: Callable[..., Any], overload: list[Parameter], name: str) -> list[str]:

@@ -144,6 +144,14 @@ class ArrayLike(Methods):
         """Whether the dtype is complex."""
         return self.dtype == mx.complex64
 
+    def is_nonzero(self) -> bool:
+        """Whether the only element is not zero."""
+        return bool(self)
+
+    def is_same_size(self, other: ArrayLike) -> bool:
+        """Whether ``other`` has the same shape."""
+        return self.array.shape == other.array.shape
+
     def stride(self, dim: int | None = None) -> Any:
         """Torch's strides, in elements, or the one of dimension ``dim``."""
         strides = self._storage.strides()

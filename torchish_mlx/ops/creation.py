@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
 from .._core.device import check_placement
 from .._core.evaluation import schedule
@@ -12,6 +13,7 @@ from .._core.promotion import DEFAULTS, cast, number_category
 from .._core.sparse import RowSparse
 from .._tensor.conversion import to_array
 from .._tensor.tensor import Tensor, origin_of, wrap
+from .ranges import made
 
 
 def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -42,34 +44,75 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def _filled(shape: Any, value: Any, dtype: mx.Dtype | None, device: Any, requires_grad: bool) -> Tensor:
-    check_placement(device)
+def _filled(
+    shape: Any, value: Any, dtype: mx.Dtype | None, device: Any, requires_grad: bool, out: Tensor | None = None
+) -> Tensor:
     if isinstance(value, Tensor):
         value = value.array
+    if dtype is None and out is not None:
+        dtype = out.dtype
     if dtype is None:
         dtype = value.dtype if isinstance(value, mx.array) else DEFAULTS[number_category(value)]
-    return Tensor(mx.full(shape, cast(value, dtype)), requires_grad=requires_grad)
+    wrong = [n for n in shape if n < 0]
+    if wrong:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {wrong[0]}: {list(shape)}")
+    return made("full", mx.full(shape, cast(value, dtype)), out, device, requires_grad)
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
 
 
-def zeros(*size: Any, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *size: Any, out: Any = None, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of a shape, float32 unless said otherwise."""
-    return _filled(_size(size), 0.0, dtype, device, requires_grad)
+    return _filled(_size(size), 0.0, dtype, device, requires_grad, out)
 
 
-def ones(*size: Any, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *size: Any, out: Any = None, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of a shape, float32 unless said otherwise."""
-    return _filled(_size(size), 1.0, dtype, device, requires_grad)
+    return _filled(_size(size), 1.0, dtype, device, requires_grad, out)
+
+
+def empty(
+    *size: Any,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """As ``zeros``: MLX has no arrays without values."""
+    check_placement(memory_format=memory_format)
+    return _filled(_size(size), 0.0, dtype, device, requires_grad, out)
 
 
 def full(
-    size: Any, fill_value: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """A number throughout a shape, in the number's dtype unless said otherwise."""
-    return _filled(tuple(size), fill_value, dtype, device, requires_grad)
+    return _filled(_size((size,)), fill_value, dtype, device, requires_grad, out)
+
+
+def scalar_tensor(s: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A number as a Tensor without dimensions, float32 unless said otherwise."""
+    return _filled((), s, dtype or mx.float32, device, requires_grad)
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """The values of a NumPy array in a Tensor: a copy, unlike torch's; float64 becomes float32, as in ``tensor``."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    return tensor(ndarray)
 
 
 def full_like(
@@ -126,12 +169,32 @@ def _new_tensor(
     return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
 
+def _fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """A number on the diagonal, in place; with ``wrap`` also on those below it in a tall matrix.
+
+    Source: ``torch.Tensor.fill_diagonal_``.
+    """
+    shape = self.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    if len(shape) > 2 or not wrap:
+        places = np.arange(min(shape))
+        self[(places,) * len(shape)] = fill_value
+    else:
+        flat = np.arange(0, self.numel(), shape[1] + 1)
+        self[flat // shape[1], flat % shape[1]] = fill_value
+    return self
+
+
 METHODS = {
     "new_zeros": _new_zeros,
     "new_ones": _new_ones,
     "new_empty": _new_zeros,
     "new_full": _new_full,
     "new_tensor": _new_tensor,
+    "fill_diagonal_": _fill_diagonal_,
 }
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import activations as _activations
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import creation as _creation
+from . import distances as _distances
 from . import indexing as _indexing
 from . import joining as _joining
 from . import matmul as _matmul
+from . import norms as _norms
 from . import operators as _operators
+from . import products as _products
 from . import reduction as _reduction
 from . import shaping as _shaping
 from . import writing as _writing
 from ._call import REGISTRY
 
 SUBJECTS = (
+    _activations,
     _arithmetic,
     _comparison,
     _creation,
+    _distances,
     _indexing,
     _joining,
     _matmul,
+    _norms,
     _operators,
+    _products,
     _reduction,
     _shaping,
     _writing,

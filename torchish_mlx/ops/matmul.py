@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -13,7 +14,8 @@ from ._call import op
 from ._op import Array, Number, Operand
 
 
-def _checked(input: mx.array, other: mx.array) -> None:
+def check_factors(input: mx.array, other: mx.array) -> None:
+    """Refuse factors that cannot be multiplied."""
     if input.dtype != other.dtype:
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {NAMES[input.dtype]} != {NAMES[other.dtype]}"
@@ -32,7 +34,7 @@ def _checked(input: mx.array, other: mx.array) -> None:
         )
 
 
-def _product(input: mx.array, other: mx.array) -> mx.array:
+def product(input: mx.array, other: mx.array) -> mx.array:
     """The matrix product; MLX has that of floating numbers alone, and that of integers is a sum of products."""
     if input.dtype in INEXACT:
         return mx.matmul(input, other)
@@ -68,16 +70,25 @@ def _right(g: mx.array, input: mx.array, other_shape: tuple[int, ...]) -> mx.arr
 @op(grad={"input": _left, "other": _right}, shape="(..., n, k) and (..., k, m) give (..., n, m)")
 def matmul(input: Array, other: Array) -> mx.array:
     """The matrix product, batched over leading dimensions; vectors are rows or columns as they must be."""
-    _checked(input, other)
-    return _product(input, other)
+    check_factors(input, other)
+    return product(input, other)
 
 
-def _of_dims(name: str, **arrays: tuple[mx.array, int]) -> None:
+def check_dims(name: str, **arrays: tuple[mx.array, int]) -> None:
     """Check the number of dimensions of each array."""
     for key, (array, ndim) in arrays.items():
         if array.ndim != ndim:
             kind = {1: "vector", 2: "matrix", 3: "batch of matrices"}[ndim]
             raise RuntimeError(f"{name}(): {key} must be a {kind}, got a tensor of shape {list(array.shape)}")
+
+
+def check_batches(batch1: mx.array, batch2: mx.array) -> None:
+    """Refuse batches of matrices that are not as many, or cannot be multiplied."""
+    expected, given = [batch1.shape[0], batch1.shape[2]], list(batch2.shape[:2])
+    if expected != given:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: {expected} but got: {given}."
+        )
 
 
 _MATRICES: dict[str, Any] = {
@@ -89,17 +100,18 @@ _MATRICES: dict[str, Any] = {
 @op(grad=_MATRICES, shape="(n, k) and (k, m) give (n, m)")
 def mm(input: Array, mat2: Array) -> mx.array:
     """The product of two matrices."""
-    _of_dims("mm", input=(input, 2), mat2=(mat2, 2))
-    _checked(input, mat2)
-    return _product(input, mat2)
+    check_dims("mm", input=(input, 2), mat2=(mat2, 2))
+    check_factors(input, mat2)
+    return product(input, mat2)
 
 
 @op(grad=_MATRICES, shape="(b, n, k) and (b, k, m) give (b, n, m)")
 def bmm(input: Array, mat2: Array) -> mx.array:
     """The products of two batches of matrices."""
-    _of_dims("bmm", input=(input, 3), mat2=(mat2, 3))
-    _checked(input, mat2)
-    return _product(input, mat2)
+    check_dims("bmm", input=(input, 3), mat2=(mat2, 3))
+    check_batches(input, mat2)
+    check_factors(input, mat2)
+    return product(input, mat2)
 
 
 @op(
@@ -108,13 +120,13 @@ def bmm(input: Array, mat2: Array) -> mx.array:
 )
 def mv(input: Array, vec: Array) -> mx.array:
     """The product of a matrix and a vector."""
-    _of_dims("mv", input=(input, 2), vec=(vec, 1))
-    _checked(input, vec)
-    return _product(input, vec)
+    check_dims("mv", input=(input, 2), vec=(vec, 1))
+    check_factors(input, vec)
+    return product(input, vec)
 
 
 def _check_vectors(input: mx.array, tensor: mx.array) -> None:
-    _of_dims("dot", input=(input, 1), tensor=(tensor, 1))
+    check_dims("dot", input=(input, 1), tensor=(tensor, 1))
     if input.shape != tensor.shape:
         raise RuntimeError(
             f"inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the "
@@ -142,11 +154,12 @@ def dot(input: Array, tensor: Array) -> mx.array:
         "vec2": lambda g, input: _times_vector(mx.swapaxes(g, 0, 1), input),
     },
     promote="same",
+    aliases=("ger",),
     shape="(n,) and (m,) give (n, m)",
 )
 def outer(input: Operand, vec2: Operand) -> mx.array:
     """The outer product of two vectors."""
-    _of_dims("outer", input=(input, 1), vec2=(vec2, 1))
+    check_dims("outer", input=(input, 1), vec2=(vec2, 1))
     return input[:, None] * vec2[None, :]
 
 
@@ -155,22 +168,49 @@ def _times_vector(g: mx.array, vector: mx.array) -> mx.array:
     return g @ vector.astype(g.dtype)
 
 
-def _scaled(x: mx.array, number: Any) -> mx.array:
-    return x if type(number) is int and number == 1 else x * number
+def scaled(x: mx.array, number: Any) -> mx.array:
+    """x * number; zero for the number 0, whatever x holds, as in torch."""
+    if isinstance(number, mx.array):
+        return mx.where(number == 0, mx.zeros((), x.dtype), x * number)
+    if number == 1:
+        return x
+    return mx.zeros_like(x) if number == 0 else x * number
+
+
+def repeated(input: mx.array, shape: Sequence[int]) -> mx.array:
+    """``input``, repeated to the shape of the product; RuntimeError where it does not fit."""
+    lead = len(shape) - input.ndim
+    for d, n in enumerate(input.shape):
+        if lead < 0 or n not in (1, shape[d + lead]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({shape[max(d + lead, 0)]}) must match the existing size ({n}) at "
+                f"non-singleton dimension {d + lead}.  Target sizes: {list(shape)}.  Tensor sizes: {list(input.shape)}"
+            )
+    return mx.broadcast_to(input, shape)
+
+
+def _check_addmm(input: mx.array, mat1: mx.array, mat2: mx.array, *_: Any) -> None:
+    check_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
+    check_factors(mat1, mat2)
+    if input.dtype != mat2.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {NAMES[input.dtype]} and {NAMES[mat2.dtype]}"
+        )
 
 
 @op(
     grad={
-        "input": lambda g, beta: _scaled(g, beta),
-        "mat1": lambda g, mat2, alpha: _scaled(g @ mx.swapaxes(mat2, 0, 1), alpha),
-        "mat2": lambda g, mat1, alpha: _scaled(mx.swapaxes(mat1, 0, 1) @ g, alpha),
+        "input": lambda g, beta: scaled(g, beta),
+        "mat1": lambda g, mat2, alpha: scaled(g @ mx.swapaxes(mat2, 0, 1), alpha),
+        "mat2": lambda g, mat1, alpha: scaled(mx.swapaxes(mat1, 0, 1) @ g, alpha),
     },
     promote="same",
     inplace=True,
+    check=_check_addmm,
     shape="(n, k) and (k, m) give (n, m), to which ``input`` broadcasts",
 )
 def addmm(input: Operand, mat1: Operand, mat2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
-    _of_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
-    _checked(mat1, mat2)
-    return _scaled(input, beta) + _scaled(_product(mat1, mat2), alpha)
+    _check_addmm(input, mat1, mat2)
+    term = product(mat1, mat2)
+    return repeated(scaled(input, beta), term.shape) + scaled(term, alpha)

@@ -1,0 +1,371 @@
+"""Normalization of layers, groups and batches, and the rows of an embedding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .._core.bounds import inside
+from .._core.promotion import HALVES, INEXACT, NAMES, cast
+from .._tensor.modes import no_grad
+from .._tensor.tape import unbroadcast
+from .._tensor.tensor import Tensor
+from ._call import composed, op
+from ._op import Array
+from .reduction import axis, mean, var
+from .shaping import copied, reshape
+
+
+def _wide(x: mx.array) -> mx.array:
+    """Halves as float32, in which the sums are taken."""
+    return x.astype(mx.float32) if x.dtype in HALVES else x
+
+
+def _scaled(x: mx.array, weight: mx.array | None, spread: Sequence[int]) -> mx.array:
+    return x if weight is None else x * mx.reshape(_wide(weight), spread)
+
+
+def _standard(input: mx.array, mean: mx.array, rstd: mx.array, blocks: Sequence[int]) -> mx.array:
+    """The input with mean 0 and variance 1, in its own shape."""
+    return mx.reshape((mx.reshape(_wide(input), blocks) - mean) * rstd, input.shape)
+
+
+def _input_gradient(
+    g: mx.array,
+    input: mx.array,
+    weight: mx.array | None,
+    mean: mx.array,
+    rstd: mx.array,
+    blocks: Sequence[int],
+    over: tuple[int, ...],
+    spread: Sequence[int],
+) -> mx.array:
+    if not input.size:
+        return mx.zeros_like(input)
+    g = mx.reshape(_scaled(_wide(g), weight, spread), blocks)
+    x = (mx.reshape(_wide(input), blocks) - mean) * rstd
+    along = mx.mean(g * x, axis=over, keepdims=True)
+    out = rstd * (g - mx.mean(g, axis=over, keepdims=True) - x * along)
+    return cast(mx.reshape(out, input.shape), input.dtype)
+
+
+def _weight_gradient(
+    g: mx.array,
+    input: mx.array,
+    weight: mx.array,
+    mean: mx.array,
+    rstd: mx.array,
+    blocks: Sequence[int],
+    spread: Sequence[int],
+) -> mx.array:
+    if not input.size:
+        return mx.zeros_like(weight)
+    out = unbroadcast(_wide(g) * _standard(input, mean, rstd, blocks), tuple(spread))
+    return cast(mx.reshape(out, weight.shape), weight.dtype)
+
+
+def _bias_gradient(g: mx.array, bias: mx.array, spread: Sequence[int]) -> mx.array:
+    if not g.size:
+        return mx.zeros_like(bias)
+    return cast(mx.reshape(unbroadcast(_wide(g), tuple(spread)), bias.shape), bias.dtype)
+
+
+@op(
+    grad={"input": _input_gradient, "weight": _weight_gradient, "bias": _bias_gradient},
+    residuals=("mean", "rstd"),
+    name="norm.blocks",
+    function=False,
+    method=False,
+)
+def _normalized(
+    input: Array, weight: Array | None, bias: Array | None, blocks: Any, over: Any, spread: Any, eps: float
+) -> Any:
+    """``input`` in the shape ``blocks`` with mean 0 and variance 1 along ``over``; times weight, plus bias."""
+    if not input.size:
+        return input, input, input
+    x = mx.reshape(_wide(input), blocks)
+    mean = mx.mean(x, axis=over, keepdims=True)
+    off = x - mean
+    rstd = mx.rsqrt(mx.mean(off * off, axis=over, keepdims=True) + eps)
+    out = _scaled(mx.reshape(off * rstd, input.shape), weight, spread)
+    out = out if bias is None else out + mx.reshape(_wide(bias), spread)
+    return cast(out, input.dtype), mean, rstd
+
+
+def _check_floats(kernel: str, input: Tensor) -> None:
+    if input.dtype not in INEXACT:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[input.dtype]}'")
+
+
+def _check_affine(of: str, shape: Sequence[int], words: str, **given: Tensor | None) -> None:
+    for key, tensor in given.items():
+        if tensor is not None and list(tensor.shape) != list(shape):
+            raise RuntimeError(f"Expected {key} to be {words}, but got {key} of shape {list(tensor.shape)} and {of}")
+
+
+def _check_normalized(shape: list[int], size: list[int], lead: str, **given: Tensor | None) -> None:
+    """Refuse a shape that is not that of the last dimensions, and weights of another one."""
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    _check_affine(f"normalized_shape = {shape}", shape, "of same shape as normalized_shape", **given)
+    if size[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={shape}, expected input with shape [{lead}{', '.join(map(str, shape))}], but got "
+            f"input of size{size}"
+        )
+
+
+@composed(method=False, shape="that of ``input``")
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,  # noqa: ARG001 - there is no cuDNN here
+) -> Tensor:
+    """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
+    shape, size = list(normalized_shape), list(input.shape)
+    _check_floats("LayerNormKernelImpl", input)
+    _check_normalized(shape, size, "*, ", weight=weight, bias=bias)
+    blocks = (math.prod(size[: -len(shape)]), math.prod(shape))
+    spread = (1,) * (len(size) - len(shape)) + tuple(shape)
+    normal: Tensor = _normalized(input, weight, bias, blocks, (1,), spread, eps)
+    return normal
+
+
+@composed(method=False, shape="that of ``input``")
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,  # noqa: ARG001
+) -> Tensor:
+    """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
+    size = list(input.shape)
+    axis(len(size), 1)
+    _check_floats("GroupNormKernelImpl", input)
+    if num_groups <= 0:
+        raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))
+    if size[1] % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{size} and num_groups={num_groups}"
+        )
+    words = "a vector of size equal to the number of channels in input"
+    _check_affine(f"input of shape {size}", size[1:2], words, weight=weight, bias=bias)
+    blocks = (size[0] * num_groups, math.prod(size[1:]) // num_groups)
+    normal: Tensor = _normalized(input, weight, bias, blocks, (1,), _by_channel(size), eps)
+    return normal
+
+
+def _by_channel(size: Sequence[int]) -> tuple[int, ...]:
+    """The shape in which one number for each channel broadcasts."""
+    return (1, size[1], *[1] * (len(size) - 2))
+
+
+def _fixed(mean: mx.array, var: mx.array, eps: float, spread: Sequence[int]) -> tuple[mx.array, mx.array]:
+    return mx.reshape(_wide(mean), spread), mx.reshape(mx.rsqrt(_wide(var) + eps), spread)
+
+
+def _fixed_weight_gradient(
+    g: mx.array, input: mx.array, weight: mx.array, mean: mx.array, var: mx.array, eps: float, spread: Any
+) -> mx.array:
+    return _weight_gradient(g, input, weight, *_fixed(mean, var, eps, spread), input.shape, spread)
+
+
+@op(
+    grad={
+        "input": lambda g, weight, var, eps, spread: cast(
+            _scaled(_wide(g), weight, spread) * mx.reshape(mx.rsqrt(_wide(var) + eps), spread), g.dtype
+        ),
+        "weight": _fixed_weight_gradient,
+        "bias": _bias_gradient,
+    },
+    name="norm.fixed",
+    function=False,
+    method=False,
+)
+def _normalized_by(
+    input: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float, spread: Any
+) -> mx.array:
+    """(input - mean) / sqrt(var + eps), times weight, plus bias."""
+    out = _scaled(_standard(input, *_fixed(mean, var, eps, spread), input.shape), weight, spread)
+    return cast(out if bias is None else out + mx.reshape(_wide(bias), spread), input.dtype)
+
+
+@composed(method=False, shape="that of ``input``")
+def batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,  # noqa: ARG001
+) -> Tensor:
+    """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias.
+
+    With ``training`` the running mean and variance move towards those of the batch, in place.
+    """
+    size = list(input.shape)
+    if not input.numel():
+        return copied(input)
+    axis(len(size), 1)
+    _check_floats("batch_norm", input)
+    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, tensor in given.items():
+        if tensor is not None and tensor.numel() != size[1]:
+            raise RuntimeError(f"{name} should contain {size[1]} elements not {tensor.numel()}")
+    over, spread = (0, *range(2, len(size))), _by_channel(size)
+    if training:
+        normal: Tensor = _normalized(input, weight, bias, tuple(size), over, spread, eps)
+        with no_grad():
+            if running_mean is not None:
+                running_mean.copy_(mean(input, over) * momentum + running_mean * (1 - momentum))
+            if running_var is not None:
+                running_var.copy_(var(input, over) * momentum + running_var * (1 - momentum))
+        return normal
+    for name, tensor in (("running_mean", running_mean), ("running_var", running_var)):
+        if tensor is None:
+            raise RuntimeError(f"{name} must be defined in evaluation mode")
+    fixed: Tensor = _normalized_by(input, weight, bias, running_mean, running_var, eps, spread)
+    return fixed
+
+
+@composed(method=False, shape="that of ``input``")
+def instance_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Tensor:
+    """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias.
+
+    With ``use_input_stats`` the running mean and variance move towards the average of those of the samples, in place.
+    """
+    size = list(input.shape)
+    axis(len(size), 1)
+    _check_floats("batch_norm", input)
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+        return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
+    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    for name, tensor in given.items():
+        if tensor is not None and tensor.numel() != size[1]:
+            raise RuntimeError(f"{name} should contain {size[0] * size[1]} elements not {size[0] * tensor.numel()}")
+    blocks = (size[0] * size[1], math.prod(size[2:]))
+    normal: Tensor = _normalized(input, weight, bias, blocks, (1,), _by_channel(size), eps)
+    with no_grad():
+        flat = reshape(input, (size[0], size[1], blocks[1]))
+        if running_mean is not None:
+            running_mean.copy_(mean(mean(flat, 2) * momentum + running_mean * (1 - momentum), 0))
+        if running_var is not None:
+            running_var.copy_(mean(var(flat, 2) * momentum + running_var * (1 - momentum), 0))
+    return normal
+
+
+def _rms_gradient(g: mx.array, input: mx.array, weight: mx.array | None, scale: mx.array, over: Any) -> mx.array:
+    if not input.size:
+        return mx.zeros_like(input)
+    g = _wide(g) if weight is None else _wide(g) * _wide(weight)
+    x = _wide(input) * scale
+    return cast(scale * (g - x * mx.mean(g * x, axis=over, keepdims=True)), input.dtype)
+
+
+@op(
+    grad={
+        "input": _rms_gradient,
+        "weight": lambda g, input, weight, scale: cast(
+            unbroadcast(_wide(g) * (_wide(input) * scale), weight.shape), weight.dtype
+        ),
+    },
+    residuals=("scale",),
+    name="norm.rms",
+    function=False,
+    method=False,
+)
+def _by_rms(input: Array, weight: Array | None, over: Any, eps: float) -> Any:
+    """``input`` over the root of its mean square along ``over``, times weight."""
+    if not input.size:
+        return input, input
+    x = _wide(input)
+    scale = mx.rsqrt(mx.mean(x * x, axis=over, keepdims=True) + eps)
+    out = x * scale
+    return cast(out if weight is None else out * _wide(weight), input.dtype), scale
+
+
+@composed(method=False, shape="that of ``input``")
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
+    shape, size = list(normalized_shape), list(input.shape)
+    _check_floats("rms_norm", input)
+    _check_normalized(shape, size, "*", weight=weight)
+    if eps is None:
+        eps = float(np.finfo(np.float64 if input.dtype == mx.float64 else np.float32).eps)
+    over = tuple(range(len(size) - len(shape), len(size)))
+    out: Tensor = _by_rms(input, weight, over, eps)
+    return out
+
+
+# Embedding ------------------------------------------------------------------------------------------------------------
+
+
+def _rows_gradient(
+    g: mx.array, weight_shape: tuple[int, ...], indices: mx.array, padding_idx: int, scale_grad_by_freq: bool
+) -> mx.array:
+    """g added up in the rows that were taken; none in the row of the padding."""
+    zeros = mx.zeros(weight_shape, mx.float32 if g.dtype in HALVES else g.dtype)
+    if not g.size:
+        return zeros.astype(g.dtype)
+    at = mx.clip(mx.reshape(indices, (-1,)), 0, weight_shape[0] - 1)
+    rows = _wide(mx.reshape(g, (at.size, *weight_shape[1:])))
+    if scale_grad_by_freq:
+        counts = mx.zeros(weight_shape[:1], rows.dtype).at[at].add(mx.ones(at.shape, rows.dtype))
+        rows = rows / mx.expand_dims(counts[at], 1)
+    if padding_idx >= 0:
+        rows = mx.where(mx.expand_dims(at == padding_idx, 1), 0, rows)
+    return zeros.at[at].add(rows).astype(g.dtype)
+
+
+@op(grad={"weight": _rows_gradient}, method=False, shape="that of ``indices``, and then that of a row of ``weight``")
+def embedding(
+    weight: Array,
+    indices: Array,
+    padding_idx: int = -1,  # noqa: ARG001 - the gradient asks for it
+    scale_grad_by_freq: bool = False,  # noqa: ARG001
+    sparse: bool = False,
+) -> mx.array:
+    """The rows of a matrix that ``indices`` name; the row ``padding_idx`` gets no gradient."""
+    if weight.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    if indices.dtype not in (mx.int64, mx.int32):
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{NAMES[indices.dtype]}Tensor instead (while checking arguments for embedding)"
+        )
+    if sparse:
+        raise RuntimeError("embedding(): sparse=True is not here: the gradient of the rows is dense")
+    if not indices.size:
+        return mx.zeros((*indices.shape, weight.shape[1]), weight.dtype)
+    at = inside(indices, weight.shape[0], lambda _: IndexError("index out of range in self"), negative=False)
+    return mx.take(weight, at, axis=0)

@@ -1,0 +1,232 @@
+"""Tensors of numbers that follow from each other: ranges, grids of numbers, the identity, indices of triangles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from .._core.device import check_placement
+from .._core.promotion import FLOATS, HALVES, INEXACT, NAMES, cast
+from .._tensor.tensor import Tensor, wrap
+from ._view import write_out
+
+
+def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) -> Tensor:
+    """A new Tensor of ``array``, or ``out`` with its values."""
+    check_placement(device)
+    if out is None:
+        return Tensor(array, requires_grad=bool(requires_grad))
+    if isinstance(out, Tensor) and out.dtype != array.dtype:
+        raise RuntimeError(f"dtype {NAMES[array.dtype]} does not match dtype of out parameter ({NAMES[out.dtype]})")
+    result: Tensor = write_out(name, wrap(array), out)
+    return result
+
+
+def _number(name: str, which: str, value: Any) -> Any:
+    """A number, or that of a Tensor without dimensions."""
+    if isinstance(value, (Tensor, mx.array)):
+        if value.ndim:
+            raise RuntimeError(
+                f"{name} only supports 0-dimensional start and end tensors, but got {which} with {value.ndim} "
+                "dimension(s)."
+            )
+        return value.item()
+    return value
+
+
+def _of(numbers: np.ndarray, dtype: mx.Dtype) -> mx.array:
+    """An array of NumPy's numbers, float64 included."""
+    if numbers.dtype == np.float64:
+        if dtype == mx.float64:
+            return mx.array(numbers, mx.float64)
+        numbers = numbers.astype(np.float32 if dtype in INEXACT else np.int64)
+    return cast(mx.array(numbers), dtype)
+
+
+def _steps(start: Any, end: Any, step: Any, extra: int) -> int:
+    """How many numbers a range has; RuntimeError for one that does not reach its end."""
+    if not step:
+        raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {float(start):g} -> {float(end):g}")
+    if (end < start) if step > 0 else (end > start):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    return math.floor((end - start) / step) + 1 if extra else math.ceil((end - start) / step)
+
+
+def _ranged(name: str, numbers: Sequence[Any], dtype: mx.Dtype, extra: int = 0) -> mx.array:
+    start, end, step = numbers
+    if dtype in (mx.bool_, mx.complex64):
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
+    if dtype in FLOATS:
+        count = _steps(start, end, step, extra)
+        return _of(float(start) + np.arange(count, dtype=np.float64) * float(step), dtype)
+    if dtype == mx.int64:
+        start, end, step = int(start), int(end), int(step)
+    count = _steps(start, end, step, extra)
+    return cast(mx.array(int(start) + np.arange(count, dtype=np.int64) * int(step)), dtype)
+
+
+def arange(
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from ``start`` up to ``end``, which is left out; of integers int64, else float32.
+
+    Source: ``torch.arange``.
+
+    >>> arange(3)
+    tensor([0, 1, 2])
+    """
+    if end is None:
+        start, end = 0, start
+    numbers = [n.item() if isinstance(n, (Tensor, mx.array, np.generic)) else n for n in (start, end, step)]
+    if dtype is None:
+        dtype = out.dtype if out is not None else None
+    if dtype is None:
+        dtype = mx.float32 if any(isinstance(n, float) for n in numbers) else mx.int64
+    return made("arange", _ranged("arange", numbers, dtype), out, device, requires_grad)
+
+
+def range(
+    start: Any,
+    end: Any,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from ``start`` to ``end``, which belongs to them; float32 unless said otherwise.
+
+    Source: ``torch.range``.
+    """
+    dtype = dtype or (mx.float32 if out is None else out.dtype)
+    return made("range", _ranged("range", (start, end, step), dtype, 1), out, device, requires_grad)
+
+
+def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
+    """``steps`` numbers in float32, or in float64 for float64 and integers; the second half is counted from the end."""
+    if not isinstance(steps, int):
+        kinds = ", ".join(type(x).__name__ for x in (start, end, steps))
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ({kinds})")
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    if dtype in (mx.bool_, mx.complex64):
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
+    start, end = _number(name, "start", start), _number(name, "end", end)
+    kind = np.float64 if dtype not in INEXACT or dtype == mx.float64 else np.float32
+    if steps < 2:
+        return np.full(steps, start, kind)
+    if dtype not in INEXACT:
+        start, end = int(start), int(end)
+    elif dtype in HALVES:  # the ends are rounded, and the rest is computed in float32
+        start, end = mx.array(start, dtype).item(), mx.array(end, dtype).item()
+    first, last, at = kind(start), kind(end), np.arange(steps)
+    step = (last - first) / kind(steps - 1)
+    return np.where(at < steps // 2, first + step * at.astype(kind), last - step * (steps - 1 - at).astype(kind))
+
+
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int | None = None,
+    *,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``steps`` numbers at even distances from ``start`` to ``end``, which belongs to them.
+
+    Source: ``torch.linspace``.
+
+    >>> linspace(0, 1, 3)
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    dtype = dtype or (mx.float32 if out is None else out.dtype)
+    numbers = _of(_spaced("linspace", start, end, steps, dtype), dtype)
+    return made("linspace", numbers, out, device, requires_grad)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int | None = None,
+    base: float = 10.0,
+    *,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``base`` to the power of each of ``linspace(start, end, steps)``.
+
+    Source: ``torch.logspace``.
+    """
+    dtype = dtype or (mx.float32 if out is None else out.dtype)
+    powers = _spaced("logspace", start, end, steps, dtype)
+    numbers = _of(np.power(powers.dtype.type(base), powers), dtype)
+    return made("logspace", numbers, out, device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Any = None,
+    dtype: mx.Dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A matrix with ones on the diagonal and zeros elsewhere.
+
+    Source: ``torch.eye``.
+    """
+    m = n if m is None else m
+    for name, size in (("n", n), ("m", m)):
+        if size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
+    dtype = dtype or (mx.float32 if out is None else out.dtype)
+    array = mx.eye(n, m, dtype=dtype) if n and m else mx.zeros((n, m), dtype)
+    return made("eye", array, out, device, requires_grad)
+
+
+def _triangle(of: Any, row: int, col: int, offset: int, dtype: Any, device: Any, grad: Any) -> Tensor:
+    for name, size in (("row", row), ("col", col)):
+        if size < 0:
+            raise RuntimeError(f"{name} must be non-negative, got{size}")
+    check_placement(device)
+    indices = mx.array(np.stack(of(row, offset, col)).astype(np.int64))
+    return Tensor(indices.astype(dtype or mx.int64), requires_grad=bool(grad))
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Where the lower triangle of a matrix is: its rows, and its columns; row by row.
+
+    Source: ``torch.tril_indices``.
+    """
+    return _triangle(np.tril_indices, row, col, offset, dtype, device, requires_grad)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Where the upper triangle of a matrix is: its rows, and its columns; row by row.
+
+    Source: ``torch.triu_indices``.
+    """
+    return _triangle(np.triu_indices, row, col, offset, dtype, device, requires_grad)
