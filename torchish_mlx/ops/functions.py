@@ -7,12 +7,14 @@ from typing import Any
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
 from . import creation as _creation
+from . import exponential as _exponential
 from . import indexing as _indexing
 from . import joining as _joining
 from . import matmul as _matmul
 from . import operators as _operators
 from . import reduction as _reduction
 from . import shaping as _shaping
+from . import trigonometric as _trigonometric
 from . import writing as _writing
 from ._call import REGISTRY
 
@@ -20,12 +22,14 @@ SUBJECTS = (
     _arithmetic,
     _comparison,
     _creation,
+    _exponential,
     _indexing,
     _joining,
     _matmul,
     _operators,
     _reduction,
     _shaping,
+    _trigonometric,
     _writing,
 )
 
