@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, result_type
 from ._call import op
+from ._division import array_like
 from ._op import Operand
 
 _LN2, _LN10 = math.log(2), math.log(10)
@@ -21,11 +22,6 @@ def exponential(x: mx.array) -> mx.array:
     size = mx.abs(x)
     grown = mx.sinh(size) + mx.cosh(size)
     return mx.where(x < 0, mx.reciprocal(grown), grown)
-
-
-def array_like(x: Any, other: Any) -> mx.array:
-    """``x`` as an array: a number takes the dtype of ``other``."""
-    return x if isinstance(x, mx.array) else mx.array(x, other.dtype)
 
 
 @op(grad={"input": lambda g, result: g * result * _LN2}, promote="float", inplace=True)

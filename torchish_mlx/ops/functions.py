@@ -13,6 +13,7 @@ from . import joining as _joining
 from . import matmul as _matmul
 from . import operators as _operators
 from . import reduction as _reduction
+from . import rounding as _rounding
 from . import shaping as _shaping
 from . import trigonometric as _trigonometric
 from . import writing as _writing
@@ -28,6 +29,7 @@ SUBJECTS = (
     _matmul,
     _operators,
     _reduction,
+    _rounding,
     _shaping,
     _trigonometric,
     _writing,
