@@ -103,6 +103,8 @@ OWN = {
     ("where", "input"): "_Operand",
     ("__setitem__", "value"): "_Operand",
 }
+#: What is returned where that is no Tensor.
+RESULTS = {"allclose": "_bool", "equal": "_bool"}
 EXTREMES = """\
 @overload
 def {name}({first}, *, out: Tensor | None = None) -> Tensor: ...
@@ -172,7 +174,8 @@ def functions() -> Iterator[str]:
         if name in ("max", "min"):
             yield EXTREMES.format(name=name, first="input: Tensor")
         else:
-            yield documented(f"def {name}({parameters(name, function, False)}) -> Tensor:", function)
+            result = RESULTS.get(name, "Tensor")
+            yield documented(f"def {name}({parameters(name, function, False)}) -> {result}:", function)
 
 
 def attached() -> dict[str, Any]:
@@ -204,7 +207,7 @@ def methods() -> Iterator[str]:
             yield f"def {name}(self{'' if unary else ', other: _Operand'}) -> {result}: ...{override}\n"
         else:
             inplace = name.endswith("_") or name == "cpu"
-            result = "Self" if inplace else "Tensor"
+            result = "Self" if inplace else RESULTS.get(name, "Tensor")
             yield documented(f"def {name}({parameters(name, value, True)}) -> {result}:", value)
 
 

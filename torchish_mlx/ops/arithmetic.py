@@ -49,6 +49,12 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     return mx.subtract(input, _times(other, alpha))
 
 
+@composed(method=False)
+def rsub(input: Tensor, other: Any, alpha: Any = 1) -> Tensor:
+    """other - alpha * input."""
+    return sub(other, input, alpha=alpha)
+
+
 @op(
     grad={"input": lambda g, other: g * other, "other": lambda g, input: g * input},
     promote="same",

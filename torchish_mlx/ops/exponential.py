@@ -73,7 +73,7 @@ def _only_floats(name: str) -> Any:
 )
 def logaddexp(input: Operand, other: Operand) -> mx.array:
     """log(exp(input) + exp(other)), without an overflow."""
-    return _log_of_sum(input, other, mx.expm1, 1.0)
+    return _log_of_sum(input, other, exponential, 1.0)
 
 
 @op(
@@ -86,17 +86,17 @@ def logaddexp(input: Operand, other: Operand) -> mx.array:
 )
 def logaddexp2(input: Operand, other: Operand) -> mx.array:
     """log2(2^input + 2^other), without an overflow."""
-    return _log_of_sum(input, other, lambda x: mx.expm1(x * _LN2), _LN2)
+    return _log_of_sum(input, other, _two_to, _LN2)
 
 
 def _two_to(x: mx.array) -> mx.array:
     return mx.power(mx.array(2, x.dtype), x)
 
 
-def _log_of_sum(x: mx.array, y: mx.array, less_one: Any, unit: float) -> mx.array:
+def _log_of_sum(x: Any, y: Any, power: Any, unit: float) -> mx.array:
     """The larger one plus what the smaller one adds to it; the same infinities are themselves."""
     same = mx.isinf(x) & (x == y)
-    added = mx.log1p(1 + less_one(-mx.abs(mx.where(same, 0, x - y))))
+    added = mx.log1p(power(-mx.abs(mx.where(same, 0, x - y))))
     return mx.where(same, x, mx.maximum(x, y) + (added if unit == 1 else added / unit))
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from . import arithmetic as _arithmetic
+from . import bits as _bits
+from . import closeness as _closeness
 from . import comparison as _comparison
 from . import creation as _creation
+from . import erf as _erf
 from . import exponential as _exponential
 from . import indexing as _indexing
 from . import joining as _joining
+from . import limits as _limits
 from . import matmul as _matmul
 from . import operators as _operators
 from . import reduction as _reduction
@@ -21,11 +25,15 @@ from ._call import REGISTRY
 
 SUBJECTS = (
     _arithmetic,
+    _bits,
+    _closeness,
     _comparison,
     _creation,
+    _erf,
     _exponential,
     _indexing,
     _joining,
+    _limits,
     _matmul,
     _operators,
     _reduction,

@@ -75,10 +75,17 @@ def atan(input: Operand) -> mx.array:
     return mx.arctan(input)
 
 
+def _inverse_square(x: mx.array, y: mx.array) -> mx.array:
+    """1 / (x^2 + y^2), zero where that is infinite."""
+    square = x * x + y * y
+    zero = square == 0
+    return mx.where(zero, 0, mx.reciprocal(mx.where(zero, 1, square)))
+
+
 @op(
     grad={
-        "input": lambda g, input, other: g * other * mx.reciprocal(input * input + other * other),
-        "other": lambda g, input, other: g * -input * mx.reciprocal(input * input + other * other),
+        "input": lambda g, input, other: g * other * _inverse_square(input, other),
+        "other": lambda g, input, other: g * -input * _inverse_square(input, other),
     },
     promote="float",
     inplace=True,
