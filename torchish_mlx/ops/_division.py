@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
@@ -59,3 +60,12 @@ def floored(x: Any, y: Any) -> mx.array:
     down = mx.where(quotient - down > 0.5, down + 1, down)
     down = mx.where(quotient == 0, towards_zero(plain / 2) * 0, down)
     return mx.where(y == 0, plain, down)
+
+
+def underivable(name: str) -> Callable[[mx.array], mx.array]:
+    """The formula of a derivative that torch has not."""
+
+    def refuse(g: mx.array) -> mx.array:  # noqa: ARG001 - torch's error comes when a gradient arrives
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return refuse

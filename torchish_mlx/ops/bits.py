@@ -1,4 +1,4 @@
-"""Shifts of bits, powers of two, and what integers have in common; elementwise."""
+"""Shifts of bits, and what integers have in common; elementwise."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
-from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._call import op
 from ._division import array_like
 from ._op import Operand
-from .arithmetic import mul, pow
 
 #: How often a remainder can be taken until it is 0, by the size of a number in bytes: the worst are Fibonacci's.
 _REMAINDERS = {1: 13, 2: 24, 4: 47, 8: 93}
@@ -62,9 +60,3 @@ def lcm(input: Operand, other: Operand) -> mx.array:
     x, y = _integers("lcm", input, other)
     common = _greatest(x, y)
     return mx.abs(x // mx.where(common == 0, 1, common) * y)
-
-
-@composed(inplace=True)
-def ldexp(input: Tensor, other: Any) -> Tensor:
-    """input * 2^other."""
-    return mul(input, pow(2.0, other))

@@ -72,6 +72,22 @@ def _erfc(x: mx.array) -> mx.array:
     return mx.where(mx.abs(x) < 0.5, 1 - _near(mx.clip(x, -1, 1)), mx.where(x < 0, 2 - tail, tail))
 
 
+def _erfinv(x: mx.array) -> mx.array:
+    found = mx.erfinv(x)
+    if x.dtype == mx.float64:  # MLX's has the precision of float32: steps of Newton's method
+        size, root = mx.abs(x), mx.abs(found)
+        for _ in range(3):
+            off = mx.where(size < 0.5, _erf(root) - size, (1 - size) - _erfc(root))
+            root = root - off / (_SLOPE * exponential(-root * root))
+        found = mx.sign(x) * root
+    return mx.where(x == 1, math.inf, mx.where(x == -1, -math.inf, found))
+
+
+def _erfinv_gradient(g: mx.array, input: mx.array) -> mx.array:
+    root = _erfinv(input)
+    return g * (exponential(root * root) / _SLOPE)
+
+
 @op(grad={"input": lambda g, input: g * (_SLOPE * exponential(-input * input))}, promote="float", inplace=True)
 def erf(input: Operand) -> mx.array:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input."""
@@ -84,14 +100,7 @@ def erfc(input: Operand) -> mx.array:
     return _erfc(input)
 
 
-@op(grad={"input": lambda g, result: g * (exponential(result * result) / _SLOPE)}, promote="float", inplace=True)
+@op(grad={"input": _erfinv_gradient}, promote="float", inplace=True)
 def erfinv(input: Operand) -> mx.array:
     """The inverse of the error function; inf at 1, and NaN beyond."""
-    found = mx.erfinv(input)
-    if input.dtype == mx.float64:  # MLX's has the precision of float32: steps of Newton's method
-        size, root = mx.abs(input), mx.abs(found)
-        for _ in range(3):
-            off = mx.where(size < 0.5, _erf(root) - size, (1 - size) - _erfc(root))
-            root = root - off / (_SLOPE * exponential(-root * root))
-        found = mx.sign(input) * root
-    return mx.where(mx.abs(input) == 1, input * math.inf, found)
+    return _erfinv(input)

@@ -8,7 +8,7 @@ import mlx.core as mx
 
 from .._core.promotion import FLOATS
 from ._call import op
-from ._division import array_like
+from ._division import array_like, underivable
 from ._op import Array, Operand
 
 _SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
@@ -124,9 +124,9 @@ def copysign(input: Operand, other: Operand) -> mx.array:
     return mx.where(negative(array_like(other, input)), -size, size)
 
 
-@op(inplace=True)
+@op(grad={"input": underivable("heaviside"), "values": underivable("heaviside")}, inplace=True)
 def heaviside(input: Array, values: Array) -> mx.array:
-    """0 where input is negative or NaN, 1 where it is positive, and ``values`` where it is 0."""
+    """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
     if not isinstance(values, mx.array):
         raise TypeError(f"argument 'values' (position 2) must be Tensor, not {type(values).__name__}")
     if input.dtype != values.dtype:

@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import FLOATS, HALVES, INEXACT, NAMES, cast, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
-from ._division import array_like, check_division, floored, left_over, towards_zero
+from ._division import array_like, check_division, floored, left_over, towards_zero, underivable
 from ._op import Array, Operand
 
 
@@ -77,7 +77,7 @@ def _check_remainder(name: str) -> Any:
 
 @op(
     grad={"input": lambda g: g, "other": lambda g, input, other: -g * floored(input, other)},
-    promote="same",
+    promote="rounded",
     inplace=True,
     check=_check_remainder("remainder"),
 )
@@ -91,7 +91,7 @@ def remainder(input: Operand, other: Operand) -> mx.array:
         "input": lambda g: g,
         "other": lambda g, input, other: -g * towards_zero(array_like(input, g) / array_like(other, g)),
     },
-    promote="same",
+    promote="rounded",
     inplace=True,
     check=_check_remainder("fmod"),
 )
@@ -100,9 +100,14 @@ def fmod(input: Operand, other: Operand) -> mx.array:
     return left_over(input, other)
 
 
-@op(promote="same", inplace=True, check=_check_remainder("div_floor"))
+@op(
+    grad={"input": underivable("floor_divide"), "other": underivable("floor_divide")},
+    promote="same",
+    inplace=True,
+    check=_check_remainder("div_floor"),
+)
 def floor_divide(input: Operand, other: Operand) -> mx.array:
-    """input / other, rounded down; it has no derivative."""
+    """input / other, rounded down; there is no derivative."""
     return floored(input, other)
 
 
