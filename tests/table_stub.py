@@ -97,6 +97,8 @@ OWN = {
     **{(name, "dim"): "_int" for name in ("cat", "concat", "concatenate", "stack", "gather")},
     **{(name, "dim"): "_int" for name in ("unsqueeze", "narrow", "select")},
     ("logical_xor", "other"): "_TensorLike",
+    **{(name, "other"): "_TensorLike" for name in ("isclose", "allclose", "equal")},
+    ("heaviside", "values"): "_TensorLike",
     ("pow", "input"): "_Operand",
     ("select", "index"): "_int",
     ("new_full", "size"): "Sequence[_int]",
