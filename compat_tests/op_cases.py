@@ -172,6 +172,48 @@ CASES: dict[str, list[Case]] = {
     ],
     "maximum": [*binary(), case(N(5), N(5)), case(N(5), X(5))],
     "minimum": [*binary(), case(N(5), N(5)), case(N(5), X(5))],
+    **{name: [*unary(), case(V(0, 1, 2))] for name in ("exp2", "expm1", "erfc", "relu")},
+    **{name: [*unary(), case(V(0, 1))] for name in ("sin", "cos", "tan", "atan", "sinh", "cosh", "tanh", "asinh")},
+    **{name: [*unary("positive"), case(V(1, 4))] for name in ("log2", "log10", "log1p")},
+    **{
+        name: [case(V(-0.4, 0.1, 0.3)), case(V([0.2], [-0.3])), case(X(0))]
+        for name in ("asin", "acos", "atanh", "erfinv")
+    },
+    "erf": unary(),
+    "sigmoid": [case(X()), case(X(0)), case(X(3, 4)), case(V(0, 1, 2))],
+    "sinc": [case(X(0)), case(X(3, 4)), case(V(0, 1))],
+    "acosh": [case(V(1.5, 3.0, 2.0)), case(X(0))],
+    "logit": [case(V(0.2, 0.5, 0.9)), case(V(-0.5, 0.1, 0.5, 1.5), 0.2), case(V(0.3, 0.8), eps=1e-3), case(X(0))],
+    **dict.fromkeys(("logaddexp", "logaddexp2", "atan2", "hypot"), binary()),
+    "xlogy": [*binary("positive", "positive"), case(X(3, 4), 2), case(N(5), V(1, 2, 3, 4, 5))],
+    **{name: [*unary(), case(N(5))] for name in ("deg2rad", "rad2deg")},
+    **{name: [*unary(), case(N(5))] for name in ("floor", "ceil", "trunc", "positive")},
+    "round": [*unary(), case(N(5)), case(X(3, 4), decimals=1), case(V(123.0, -567.0), decimals=-2)],
+    "frac": unary(),
+    **{
+        name: [*binary(), *numbers(0.3), case(V(7, -7, 6), V(2, -3, -3)), case(N(5), 3)]
+        for name in ("remainder", "fmod")
+    },
+    "floor_divide": [case(V(7, -7, 6), V(2, -3, -3)), case(N(5), 3), case(N(5), -2), case(N(0), 2)],
+    **{
+        name: [*[case(X(*s), 0.3) for s in SHAPES], case(X(3, 4), X(4)), case(X(3, 4), X(3, 1)), case(N(5), 1)]
+        for name in ("clamp_min", "clamp_max")
+    },
+    **{name: [*binary(), case(N(5), N(5)), case(N(5), X(5))] for name in ("fmax", "fmin")},
+    "nan_to_num": [*unary(), case(N(5)), case(V(1.0, np.nan, np.inf, -np.inf), 0.5, 2.0, -3.0)],
+    "copysign": [*binary(), *numbers(-2.0), case(N(5), N(5))],
+    "heaviside": [case(N(5), N(5)), case(N(3, 4), N(4))],
+    **{
+        name: [*unary(), case(N(5)), case(V(-np.inf, -0.0, np.inf))]
+        for name in ("isposinf", "isneginf", "isreal", "signbit")
+    },
+    "isclose": [*binary(), case(N(5), N(5)), case(X(3, 4), X(4), 0.5, 0.5), case(V(np.nan), V(np.nan), equal_nan=True)],
+    **{
+        name: [case(N(3, 4), N(4)), case(N(5), 2), case(N(5), N(5))]
+        for name in ("bitwise_left_shift", "bitwise_right_shift")
+    },
+    **{name: [case(N(3, 4), N(4)), case(N(5), N(5)), case(V(12, -18, 0), V(8, 27, 5))] for name in ("gcd", "lcm")},
+    "rsub": [*binary(), *numbers(2, 0.3), case(N(4), N(4), alpha=2)],
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), COMPARED),
     **dict.fromkeys(("logical_and", "logical_or", "logical_xor"), TRUTHS),
     "logical_not": [*unary("bool"), case(N(5)), case(X(5))],
@@ -353,6 +395,7 @@ CASES: dict[str, list[Case]] = {
 }
 #: In-place forms that have no function: their calls.
 WRITES: dict[str, list[Case]] = {
+    **{name: [case(N(5))] for name in ("acosh", "asinh", "atanh")},  # torch has no gradients of acosh_ and its like
     "copy": [case(X(3, 4), X(4)), case(X(3, 4), N(3, 1)), case(N(5), X(5)), case(X(), X(1)), case(X(0), X(0))],
     "fill": [case(X(3, 4), 2), case(X(5), X()), case(N(5), 2.7), case(X(), 1.5), case(X(0), 1)],
     "zero": [case(Arg(s)) for s in SHAPES] + [case(N(5)), case(B(3))],

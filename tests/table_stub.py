@@ -97,12 +97,16 @@ OWN = {
     **{(name, "dim"): "_int" for name in ("cat", "concat", "concatenate", "stack", "gather")},
     **{(name, "dim"): "_int" for name in ("unsqueeze", "narrow", "select")},
     ("logical_xor", "other"): "_TensorLike",
+    **{(name, "other"): "_TensorLike" for name in ("isclose", "allclose", "equal")},
+    ("heaviside", "values"): "_TensorLike",
     ("pow", "input"): "_Operand",
     ("select", "index"): "_int",
     ("new_full", "size"): "Sequence[_int]",
     ("where", "input"): "_Operand",
     ("__setitem__", "value"): "_Operand",
 }
+#: What is returned where that is no Tensor.
+RESULTS = {"allclose": "_bool", "equal": "_bool"}
 EXTREMES = """\
 @overload
 def {name}({first}, *, out: Tensor | None = None) -> Tensor: ...
@@ -172,7 +176,8 @@ def functions() -> Iterator[str]:
         if name in ("max", "min"):
             yield EXTREMES.format(name=name, first="input: Tensor")
         else:
-            yield documented(f"def {name}({parameters(name, function, False)}) -> Tensor:", function)
+            result = RESULTS.get(name, "Tensor")
+            yield documented(f"def {name}({parameters(name, function, False)}) -> {result}:", function)
 
 
 def attached() -> dict[str, Any]:
@@ -204,7 +209,7 @@ def methods() -> Iterator[str]:
             yield f"def {name}(self{'' if unary else ', other: _Operand'}) -> {result}: ...{override}\n"
         else:
             inplace = name.endswith("_") or name == "cpu"
-            result = "Self" if inplace else "Tensor"
+            result = "Self" if inplace else RESULTS.get(name, "Tensor")
             yield documented(f"def {name}({parameters(name, value, True)}) -> {result}:", value)
 
 

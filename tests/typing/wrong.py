@@ -20,7 +20,7 @@ def functions_of_the_table(x: Tensor) -> None:
     torchish_mlx.sum(x, axes=0)  # type: ignore[call-arg]
     torchish_mlx.cat(x)  # type: ignore[arg-type]
     torchish_mlx.div(x, 2, rounding_mode="up")  # type: ignore[arg-type]
-    torchish_mlx.sin(x)  # type: ignore[attr-defined]
+    torchish_mlx.sinus(x)  # type: ignore[attr-defined]
     torchish_mlx.zeros(2, dtype="float32")  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ import mlx.core as mx
 from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
+from ._division import array_like, check_division, floored, towards_zero
 from ._op import Array, Exponent, Number, Operand
 
 
@@ -69,6 +70,12 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     return mx.subtract(input, _times(other, alpha))
 
 
+@composed(method=False)
+def rsub(input: Tensor, other: Any, alpha: Any = 1) -> Tensor:
+    """other - alpha * input."""
+    return sub(other, input, alpha=alpha)
+
+
 @op(
     grad={"input": lambda g, other: g * other, "other": lambda g, input: g * input},
     promote="same",
@@ -98,13 +105,11 @@ def true_divide(input: Operand, other: Operand) -> mx.array:
     name="div.floor",
     function=False,
     method=False,
+    check=check_division,
 )
 def _floored(input: Operand, other: Operand) -> mx.array:
     """input / other, rounded down."""
-    quotient, exact = _towards_zero(input, other)
-    if exact is None:
-        return mx.floor(quotient)
-    return quotient - exact.astype(quotient.dtype)
+    return floored(input, other)
 
 
 @op(
@@ -113,21 +118,14 @@ def _floored(input: Operand, other: Operand) -> mx.array:
     name="div.trunc",
     function=False,
     method=False,
+    check=check_division,
 )
 def _truncated(input: Operand, other: Operand) -> mx.array:
     """input / other, rounded towards zero."""
-    quotient, exact = _towards_zero(input, other)
-    return mx.where(quotient < 0, mx.ceil(quotient), mx.floor(quotient)) if exact is None else quotient
-
-
-def _towards_zero(input: Any, other: Any) -> tuple[mx.array, mx.array | None]:
-    """The quotient of floats, and None; or that of integers, and whether rounding it down gives one less."""
-    if not isinstance(input, mx.array):
-        input = mx.array(input, other.dtype)
+    input = array_like(input, other)
     if input.dtype in FLOATS:
-        return mx.divide(input, other), None
-    quotient = (mx.abs(input) // mx.abs(other)) * mx.sign(input) * mx.sign(other)
-    return quotient, (quotient * other != input) & (mx.sign(input) * mx.sign(other) < 0)
+        return towards_zero(mx.divide(input, other))
+    return (mx.abs(input) // mx.abs(other)) * mx.sign(input) * mx.sign(other)
 
 
 @composed(inplace=True, aliases=("divide", "true_divide"))

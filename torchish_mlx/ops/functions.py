@@ -6,34 +6,48 @@ from typing import Any
 
 from . import activations as _activations
 from . import arithmetic as _arithmetic
+from . import bits as _bits
+from . import closeness as _closeness
 from . import comparison as _comparison
 from . import creation as _creation
 from . import distances as _distances
+from . import erf as _erf
+from . import exponential as _exponential
 from . import indexing as _indexing
 from . import joining as _joining
+from . import limits as _limits
 from . import matmul as _matmul
 from . import norms as _norms
 from . import operators as _operators
 from . import products as _products
 from . import reduction as _reduction
+from . import rounding as _rounding
 from . import shaping as _shaping
+from . import trigonometric as _trigonometric
 from . import writing as _writing
 from ._call import REGISTRY
 
 SUBJECTS = (
     _activations,
     _arithmetic,
+    _bits,
+    _closeness,
     _comparison,
     _creation,
     _distances,
+    _erf,
+    _exponential,
     _indexing,
     _joining,
+    _limits,
     _matmul,
     _norms,
     _operators,
     _products,
     _reduction,
+    _rounding,
     _shaping,
+    _trigonometric,
     _writing,
 )
 

@@ -10,6 +10,8 @@ import mlx.core as mx
 import numpy as np
 
 from .._tensor.tensor import Tensor
+from . import bits as _bits  # noqa: F401 - the registry has what these files declare once they are imported
+from . import rounding as _rounding  # noqa: F401
 from ._call import REGISTRY, attach
 from .arithmetic import true_divide
 
@@ -36,6 +38,10 @@ for _symbol, _name in {
     "and": "bitwise_and",
     "or": "bitwise_or",
     "xor": "bitwise_xor",
+    "mod": "remainder",
+    "floordiv": "floor_divide",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }.items():
     _function = true_divide if _name == "div" else REGISTRY[_name].function
     attach(f"__{_symbol}__", _operator(_function))

@@ -1,0 +1,106 @@
+"""The error function, its complement and its inverse; elementwise, as floats.
+
+Near 0 they are a power series; beyond it ``exp(-x^2) / (1 + 2 x)`` times a series of Chebyshev polynomials of
+``(x - 2) / (x + 2)``, whose coefficients are worked out here from Python's own error function.
+"""
+
+from __future__ import annotations
+
+import math
+
+import mlx.core as mx
+
+from ._call import op
+from ._op import Operand
+from .exponential import exponential
+
+_SLOPE = 2 / math.sqrt(math.pi)
+_SERIES = [_SLOPE * (-1) ** n / (math.factorial(n) * (2 * n + 1)) for n in range(20)]
+_NODES = 40
+_LARGEST = 26.0  # beyond it Python's error function is 0
+
+
+def _scaled(t: float) -> float:
+    """(1 + 2 x) exp(x^2) erfc(x) where ``t`` is (x - 2) / (x + 2)."""
+    x = 2 * (1 + t) / (1 - t)
+    if x < _LARGEST:
+        return (1 + 2 * x) * math.exp(x * x) * math.erfc(x)
+    below = 1 / (2 * x * x)
+    return (1 + 2 * x) / (x * math.sqrt(math.pi)) * (1 - below * (1 - 3 * below * (1 - 5 * below * (1 - 7 * below))))
+
+
+def _chebyshev() -> list[float]:
+    angles = [math.pi * (k + 0.5) / _NODES for k in range(_NODES)]
+    heights = [_scaled(math.cos(a)) for a in angles]
+    found = [
+        2 / _NODES * math.fsum(h * math.cos(n * a) for h, a in zip(heights, angles, strict=True)) for n in range(30)
+    ]
+    return [found[0] / 2, *found[1:]]
+
+
+_TAIL = _chebyshev()
+
+
+def _near(x: mx.array) -> mx.array:
+    """The error function between -1 and 1."""
+    square = x * x
+    total = mx.zeros_like(x)
+    for c in reversed(_SERIES if x.dtype == mx.float64 else _SERIES[:11]):
+        total = total * square + c
+    return x * total
+
+
+def _beyond(x: mx.array) -> mx.array:
+    """1 minus the error function, of positive numbers."""
+    finite = mx.minimum(x, 1e4)
+    t = (finite - 2) / (finite + 2)
+    last, now = mx.zeros_like(t), mx.zeros_like(t)
+    for c in reversed(_TAIL[1:] if x.dtype == mx.float64 else _TAIL[1:14]):
+        last, now = now, 2 * t * now - last + c
+    return exponential(-finite * finite) / (1 + 2 * finite) * (t * now - last + _TAIL[0])
+
+
+def _erf(x: mx.array) -> mx.array:
+    size = mx.abs(x)
+    near = _near(mx.clip(x, -1, 1))
+    far = mx.erf(x) if x.dtype != mx.float64 else mx.sign(x) * (1 - _beyond(size))
+    return mx.where(size < 1, near, far)
+
+
+def _erfc(x: mx.array) -> mx.array:
+    tail = _beyond(mx.abs(x))
+    return mx.where(mx.abs(x) < 0.5, 1 - _near(mx.clip(x, -1, 1)), mx.where(x < 0, 2 - tail, tail))
+
+
+def _erfinv(x: mx.array) -> mx.array:
+    found = mx.erfinv(x)
+    if x.dtype == mx.float64:  # MLX's has the precision of float32: steps of Newton's method
+        size, root = mx.abs(x), mx.abs(found)
+        for _ in range(3):
+            off = mx.where(size < 0.5, _erf(root) - size, (1 - size) - _erfc(root))
+            root = root - off / (_SLOPE * exponential(-root * root))
+        found = mx.sign(x) * root
+    return mx.where(x == 1, math.inf, mx.where(x == -1, -math.inf, found))
+
+
+def _erfinv_gradient(g: mx.array, input: mx.array) -> mx.array:
+    root = _erfinv(input)
+    return g * (exponential(root * root) / _SLOPE)
+
+
+@op(grad={"input": lambda g, input: g * (_SLOPE * exponential(-input * input))}, promote="float", inplace=True)
+def erf(input: Operand) -> mx.array:
+    """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input."""
+    return _erf(input)
+
+
+@op(grad={"input": lambda g, input: g * (-_SLOPE * exponential(-input * input))}, promote="float", inplace=True)
+def erfc(input: Operand) -> mx.array:
+    """1 - erf(input), which is exact where that is small too."""
+    return _erfc(input)
+
+
+@op(grad={"input": _erfinv_gradient}, promote="float", inplace=True)
+def erfinv(input: Operand) -> mx.array:
+    """The inverse of the error function; inf at 1, and NaN beyond."""
+    return _erfinv(input)

@@ -1,0 +1,146 @@
+"""Exponentials, logarithms and the logistic function; elementwise, as floats."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import INEXACT, NAMES, result_type
+from ._call import op
+from ._division import array_like
+from ._op import Operand
+
+_LN2, _LN10 = math.log(2), math.log(10)
+
+
+def exponential(x: mx.array) -> mx.array:
+    """e^x; in float64 from the hyperbolic functions, because MLX's exponential has the precision of float32 there."""
+    if x.dtype != mx.float64:
+        return mx.exp(x)
+    size = mx.abs(x)
+    grown = mx.sinh(size) + mx.cosh(size)
+    return mx.where(x < 0, mx.reciprocal(grown), grown)
+
+
+@op(grad={"input": lambda g, result: g * result * _LN2}, promote="float", inplace=True)
+def exp2(input: Operand) -> mx.array:
+    """2 to the power of input, as floats."""
+    return mx.power(mx.array(2, input.dtype), input)
+
+
+@op(grad={"input": lambda g, result: g * (result + 1)}, promote="float", inplace=True)
+def expm1(input: Operand) -> mx.array:
+    """exp(input) - 1, which is exact near 0 too."""
+    return mx.expm1(input)
+
+
+@op(grad={"input": lambda g, input: g / (input * _LN2)}, promote="float", inplace=True)
+def log2(input: Operand) -> mx.array:
+    """The logarithm to the base 2, as floats."""
+    return mx.log2(input)
+
+
+@op(grad={"input": lambda g, input: g / (input * _LN10)}, promote="float", inplace=True)
+def log10(input: Operand) -> mx.array:
+    """The logarithm to the base 10, as floats."""
+    return mx.log10(input)
+
+
+@op(grad={"input": lambda g, input: g / (input + 1)}, promote="float", inplace=True)
+def log1p(input: Operand) -> mx.array:
+    """log(1 + input), which is exact near 0 too."""
+    return mx.log1p(input)
+
+
+def _only_floats(name: str) -> Any:
+    def check(input: Any, other: Any) -> None:
+        dtype = result_type(input, other)
+        if dtype not in INEXACT:
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
+
+    return check
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: g / (1 + exponential(other - input)),
+        "other": lambda g, input, other: g / (1 + exponential(input - other)),
+    },
+    promote="float",
+    check=_only_floats("logaddexp"),
+)
+def logaddexp(input: Operand, other: Operand) -> mx.array:
+    """log(exp(input) + exp(other)), without an overflow."""
+    return _log_of_sum(input, other, exponential, 1.0)
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: g / (1 + _two_to(other - input)),
+        "other": lambda g, input, other: g / (1 + _two_to(input - other)),
+    },
+    promote="float",
+    check=_only_floats("logaddexp2"),
+)
+def logaddexp2(input: Operand, other: Operand) -> mx.array:
+    """log2(2^input + 2^other), without an overflow."""
+    return _log_of_sum(input, other, _two_to, _LN2)
+
+
+def _two_to(x: mx.array) -> mx.array:
+    return mx.power(mx.array(2, x.dtype), x)
+
+
+def _log_of_sum(x: Any, y: Any, power: Any, unit: float) -> mx.array:
+    """The larger one plus what the smaller one adds to it; the same infinities are themselves."""
+    same = mx.isinf(x) & (x == y)
+    added = mx.log1p(power(-mx.abs(mx.where(same, 0, x - y))))
+    return mx.where(same, x, mx.maximum(x, y) + (added if unit == 1 else added / unit))
+
+
+@op(grad={"input": lambda g, result: g * ((1 - result) * result)}, promote="float", inplace=True)
+def sigmoid(input: Operand) -> mx.array:
+    """1 / (1 + exp(-input))."""
+    if input.dtype != mx.float64:
+        return mx.sigmoid(input)
+    size = mx.abs(input)
+    small = mx.reciprocal(1 + (mx.sinh(size) + mx.cosh(size)))
+    return mx.where(input < 0, small, 1 - small)
+
+
+def _logit_gradient(g: mx.array, input: mx.array, eps: float | None) -> mx.array:
+    """g / (x (1 - x)) inside; beyond it 0 where ``eps`` bounds the input, else NaN."""
+    low, high, beyond = (0, 1, math.nan) if eps is None else (eps, 1 - eps, 0)
+    return mx.where((input >= low) & (input <= high), g / (input * (1 - input)), beyond)
+
+
+@op(grad={"input": _logit_gradient}, promote="float", inplace=True)
+def logit(input: Operand, eps: float | None = None) -> mx.array:
+    """log(input / (1 - input)), of the input between ``eps`` and 1 - ``eps`` where that is given."""
+    if eps is not None:
+        input = mx.minimum(mx.maximum(input, eps), 1 - eps)
+    return mx.log(input / (1 - input))
+
+
+def times_log(x: Any, y: Any) -> mx.array:
+    """x log(y); 0 where x is 0, and NaN where y is NaN."""
+    x, y = array_like(x, y), array_like(y, x)
+    zero = x == 0
+    return mx.where(mx.isnan(y), math.nan, mx.where(zero, 0, x * mx.log(mx.where(zero, 1, y))))
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: mx.where(
+            (array_like(input, g) == 0) & (array_like(other, g) <= 0), 0, times_log(g, other)
+        ),
+        "other": lambda g, input, other: g * input / other,
+    },
+    promote="float",
+    inplace=True,
+)
+def xlogy(input: Operand, other: Operand) -> mx.array:
+    """input * log(other), which is 0 where input is 0; NaN where other is NaN."""
+    return times_log(input, other)

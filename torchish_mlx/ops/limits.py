@@ -1,0 +1,134 @@
+"""Bounds on one side, signs, steps, and numbers in the place of NaN and infinity; elementwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import FLOATS
+from ._call import op
+from ._division import array_like, underivable
+from ._op import Array, Operand
+
+_SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
+
+
+@op(grad={"input": lambda g, result: mx.where(result <= 0, 0, g)}, inplace=True)
+def relu(input: Array) -> mx.array:
+    """The larger of input and 0; the slope at 0 is 0."""
+    if input.dtype == mx.bool_:
+        raise RuntimeError("Boolean inputs not supported for relu")
+    return mx.maximum(input, 0)
+
+
+@op(
+    grad={
+        "input": lambda g, input, min: mx.where(input >= min, g, 0),
+        "min": lambda g, input, min: mx.where(input < min, g, 0),
+    },
+    promote="compare",
+    inplace=True,
+)
+def clamp_min(input: Operand, min: Operand) -> mx.array:
+    """The larger of input and ``min``; the slope of input is 1 where they are equal."""
+    return mx.maximum(input, min)
+
+
+@op(
+    grad={
+        "input": lambda g, input, max: mx.where(input <= max, g, 0),
+        "max": lambda g, input, max: mx.where(input > max, g, 0),
+    },
+    promote="compare",
+    inplace=True,
+)
+def clamp_max(input: Operand, max: Operand) -> mx.array:
+    """The smaller of input and ``max``; the slope of input is 1 where they are equal."""
+    return mx.minimum(input, max)
+
+
+def _without_nan(fn: Any, input: mx.array, other: mx.array) -> mx.array:
+    if input.dtype not in FLOATS:
+        return fn(input, other)
+    return mx.where(mx.isnan(input), other, mx.where(mx.isnan(other), input, fn(input, other)))
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: mx.where((input >= other) | mx.isnan(other), g, 0),
+        "other": lambda g, input, other: mx.where((input >= other) | mx.isnan(other), 0, g),
+    },
+    promote="compare",
+)
+def fmax(input: Operand, other: Operand) -> mx.array:
+    """The larger of input and other, and the one that is a number where the other one is NaN."""
+    return _without_nan(mx.maximum, input, other)
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: mx.where((input <= other) | mx.isnan(other), g, 0),
+        "other": lambda g, input, other: mx.where((input <= other) | mx.isnan(other), 0, g),
+    },
+    promote="compare",
+)
+def fmin(input: Operand, other: Operand) -> mx.array:
+    """The smaller of input and other, and the one that is a number where the other one is NaN."""
+    return _without_nan(mx.minimum, input, other)
+
+
+@op(grad={"input": lambda g, input: mx.where(mx.isfinite(input), g, 0)}, inplace=True)
+def nan_to_num(
+    input: Array, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> mx.array:
+    """Input with a number in the place of NaN (0), inf and -inf (the largest and the least number of the dtype)."""
+    if input.dtype not in FLOATS:
+        return mx.array(input)
+    limits = mx.finfo(input.dtype)
+    numbers = (0.0 if nan is None else nan, limits.max if posinf is None else posinf)
+    low = limits.min if neginf is None else neginf
+    out = mx.where(mx.isnan(input), mx.array(numbers[0], input.dtype), input)
+    out = mx.where(mx.isposinf(input), mx.array(numbers[1], input.dtype), out)
+    return mx.where(mx.isneginf(input), mx.array(low, input.dtype), out)
+
+
+# Signs ----------------------------------------------------------------------------------------------------------------
+
+
+def negative(x: mx.array) -> mx.array:
+    """Whether the sign is minus, which zeros and NaN have too."""
+    return mx.view(x, _SAME_SIZE[x.dtype]) < 0 if x.dtype in FLOATS else x < 0
+
+
+@op()
+def signbit(input: Array) -> mx.array:
+    """Whether the sign of input is minus, that of -0.0 included; booleans."""
+    return negative(input)
+
+
+def _copysign_gradient(g: mx.array, input: Any, result: mx.array) -> mx.array:
+    """g with the sign that input was multiplied with, zero where input is 0."""
+    zero = input == 0
+    return mx.where(zero, 0, g * (result / mx.where(zero, 1, input)))
+
+
+@op(
+    grad={"input": _copysign_gradient, "other": lambda g: mx.zeros_like(g)},
+    promote="float",
+    inplace=True,
+)
+def copysign(input: Operand, other: Operand) -> mx.array:
+    """The size of input with the sign of other, as floats."""
+    size = mx.abs(array_like(input, other))
+    return mx.where(negative(array_like(other, input)), -size, size)
+
+
+@op(grad={"input": underivable("heaviside"), "values": underivable("heaviside")}, inplace=True)
+def heaviside(input: Array, values: Array) -> mx.array:
+    """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
+    if not isinstance(values, mx.array):
+        raise TypeError(f"argument 'values' (position 2) must be Tensor, not {type(values).__name__}")
+    if input.dtype != values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+    return mx.where(input == 0, values, (input > 0).astype(input.dtype))
