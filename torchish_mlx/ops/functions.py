@@ -12,7 +12,10 @@ from . import joining as _joining
 from . import matmul as _matmul
 from . import operators as _operators
 from . import reduction as _reduction
+from . import scan as _scan
 from . import shaping as _shaping
+from . import softmax as _softmax
+from . import sorting as _sorting
 from . import writing as _writing
 from ._call import REGISTRY
 
@@ -25,7 +28,10 @@ SUBJECTS = (
     _matmul,
     _operators,
     _reduction,
+    _scan,
     _shaping,
+    _softmax,
+    _sorting,
     _writing,
 )
 
