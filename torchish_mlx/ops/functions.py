@@ -16,6 +16,7 @@ from . import scan as _scan
 from . import shaping as _shaping
 from . import softmax as _softmax
 from . import sorting as _sorting
+from . import statistics as _statistics
 from . import writing as _writing
 from ._call import REGISTRY
 
@@ -32,6 +33,7 @@ SUBJECTS = (
     _shaping,
     _softmax,
     _sorting,
+    _statistics,
     _writing,
 )
 
