@@ -6,6 +6,7 @@ from typing import Any
 
 from . import arithmetic as _arithmetic
 from . import comparison as _comparison
+from . import counting as _counting
 from . import creation as _creation
 from . import indexing as _indexing
 from . import joining as _joining
@@ -23,6 +24,7 @@ from ._call import REGISTRY
 SUBJECTS = (
     _arithmetic,
     _comparison,
+    _counting,
     _creation,
     _indexing,
     _joining,

@@ -94,7 +94,8 @@ def _exponential_gradient(g: mx.array, input: mx.array, result: mx.array, dim: i
     where = axis(input.ndim, dim)
     if not input.size or not input.ndim:
         return g
-    steps = mx.exp(result - _moved(result, 1, where, mx.inf))
+    finite = mx.where(mx.isinf(result), 0, result)  # infinity stays: what it passes on is 1, and not NaN
+    steps = mx.exp(finite - _moved(finite, 1, where, mx.inf))
     return mx.exp(input - result) * _recurrence(steps, g, where)
 
 

@@ -1,15 +1,13 @@
-"""Statistics: products, sums without NaN, quantiles, covariances, histograms, and differences and areas of samples."""
+"""Statistics: products, sums without NaN, quantiles, covariances, and differences and areas of samples."""
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import mlx.core as mx
-import numpy as np
 
-from .._core.evaluation import of_a_trace, value
-from .._core.promotion import FLOATS, HALVES, INEXACT, NAMES, cast
+from .._core.evaluation import value
+from .._core.promotion import FLOATS, HALVES, INEXACT, cast
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
 from ._op import Array
@@ -17,7 +15,7 @@ from .arithmetic import clamp, lerp, mul, sub, true_divide, where
 from .comparison import isnan, logical_not, logical_xor
 from .indexing import gather
 from .joining import cat
-from .reduction import Dim, amax, amin, axes, axis, fold, mean, norm, restored, std, sum, var
+from .reduction import Dim, axes, axis, fold, mean, norm, restored, std, sum, var
 from .scan import cumsum, products_of_others, summed_dtype, widened
 from .shaping import flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze
 from .sorting import sort
@@ -105,18 +103,31 @@ class Extremes(NamedTuple):
     max: Tensor
 
 
-@composed(outs=True)
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
+def _extremes_gradient(
+    g: list[mx.array], input: mx.array, min: mx.array, max: mx.array, dim: int | None, keepdim: bool
+) -> mx.array:
+    """Each shared evenly among the elements that equal the extreme; none equals a NaN, which makes all of it NaN."""
+    over, out = axes(input.ndim, dim), mx.zeros(input.shape, g[0].dtype)
+    if not input.size:
+        return out
+    for one, extreme in zip(g, (min, max), strict=True):
+        chosen = (input == restored(extreme, over, keepdim)).astype(one.dtype)
+        out = out + restored(one, over, keepdim) * chosen / mx.sum(chosen, axis=over, keepdims=True)
+    return out
+
+
+@op(grad={"input": _extremes_gradient})
+def aminmax(input: Array, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
     """The smallest and the largest element over ``dim``, or of all."""
-    shape = input.array.shape
-    if dim is None and 0 in shape:
+    over = axes(input.ndim, dim)
+    if dim is None and not input.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
-    if dim is not None and shape and not shape[axis(len(shape), dim)]:
-        raise IndexError(f"aminmax(): Expected reduction dim {axis(len(shape), dim)} to have non-zero size.")
-    over = () if dim is None else dim
-    return Extremes(amin(input, over, keepdim), amax(input, over, keepdim))
+    if 0 in [input.shape[d] for d in over]:
+        raise IndexError(f"aminmax(): Expected reduction dim {over[0]} to have non-zero size.")
+    least, most = (fold(fn, input, over, keepdim, 0) for fn in (mx.min, mx.max))
+    return Extremes(least, most)  # type: ignore[arg-type]
 
 
 @composed
@@ -350,61 +361,3 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
         raise RuntimeError(f"size {{{list(sizes)}}} is not expandable to size {{{list(shape)}}}.")
     over = [d for d, m in enumerate(shape) if d < lead or (sizes[d - lead] == 1 and m != 1)]
     return reshape(sum(input, over, True), sizes) if over else input
-
-
-# Counts ---------------------------------------------------------------------------------------------------------------
-
-
-def known(x: mx.array) -> np.ndarray[Any, Any]:
-    """The values of ``x``, on which the shape of a result depends. RuntimeError in a traced step, which has none."""
-    try:
-        return np.array(widened(x))
-    except (ValueError, RuntimeError) as error:
-        if not of_a_trace(error):
-            raise
-        raise RuntimeError(
-            "the shape of the result depends on the values of the tensor, which a traced step does not have"
-        ) from None
-
-
-@op(shape="as many elements as the largest one and one more, or ``minlength``")
-def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> mx.array:
-    """How often each number from 0 on is in ``input``, or the sum of its weights."""
-    if input.ndim != 1 or input.dtype in INEXACT:
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if minlength < 0:
-        raise RuntimeError("minlength should be >= 0")
-    if weights is not None and weights.shape != input.shape:
-        raise RuntimeError("weights should be 1-d and have the same length as input")
-    numbers = known(input)
-    if (numbers < 0).any():
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    size = max(minlength, int(numbers.max(initial=-1)) + 1)
-    if not input.size or weights is None:
-        return mx.array(np.bincount(numbers.astype(np.int64), minlength=size).astype(np.int64), mx.int64)
-    w = weights if weights.dtype == mx.float32 else weights.astype(mx.float64)
-    return mx.zeros((size,), w.dtype).at[input.astype(mx.int64)].add(w)
-
-
-@op(shape="(``bins``)")
-def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> mx.array:
-    """How many elements are in each of ``bins`` equal parts from ``min`` to ``max``, or from the least to the most."""
-    if bins <= 0:
-        raise RuntimeError("bins must be > 0")
-    if not (math.isfinite(min) and math.isfinite(max)):
-        raise RuntimeError(f"range of [{min}, {max}] is not finite")
-    if min > max:
-        raise RuntimeError("max must be larger than min")
-    if input.dtype not in FLOATS:
-        raise RuntimeError(f"\"histogram_cpu\" not implemented for '{NAMES[input.dtype]}'")
-    if not input.size:
-        return mx.zeros((bins,), input.dtype)
-    x = mx.reshape(input, (-1,))
-    low, high = mx.array(min, x.dtype), mx.array(max, x.dtype)
-    if min == max:
-        low, high = mx.min(x), mx.max(x)
-        low, high = mx.where(low == high, low - 1, low), mx.where(low == high, high + 1, high)
-    counted = (x >= low) & (x <= high)
-    place = (mx.where(counted, x, low) - low) * mx.array(bins, x.dtype) / (high - low)
-    at = mx.clip(place.astype(mx.int64), 0, bins - 1)
-    return mx.zeros((bins,), mx.float32).at[at].add(counted.astype(mx.float32)).astype(x.dtype)
