@@ -17,7 +17,7 @@ from .indexing import gather
 from .joining import cat
 from .reduction import Dim, axes, axis, fold, mean, norm, restored, std, sum, var
 from .scan import cumsum, products_of_others, summed_dtype, widened
-from .shaping import flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze
+from .shaping import copied, flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze
 from .sorting import sort
 
 
@@ -146,7 +146,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
-    kept = axis(len(shape), dim)
+    kept, input = axis(len(shape), dim), copied(input)  # renorm_ overwrites what backward needs
     others = [d for d in range(len(shape)) if d != kept]
     wide = mx.float32 if input.dtype in HALVES else input.dtype
     size = norm(input, p, others, True, dtype=wide)
