@@ -394,6 +394,33 @@ CASES: dict[str, list[Case]] = {
     **{name: [case(X(5)), case(N(5))] for name in ("float", "half", "bfloat16", "long", "int", "bool", "double")},
 }
 #: In-place forms that have no function: their calls.
+CASES |= {
+    "cumsum": [case(X(3, 4), 1), case(X(5), 0), case(X(), 0)],
+    "cumprod": [case(X(3, 4), 1), case(X(5), 0)],
+    "cummax": [case(X(3, 4), 1)],
+    "cummin": [case(X(3, 4), 0)],
+    "logcumsumexp": [case(X(3, 4), 1)],
+    "softmax": [case(X(3, 4), 1), case(X(), 0)],
+    "log_softmax": [case(X(3, 4), -1)],
+    "logsumexp": [case(X(3, 4), 1), case(X(2, 1, 3), (0, 2), True)],
+    "sort": [case(V(0.5, -1.0, 2.0, 1.5)), case(V([1.0, 3.0, 2.0]), 0, True)],
+    "argsort": [case(V(0.5, -1.0, 2.0, 1.5))],
+    "topk": [case(V(0.5, -1.0, 2.0, 1.5), 2)],
+    "kthvalue": [case(V(0.5, -1.0, 2.0, 1.5), 2)],
+    "mode": [case(V(0.5, -1.0, 0.5, 1.5))],
+    "searchsorted": [case(V(-1.0, 0.5, 2.0), V(0.5, 3.0))],
+    "bucketize": [case(V(0.5, 3.0), V(-1.0, 0.5, 2.0))],
+    "isin": [case(V(0.5, 3.0), V(-1.0, 0.5, 2.0))],
+    "prod": [case(X(3, 4)), case(X(3, 4), 1, True)],
+    "nansum": [case(X(3, 4)), case(X(3, 4), 1, True)],
+    "aminmax": [case(N(3, 4)), case(N(3, 4), dim=1, keepdim=True)],
+    "renorm": [case(X(3, 4), 2, 0, 1.0)],
+    "bincount": [case(V(0, 2, 2))],
+    "histc": [case(V(0.5, -1.0, 2.0, 1.5), 4)],
+    "unique": [case(V(2, 0, 2))],
+    "unique_consecutive": [case(V(2, 2, 0))],
+}
+
 WRITES: dict[str, list[Case]] = {
     **{name: [case(N(5))] for name in ("acosh", "asinh", "atanh")},  # torch has no gradients of acosh_ and its like
     "copy": [case(X(3, 4), X(4)), case(X(3, 4), N(3, 1)), case(N(5), X(5)), case(X(), X(1)), case(X(0), X(0))],

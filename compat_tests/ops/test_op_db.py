@@ -6,6 +6,7 @@ of that derivative. In bfloat16, int64 and bool values, dtypes and shapes are. A
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +34,11 @@ DTYPES = {
     torch.complex64: mx.complex64,
 }
 COMPARED = (torch.float32, torch.bfloat16, torch.int64, torch.bool)
-TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7}
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7, torch.float64: 1e-6}  # MLX's float64 exp is that of float32
+#: Of derivatives: torch loses digits where inputs are as large as 1e4 (5.5e-3 from those in float64, 1e-6 here).
+OF_DERIVATIVES = {"logcumsumexp": 1e-2}
+#: Which of several equal elements torch's algorithms find is not said: indices are compared by what they choose.
+TIED = {"sort", "argsort", "topk", "kthvalue", "median", "nanmedian", "mode"}
 #: (name, variant, dtype or *) -> why torch's result is not expected.
 APART = {
     ("norm", "nuc", "*"): "the nuclear norm needs singular values, which are not here yet: it raises",
@@ -141,6 +146,18 @@ def batch_normalized(x: Any, mean: Any, var: Any, weight: Any = None, bias: Any 
     return tm.batch_norm(x, weight, bias, mean, var, **given, cudnn_enabled=True)
 
 
+def chosen(results: list[Any], sample: Any, function: Any) -> list[Any]:
+    """The results with indices replaced by the elements of the input at them."""
+    where = inspect.signature(function).bind(sample.input, *sample.args, **sample.kwargs)
+    where.apply_defaults()
+    dim, keepdim = where.arguments.get("dim"), where.arguments.get("keepdim", True)
+    if dim is None or not sample.input.ndim or not sample.input.numel():
+        return results
+    indices = torch.tensor(results[-1].tolist(), dtype=torch.int64)
+    found = sample.input.detach().gather(dim, indices if keepdim else indices.unsqueeze(dim))
+    return [*results[:-1], found if keepdim else found.squeeze(dim)]
+
+
 def check(entry: Any, sample: Any, dtype: torch.dtype) -> None:
     function = CALLED.get(entry.name) or getattr(tm, bare(entry), None) or getattr(tm.Tensor, entry.name)
     leaves: list[tuple[Any, Any]] = []
@@ -155,6 +172,9 @@ def check(entry: Any, sample: Any, dtype: torch.dtype) -> None:
             return
         assert mine.dtype == DTYPES[theirs.dtype]
         assert tuple(mine.shape) == tuple(theirs.shape)
+    tied = entry.name in TIED
+    pairs = [chosen(r, sample, function) if tied else r for r in (results, wanted)]
+    for mine, theirs in zip(*pairs, strict=True):
         near(mine, theirs, TOLERANCE.get(theirs.dtype, 0.0))
     pairs = [(mine, theirs) for mine, theirs in zip(results, wanted, strict=True) if theirs.requires_grad]
     if not pairs or not leaves:
@@ -183,7 +203,7 @@ def check(entry: Any, sample: Any, dtype: torch.dtype) -> None:
             elif mine.grad is None:
                 assert not values(theirs.grad).any()
             else:
-                near(mine.grad, theirs.grad, 1e-4)
+                near(mine.grad, theirs.grad, OF_DERIVATIVES.get(entry.name, 1e-4))
 
 
 @pytest.mark.parametrize("dtype", COMPARED, ids=lambda d: str(d)[6:])

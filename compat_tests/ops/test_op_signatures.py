@@ -55,6 +55,12 @@ DEPARTURES = {
     ("min", "other"): "taken in the place of dim, or by name",
     ("std", "unbiased"): "taken in the place of dim where it is a bool, or by name",
     ("var", "unbiased"): "taken in the place of dim where it is a bool, or by name",
+    ("std_mean", "unbiased"): "taken in the place of dim where it is a bool, or by name",
+    ("var_mean", "unbiased"): "taken in the place of dim where it is a bool, or by name",
+    ("isin", "elements"): "where it is a number, torch calls it element; a number is not taken by name",
+    ("isin", "element"): "a number is taken in the place of elements, not by name",
+    ("isin", "test_elements"): "where it is a number, torch calls it test_element; a number is not taken by name",
+    ("isin", "test_element"): "a number is taken in the place of test_elements, not by name",
     ("view", "dtype"): "the bytes of an array in another dtype: mx.array.view has it",
 }
 #: Whole overloads that are not taken.
@@ -122,6 +128,11 @@ IN_PYTHON = {
     "norm": torch.norm,
     "tensordot": torch.tensordot,
     "Tensor.norm": torch.Tensor.norm,
+}
+IN_PYTHON |= {
+    prefix + name: getattr(torch.Tensor, name)
+    for prefix in ("", "Tensor.")
+    for name in ("unique", "unique_consecutive")
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.bounds import LOOKED_AT
-from .._core.evaluation import value
 from .._core.promotion import FLOATS, INEXACT, result_type
+from .._core.trace import value
 
 
 def array_like(x: Any, other: Any) -> mx.array:

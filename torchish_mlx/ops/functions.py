@@ -9,6 +9,7 @@ from . import arithmetic as _arithmetic
 from . import bits as _bits
 from . import closeness as _closeness
 from . import comparison as _comparison
+from . import counting as _counting
 from . import creation as _creation
 from . import distances as _distances
 from . import erf as _erf
@@ -22,7 +23,11 @@ from . import operators as _operators
 from . import products as _products
 from . import reduction as _reduction
 from . import rounding as _rounding
+from . import scan as _scan
 from . import shaping as _shaping
+from . import softmax as _softmax
+from . import sorting as _sorting
+from . import statistics as _statistics
 from . import trigonometric as _trigonometric
 from . import writing as _writing
 from ._call import REGISTRY
@@ -33,6 +38,7 @@ SUBJECTS = (
     _bits,
     _closeness,
     _comparison,
+    _counting,
     _creation,
     _distances,
     _erf,
@@ -46,7 +52,11 @@ SUBJECTS = (
     _products,
     _reduction,
     _rounding,
+    _scan,
     _shaping,
+    _softmax,
+    _sorting,
+    _statistics,
     _trigonometric,
     _writing,
 )

@@ -46,7 +46,7 @@ def fold(fn: Any, x: mx.array, where: Sequence[int], keepdim: bool, empty: float
     if x.size:
         return fn(x, axis=where, keepdims=keepdim)
     sizes = [1 if a in where else n for a, n in enumerate(x.shape) if keepdim or a not in where]
-    return mx.zeros(sizes, x.dtype) if 0 in sizes else mx.full(sizes, empty, x.dtype)  # an empty full() is of int32
+    return mx.full(sizes, empty, x.dtype).astype(x.dtype)  # a full array of a number is not of booleans
 
 
 def _spread(g: mx.array, shape: Sequence[int], dim: Dim, keepdim: bool) -> mx.array:

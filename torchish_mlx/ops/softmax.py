@@ -1,0 +1,68 @@
+"""Softmax and its logarithm, and sums of exponentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import INEXACT, NAMES, cast
+from ._call import op
+from ._op import Array, Operand
+from .reduction import Dim, axes, axis, fold, restored
+from .scan import widened
+
+
+def _normal(kernel: str, input: mx.array, dtype: Any) -> tuple[mx.array, mx.Dtype]:
+    """The input in the dtype to compute in, and the dtype of the result."""
+    dtype = input.dtype if dtype is None else dtype
+    if dtype not in INEXACT:
+        raise RuntimeError(f"\"{kernel}_lastdim_kernel_impl\" not implemented for '{NAMES[dtype]}'")
+    return widened(cast(input, dtype)), dtype
+
+
+def _total(x: mx.array, dim: int) -> mx.array:
+    return fold(mx.sum, x, axes(x.ndim, dim), True, 0.0)
+
+
+def _softmax_gradient(g: mx.array, result: mx.array, dim: int) -> mx.array:
+    g, result = widened(g), widened(result)
+    each = g * result
+    return each - result * _total(each, dim)
+
+
+@op(grad={"input": _softmax_gradient}, shape="that of ``input``")
+def softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
+    """exp(input) divided by its sum over ``dim``."""
+    where = axis(input.ndim, dim)
+    x, dtype = _normal("softmax", input, dtype)
+    if not x.ndim:
+        return cast(mx.exp(x - x), dtype)
+    return cast(mx.softmax(x, axis=where) if x.size else x, dtype)
+
+
+def _log_softmax_gradient(g: mx.array, result: mx.array, dim: int) -> mx.array:
+    g = widened(g)
+    return g - mx.exp(widened(result)) * _total(g, dim)
+
+
+@op(grad={"input": _log_softmax_gradient}, shape="that of ``input``")
+def log_softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
+    """The logarithm of the softmax over ``dim``."""
+    where = axis(input.ndim, dim)
+    x, dtype = _normal("log_softmax", input, dtype)
+    if not x.size or not x.ndim:
+        return cast(x - x, dtype)
+    off = x - mx.max(x, axis=where, keepdims=True)
+    return cast(off - mx.log(mx.sum(mx.exp(off), axis=where, keepdims=True)), dtype)
+
+
+def _sum_gradient(g: mx.array, result: mx.array, input: mx.array, dim: Dim, keepdim: bool) -> mx.array:
+    where = axes(input.ndim, dim)
+    return restored(g, where, keepdim) * mx.exp(input - restored(result, where, keepdim))
+
+
+@op(grad={"input": _sum_gradient}, promote="float")
+def logsumexp(input: Operand, dim: Dim, keepdim: bool = False) -> mx.array:
+    """The logarithm of the sum of exp(input) over ``dim``."""
+    return fold(mx.logsumexp, input, axes(input.ndim, dim), keepdim, -mx.inf)
