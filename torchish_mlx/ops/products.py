@@ -151,7 +151,8 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices."""
     check_dims("chain_matmul", **{f"matrix {i}": (m.array, 2) for i, m in enumerate(matrices)})
-    return functools.reduce(mm, matrices) if len(matrices) > 1 else copied(matrices[0])
+    first, *rest = matrices
+    return functools.reduce(mm, rest, first) if rest else copied(first)
 
 
 def _on_diagonal(g: mx.array, input_shape: Sequence[int]) -> mx.array:
