@@ -270,6 +270,8 @@ CASES: dict[str, list[Case]] = {
     "layer_norm": [case(X(2, 3, 4), (3, 4), X(3, 4), X(3, 4))],
     "group_norm": [case(X(2, 4, 3), 2, X(4), X(4))],
     "batch_norm": [case(X(4, 3, 2), X(3), X(3), None, None, True, 0.1, 0.1, True)],
+    "instance_norm": [case(X(3, 2, 4), X(2), X(2), None, None, True, 0.1, 0.1, True)],
+    "rms_norm": [case(X(2, 3, 4), (3, 4), X(3, 4), 0.1)],
     "embedding": [
         case(X(4, 3), V(1, 1, 3)),
         case(X(4, 3), V([1, 0], [3, 1]), 1),

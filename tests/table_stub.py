@@ -45,6 +45,8 @@ _Dim: TypeAlias = _int | Sequence[_int] | None
 #: The types of parameters by name; a function's own come first.
 TYPES = {
     "alpha": "_Operand",
+    "batch1": "_TensorLike",
+    "batch2": "_TensorLike",
     "beta": "_Operand",
     "condition": "_TensorLike",
     "copy": "_bool",
@@ -65,6 +67,7 @@ TYPES = {
     "keepdim": "_bool",
     "key": "Any",
     "length": "_int",
+    "mat": "_TensorLike",
     "mat1": "_TensorLike",
     "mat2": "_TensorLike",
     "max": "_Operand | None",
@@ -87,8 +90,10 @@ TYPES = {
     "unbiased": "_bool",
     "value": "_Operand",
     "vec": "_TensorLike",
+    "vec1": "_TensorLike",
     "vec2": "_TensorLike",
     "weight": "_Operand",
+    "wrap": "_bool",
 }
 OWN = {
     **{(name, "other"): "_TensorLike" for name in ("matmul", "maximum", "minimum", "logical_and", "logical_or")},
@@ -103,6 +108,12 @@ OWN = {
     ("select", "index"): "_int",
     ("new_full", "size"): "Sequence[_int]",
     ("where", "input"): "_Operand",
+    ("tensordot", "dims"): "Any",
+    **{
+        (name, "weight"): "_TensorLike | None"
+        for name in ("layer_norm", "group_norm", "batch_norm", "instance_norm", "rms_norm")
+    },
+    **{(name, "weight"): "_TensorLike" for name in ("embedding", "prelu")},
     ("__setitem__", "value"): "_Operand",
 }
 #: What is returned where that is no Tensor.
@@ -129,6 +140,7 @@ DECLARED = {
     "float": "_float",
     "bool": "_bool",
     "Tensor": "_TensorLike",
+    "Sequence[int]": "Sequence[_int]",
 }
 
 

@@ -151,10 +151,16 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 def chain_matmul(*matrices: Tensor) -> Tensor:
     """The product of several matrices."""
     check_dims("chain_matmul", **{f"matrix {i}": (m.array, 2) for i, m in enumerate(matrices)})
-    return functools.reduce(mm, matrices) if len(matrices) > 1 else copied(matrices[0])
+    first, *rest = matrices
+    return functools.reduce(mm, rest, first) if rest else copied(first)
 
 
-@op(grad={"input": lambda g, input_shape: g * mx.eye(input_shape[0], input_shape[1], dtype=g.dtype)}, shape="()")
+def _on_diagonal(g: mx.array, input_shape: Sequence[int]) -> mx.array:
+    rows, columns = input_shape
+    return g * mx.eye(rows, columns, dtype=g.dtype)
+
+
+@op(grad={"input": _on_diagonal}, shape="()")
 def trace(input: Array) -> mx.array:
     """The sum of the diagonal of a matrix; that of integers and booleans is int64."""
     if input.ndim != 2:

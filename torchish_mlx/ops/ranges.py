@@ -26,6 +26,14 @@ def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) 
     return result
 
 
+def _chosen(dtype: mx.Dtype | None, out: Any, usual: mx.Dtype = mx.float32) -> mx.Dtype:
+    """The dtype that is asked for, else that of ``out``, else the usual one."""
+    if dtype is not None:
+        return dtype
+    found: mx.Dtype = usual if out is None else out.dtype
+    return found
+
+
 def _number(name: str, which: str, value: Any) -> Any:
     """A number, or that of a Tensor without dimensions."""
     if isinstance(value, (Tensor, mx.array)):
@@ -91,11 +99,8 @@ def arange(
     if end is None:
         start, end = 0, start
     numbers = [n.item() if isinstance(n, (Tensor, mx.array, np.generic)) else n for n in (start, end, step)]
-    if dtype is None:
-        dtype = out.dtype if out is not None else None
-    if dtype is None:
-        dtype = mx.float32 if any(isinstance(n, float) for n in numbers) else mx.int64
-    return made("arange", _ranged("arange", numbers, dtype), out, device, requires_grad)
+    usual = mx.float32 if any(isinstance(n, float) for n in numbers) else mx.int64
+    return made("arange", _ranged("arange", numbers, _chosen(dtype, out, usual)), out, device, requires_grad)
 
 
 def range(
@@ -112,8 +117,8 @@ def range(
 
     Source: ``torch.range``.
     """
-    dtype = dtype or (mx.float32 if out is None else out.dtype)
-    return made("range", _ranged("range", (start, end, step), dtype, 1), out, device, requires_grad)
+    kind = _chosen(dtype, out)
+    return made("range", _ranged("range", (start, end, step), kind, 1), out, device, requires_grad)
 
 
 def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
@@ -155,8 +160,8 @@ def linspace(
     >>> linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    dtype = dtype or (mx.float32 if out is None else out.dtype)
-    numbers = _of(_spaced("linspace", start, end, steps, dtype), dtype)
+    kind = _chosen(dtype, out)
+    numbers = _of(_spaced("linspace", start, end, steps, kind), kind)
     return made("linspace", numbers, out, device, requires_grad)
 
 
@@ -175,9 +180,9 @@ def logspace(
 
     Source: ``torch.logspace``.
     """
-    dtype = dtype or (mx.float32 if out is None else out.dtype)
-    powers = _spaced("logspace", start, end, steps, dtype)
-    numbers = _of(np.power(powers.dtype.type(base), powers), dtype)
+    kind = _chosen(dtype, out)
+    powers = _spaced("logspace", start, end, steps, kind)
+    numbers = _of(np.power(powers.dtype.type(base), powers), kind)
     return made("logspace", numbers, out, device, requires_grad)
 
 
@@ -198,8 +203,8 @@ def eye(
     for name, size in (("n", n), ("m", m)):
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    dtype = dtype or (mx.float32 if out is None else out.dtype)
-    array = mx.eye(n, m, dtype=dtype) if n and m else mx.zeros((n, m), dtype)
+    kind = _chosen(dtype, out)
+    array = mx.eye(n, m, dtype=kind) if n and m else mx.zeros((n, m), kind)
     return made("eye", array, out, device, requires_grad)
 
 
