@@ -130,12 +130,6 @@ def aminmax(input: Array, *, dim: int | None = None, keepdim: bool = False) -> E
     return Extremes(least, most)  # type: ignore[arg-type]
 
 
-@composed
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of input - other."""
-    return norm(sub(input, other), p)
-
-
 @composed(inplace=True)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Each part along ``dim`` whose p-norm is larger than ``maxnorm`` scaled down to it."""
