@@ -1,0 +1,471 @@
+"""Elements chosen by indices and masks, and written at them: ``index_select``, ``masked_fill``, ``scatter``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.bounds import inside
+from .._core.promotion import HALVES, NAMES, cast
+from .._tensor.modes import mode
+from .._tensor.tape import unbroadcast
+from .._tensor.tensor import Tensor, wrap
+from ._call import composed, op
+from ._op import Array
+from .indexing import _normal, _positions, _put, gather, getitem
+from .parts import _common, broadcast_tensors, unbind
+from .reduction import axis
+from .shaping import expand, flatten, reshape
+
+
+def _outside(dim: int, size: int) -> Callable[[int], Exception]:
+    return lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+def _refused(dim: int, size: int) -> Callable[[int], Exception]:
+    return lambda wrong: RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+# Masks ----------------------------------------------------------------------------------------------------------------
+
+
+def _check_mask(name: str, mask: mx.array) -> None:
+    if mask.dtype != mx.bool_:
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {NAMES[mask.dtype]}")
+
+
+@op(
+    grad={
+        "input": lambda g, mask, input_shape: unbroadcast(mx.where(mask, 0, g), input_shape),
+        "value": lambda g, mask: mx.sum(mx.where(mask, g, 0)) if g.size else mx.zeros((), g.dtype),
+    },
+    inplace=True,
+    casts=True,
+)
+def masked_fill(input: Array, mask: Array, value: Array) -> mx.array:
+    """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""
+    _check_mask("masked_fill", mask)
+    if isinstance(value, mx.array) and value.ndim:
+        raise RuntimeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
+    return mx.where(mask, cast(value, input.dtype), input)
+
+
+@composed(outs=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """A vector of the elements where ``mask`` is true."""
+    if mask.array.dtype != mx.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    given, chosen = broadcast_tensors(input, mask)
+    taken: Tensor = getitem(given, chosen)
+    return taken
+
+
+def _places(mask: mx.array, shape: Sequence[int]) -> mx.array:
+    """Where ``mask`` is true in row-major order."""
+    return _positions(mx.reshape(mx.broadcast_to(mask, shape), (-1,)))[0].astype(mx.int64)
+
+
+def _source_gradient(g: mx.array, mask: mx.array, source_shape: tuple[int, ...]) -> mx.array:
+    at = _places(mask, g.shape)
+    out = mx.zeros((math.prod(source_shape),), g.dtype)
+    if at.size:
+        out[: at.size] = mx.reshape(g, (-1,))[at]
+    return mx.reshape(out, source_shape)
+
+
+@op(
+    grad={
+        "input": lambda g, mask, input_shape: unbroadcast(mx.where(mask, 0, g), input_shape),
+        "source": _source_gradient,
+    },
+    inplace=True,
+)
+def masked_scatter(input: Array, mask: Array, source: Array) -> mx.array:
+    """``input`` with the first elements of ``source`` in the places where ``mask`` is true, in row-major order."""
+    _check_mask("masked_scatter_", mask)
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {NAMES[input.dtype]} and "
+            f"{NAMES[source.dtype]}"
+        )
+    shape = _common([input.shape, mask.shape])
+    at = _places(mask, shape)
+    if at.size > source.size:
+        raise RuntimeError(
+            "masked_scatter: expected number of elements of source to be at least the number of ones "
+            f"in mask, {at.size}, but got {source.size}"
+        )
+    out = mx.reshape(mx.broadcast_to(input, shape), (-1,))
+    if at.size:
+        out = mx.array(out)
+        out[at] = mx.reshape(source, (-1,))[: at.size]
+    return mx.reshape(out, shape)
+
+
+@composed
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the elements that are not zero, a row for each."""
+    array = input.array
+    if not array.ndim:
+        n = len(_positions(mx.reshape(array != 0, (1,)))[0].tolist())
+        return wrap(mx.zeros((n, 0), mx.int64))
+    return wrap(mx.stack([p.astype(mx.int64) for p in _positions(array != 0)], axis=1))
+
+
+@composed(outs=True)
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
+    if as_tuple:
+        return unbind(argwhere(input if input.array.ndim else reshape(input, (1,))), 1)
+    return argwhere(input)
+
+
+# Indices along a dimension --------------------------------------------------------------------------------------------
+
+
+def _vector(name: str, input: mx.array, dim: int, index: mx.array, negative: bool = False) -> tuple[int, mx.array]:
+    """The dimension and the checked indices, for an index that is a vector or a number."""
+    where = axis(input.ndim, dim)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector")
+    if index.dtype not in (mx.int64, mx.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
+    size = input.shape[where] if input.ndim else 1
+    return where, inside(mx.reshape(index, (-1,)), size, _outside(where, size), negative=negative)
+
+
+def _at(shape: Sequence[int], where: int, index: mx.array) -> Any:
+    """The key of ``index`` along a dimension; MLX's own places all the same."""
+    return (slice(None),) * where + (mx.where(index < 0, index + shape[where], index),)
+
+
+def _lined(x: mx.array) -> mx.array:
+    return x if x.ndim else mx.reshape(x, (1,))
+
+
+def _added(input: mx.array, where: int, index: mx.array, source: mx.array) -> mx.array:
+    base = _lined(input)
+    if not index.size or not base.size:
+        return input
+    wide = mx.float32 if input.dtype in HALVES else input.dtype
+    if input.dtype == mx.bool_:
+        wide = mx.int32
+    out = cast(base, wide).at[_at(base.shape, where, index)].add(cast(source, wide))
+    return mx.reshape(cast(out, input.dtype), input.shape)
+
+
+def _selected(x: mx.array, dim: int, index: mx.array) -> mx.array:
+    """The parts of x at ``index``, in the shape that a source has there."""
+    where, base = axis(x.ndim, dim), _lined(x)
+    index = mx.reshape(index, (-1,))
+    if not index.size or not base.size:
+        return mx.zeros((*base.shape[:where], index.size, *base.shape[where + 1 :]), x.dtype)
+    return mx.take(base, _at(base.shape, where, index)[-1], axis=where)
+
+
+def _select_gradient(g: mx.array, input_shape: tuple[int, ...], dim: int, index: mx.array) -> mx.array:
+    where = axis(len(input_shape), dim)
+    shape = (*input_shape[:where], index.size, *input_shape[where + 1 :])
+    return _added(mx.zeros(input_shape, g.dtype), where, mx.reshape(index, (-1,)), mx.reshape(g, shape))
+
+
+@op(grad={"input": _select_gradient}, shape="that of ``input``, with the size of ``index`` at ``dim``")
+def index_select(input: Array, dim: int, index: Array) -> mx.array:
+    """The parts of ``input`` along ``dim`` at the places that the vector ``index`` names."""
+    _, at = _vector("index_select", input, dim, index)
+    if not input.ndim:
+        if at.size != 1:
+            raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {at.size} value(s)")
+        return mx.array(input)
+    return _selected(input, dim, at)
+
+
+def _check_source(name: str, input: mx.array, dim: int, index: mx.array, source: mx.array) -> None:
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            f"{name}(): self and source expected to have the same dtype, but got (self) {NAMES[input.dtype]} and "
+            f"(source) {NAMES[source.dtype]}"
+        )
+    where = axis(input.ndim, dim)
+    wanted = (*input.shape[:where], index.size, *input.shape[where + 1 :])
+    if _lined(source).shape != wanted:
+        raise RuntimeError(
+            f"{name}(): the source has shape {list(source.shape)}, and {list(wanted)} is what the index of "
+            f"{index.size} elements names"
+        )
+
+
+def _back(g: mx.array, dim: int, index: mx.array, source_shape: tuple[int, ...]) -> mx.array:
+    return mx.reshape(_selected(g, dim, index), source_shape)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "source": lambda g, dim, index, source_shape, alpha: _back(g, dim, index, source_shape) * alpha,
+    },
+    inplace=True,
+)
+def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> mx.array:
+    """``input`` with alpha times the parts of ``source`` added along ``dim`` at the places of ``index``."""
+    where, at = _vector("index_add", input, dim, index)
+    _check_source("index_add", input, dim, index, source)
+    return _added(input, where, at, _lined(source if alpha == 1 else cast(source * alpha, source.dtype)))
+
+
+def _replaced(input: mx.array, dim: int, index: mx.array, value: Any) -> mx.array:
+    where, base = axis(input.ndim, dim), _lined(input)
+    index = mx.reshape(index, (-1,))
+    if not index.size or not base.size:
+        return input
+    out = mx.array(base)
+    out[_at(base.shape, where, index)] = cast(value, input.dtype)
+    return mx.reshape(out, input.shape)
+
+
+@op(
+    grad={
+        "input": lambda g, dim, index: _replaced(g, dim, index, 0),
+        "source": lambda g, dim, index, source_shape: _back(g, dim, index, source_shape),
+    },
+    inplace=True,
+)
+def index_copy(input: Array, dim: int, index: Array, source: Array) -> mx.array:
+    """``input`` with the parts along ``dim`` at the places of ``index`` replaced by those of ``source``."""
+    _, at = _vector("index_copy", input, dim, index)
+    _check_source("index_copy", input, dim, index, source)
+    return _replaced(input, dim, at, _lined(source))
+
+
+def _fill_gradient(g: mx.array, dim: int, index: mx.array) -> mx.array:
+    chosen = _replaced(mx.zeros(g.shape, mx.bool_), dim, index, True)  # an index that is there twice counts once
+    return mx.sum(mx.where(chosen, g, 0)) if g.size else mx.zeros((), g.dtype)
+
+
+@op(
+    grad={"input": lambda g, dim, index: _replaced(g, dim, index, 0), "value": _fill_gradient},
+    inplace=True,
+    casts=True,
+)
+def index_fill(input: Array, dim: int, index: Array, value: Array) -> mx.array:
+    """``input`` with ``value``, a number or a tensor without dimensions, along ``dim`` at the places of ``index``."""
+    if isinstance(value, mx.array) and value.ndim:
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
+    _, at = _vector("index_fill_", input, dim, index, negative=True)
+    return _replaced(input, dim, at, value)
+
+
+# One index for each element -------------------------------------------------------------------------------------------
+
+
+def _scattered(input: mx.array, dim: int, index: mx.array, src: Any) -> tuple[Any, mx.array]:
+    """The key of the places that ``index`` names along ``dim``, and the values for them."""
+    where = axis(input.ndim, dim)
+    if index.dtype not in (mx.int64, mx.int32):
+        raise RuntimeError("scatter(): Expected dtype int32/int64 for index")
+    base, index = _lined(input), _lined(index)
+    values = src if not isinstance(src, mx.array) else _lined(src)
+    shape = base.shape
+    if index.ndim != len(shape):
+        raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    if isinstance(values, mx.array):
+        if values.ndim != len(shape):
+            raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+        if values.dtype != input.dtype:
+            raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    for d, n in enumerate(index.shape):
+        if (d != where and n > shape[d]) or (isinstance(values, mx.array) and n > values.shape[d]):
+            also = f" and to be no larger than src {list(values.shape)}" if isinstance(values, mx.array) else ""
+            raise RuntimeError(
+                f"Expected index {list(index.shape)} to be no larger than self {list(shape)} apart from dimension "
+                f"{where}{also}"
+            )
+    at: list[mx.array] = [
+        mx.expand_dims(mx.arange(n), [a for a in range(index.ndim) if a != d]) for d, n in enumerate(index.shape)
+    ]
+    at[where] = inside(index, shape[where], _refused(where, shape[where]), negative=False)
+    if isinstance(values, mx.array):
+        values = values[tuple(slice(n) for n in index.shape)]
+    return tuple(at), values
+
+
+def _put_at(input: mx.array, dim: int, index: mx.array, src: Any) -> mx.array:
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    out = mx.array(_lined(input))
+    out[key] = cast(values, input.dtype)
+    return mx.reshape(out, input.shape)
+
+
+def _add_at(input: mx.array, dim: int, index: mx.array, src: mx.array) -> mx.array:
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    if input.dtype == mx.bool_ or input.dtype in HALVES:
+        wide = mx.int32 if input.dtype == mx.bool_ else mx.float32
+        return mx.reshape(cast(cast(_lined(input), wide).at[key].add(cast(values, wide)), input.dtype), input.shape)
+    return mx.reshape(_lined(input).at[key].add(values), input.shape)
+
+
+def _read_at(g: mx.array, dim: int, index: mx.array, src_shape: tuple[int, ...]) -> mx.array:
+    """g at the places of ``index``, and zeros in the rest of the shape of src."""
+    if not index.size:
+        return mx.zeros(src_shape, g.dtype)
+    key, _ = _scattered(g, dim, index, 0)
+    found = _lined(g)[key]
+    if found.size == math.prod(src_shape):
+        return mx.reshape(found, src_shape)
+    out = mx.zeros(src_shape, g.dtype)
+    out[tuple(slice(n) for n in found.shape)] = found
+    return out
+
+
+@op(
+    grad={
+        "input": lambda g, dim, index: _put_at(g, dim, index, 0),
+        "src": lambda g, dim, index, src_shape: _read_at(g, dim, index, src_shape),
+    },
+    name="scatter.src",
+    function=False,
+    method=False,
+)
+def _scatter(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+    """``input`` with elements of ``src`` at the places of ``index``."""
+    return _put_at(input, dim, index, src)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "src": lambda g, dim, index, src_shape: _read_at(g, dim, index, src_shape),
+    },
+    inplace=True,
+)
+def scatter_add(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+    """``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
+    return _add_at(input, dim, index, src)
+
+
+@op(name="scatter.multiplied", function=False, method=False)
+def _multiplied(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+    """``input`` with its elements at the places of ``index`` multiplied by those of ``src``."""
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    wide = mx.int32 if input.dtype == mx.bool_ else mx.float32 if input.dtype in HALVES else input.dtype
+    out = cast(_lined(input), wide).at[key].multiply(cast(values, wide))
+    return mx.reshape(cast(out, input.dtype), input.shape)
+
+
+def _reduced(input: Tensor, dim: int, index: Tensor, src: Any, reduce: str) -> Tensor:
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    if not isinstance(src, Tensor):
+        src = wrap(mx.full(index.array.shape, src, input.array.dtype))
+    if mode.enabled and (input.requires_grad or src.requires_grad):
+        raise NotImplementedError("the derivative of scatter with reduce is not there: use scatter_add for sums")
+    return (scatter_add if reduce == "add" else _multiplied)(input, dim, index, src)
+
+
+@composed(inplace=True)
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """``input`` with elements of ``src``, or a number, along ``dim`` at the places that ``index`` names.
+
+    With ``reduce="add"`` or ``"multiply"`` what is there is added to or multiplied, which has no derivative.
+    """
+    given = value if src is None else src
+    if given is None:
+        raise TypeError('scatter() missing 1 required positional arguments: "src"')
+    if isinstance(given, Tensor) and not given.array.ndim and not given.requires_grad:
+        if index.array.ndim or given.array.dtype != input.array.dtype:  # torch takes it as a number
+            given = given.array.item()
+    if reduce is not None:
+        return _reduced(input, dim, index, given, reduce)
+    return _scatter(input, dim, index, given)
+
+
+@composed(inplace=True)
+def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
+    """``input`` with ``values`` at arrays of indices; added to what is there with ``accumulate``."""
+    key = _normal(input.array.shape, tuple(slice(None) if i is None else i for i in indices))
+    return (_put_added if accumulate else _put)(input, key.arrays, values)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "value": lambda g, key, value_shape: unbroadcast(g[key], value_shape),
+    },
+    name="index_put.added",
+    function=False,
+    method=False,
+)
+def _put_added(input: Array, key: Any, value: Array) -> mx.array:
+    """``input`` with ``value`` added at arrays of indices."""
+    if input.dtype == mx.bool_:
+        return cast(cast(input, mx.int32).at[key].add(cast(value, mx.int32)), mx.bool_)
+    return input.at[key].add(cast(value, input.dtype)) if input.size else input
+
+
+# Flat indices ---------------------------------------------------------------------------------------------------------
+
+
+def _flat_index(size: int, index: mx.array) -> mx.array:
+    return inside(
+        mx.reshape(index, (-1,)),
+        size,
+        lambda wrong: IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements."),
+    )
+
+
+def _take_gradient(g: mx.array, input_shape: tuple[int, ...], index: mx.array) -> mx.array:
+    out = mx.zeros((math.prod(input_shape),), g.dtype)
+    if index.size:
+        out = out.at[_flat_index(out.size, index)].add(mx.reshape(g, (-1,)))
+    return mx.reshape(out, input_shape)
+
+
+@op(grad={"input": _take_gradient}, shape="that of ``index``")
+def take(input: Array, index: Array) -> mx.array:
+    """The elements at ``index``, counted in row-major order."""
+    if index.dtype != mx.int64:
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {NAMES[index.dtype]}")
+    if not index.size:
+        return mx.zeros(index.shape, input.dtype)
+    return mx.reshape(mx.take(mx.reshape(input, (-1,)), _flat_index(input.size, index), axis=0), index.shape)
+
+
+def _from_front(indices: Tensor, size: int) -> Tensor:
+    array = indices.array
+    return wrap(mx.where(array < 0, array + size, array))
+
+
+@composed(outs=True)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """The elements along ``dim`` that ``indices`` names, where both broadcast; of the flat input without ``dim``."""
+    if indices.array.dtype != mx.int64:
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {NAMES[indices.array.dtype]}"
+        )
+    if dim is None:
+        return gather(flatten(input), 0, _from_front(flatten(indices), input.array.size))
+    a, b = [*input.array.shape], [*indices.array.shape]
+    if len(a) != len(b):
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{len(a)} dimensions for input, and {len(b)} dimensions for indices"
+        )
+    where = axis(len(a), dim)
+    shape = _common([(*x[:where], 1, *x[where + 1 :]) for x in (a, b)])
+    wide, long = ((*shape[:where], *x[where : where + 1], *shape[where + 1 :]) for x in (a, b))
+    return gather(expand(input, wide), where, _from_front(expand(indices, long), a[where] if a else 1))
