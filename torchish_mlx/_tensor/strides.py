@@ -53,7 +53,10 @@ class Diagonal(Step):
 
 
 class Windows(Step):
-    """Windows of ``size`` elements along an axis, ``step`` apart, as a last axis; it can be written where none overlap."""
+    """Windows of ``size`` elements along an axis, ``step`` apart, as a last axis.
+
+    Those that overlap can't be written.
+    """
 
     __slots__ = ("axis", "size", "step")
 

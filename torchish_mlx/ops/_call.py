@@ -327,7 +327,8 @@ def composed(
 ) -> Any:
     """Declare a function of Tensors that is made of ops and needs nothing of its own.
 
-    With ``outs`` it takes ``out``, and with ``inplace`` there is ``name_`` too. With ``lists`` its Tensors may be in lists.
+    With ``outs`` it takes ``out``, and with ``inplace`` there is ``name_`` too. With ``lists`` its Tensors may be in
+    lists.
     """
     if fn is None:
         return functools.partial(

@@ -14,6 +14,7 @@ from . import matmul as _matmul
 from . import operators as _operators
 from . import parts as _parts
 from . import reduction as _reduction
+from . import scattering as _scattering
 from . import selecting as _selecting
 from . import shaping as _shaping
 from . import writing as _writing
@@ -30,6 +31,7 @@ SUBJECTS = (
     _operators,
     _parts,
     _reduction,
+    _scattering,
     _selecting,
     _shaping,
     _writing,
