@@ -18,6 +18,7 @@ from ._op import Array
 from .indexing import _normal, _put
 from .reduction import axis
 from .selecting import _lined
+from .shaping import clone
 
 
 def _refused(dim: int, size: int) -> Callable[[int], Exception]:
@@ -156,6 +157,8 @@ def scatter(
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` at arrays of indices; added to what is there with ``accumulate``."""
     key = _normal(input.array.shape, tuple(slice(None) if i is None else i for i in indices))
+    if any(isinstance(k, mx.array) and not k.size for k in key.arrays or ()):
+        return clone(input)
     return (_put_added if accumulate else _put)(input, key.arrays, values)
 
 
