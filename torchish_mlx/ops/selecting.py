@@ -29,7 +29,7 @@ def _outside(dim: int, size: int) -> Callable[[int], Exception]:
 
 def _check_mask(name: str, mask: mx.array) -> None:
     if mask.dtype != mx.bool_:
-        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {NAMES[mask.dtype]}")
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {NAMES[mask.dtype].lower()}")
 
 
 @op(
@@ -42,7 +42,7 @@ def _check_mask(name: str, mask: mx.array) -> None:
 )
 def masked_fill(input: Array, mask: Array, value: Array) -> mx.array:
     """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""
-    _check_mask("masked_fill", mask)
+    _check_mask("masked_fill_", mask)
     if isinstance(value, mx.array) and value.ndim:
         raise RuntimeError(
             f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
