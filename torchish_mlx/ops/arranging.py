@@ -242,7 +242,8 @@ def repeat_interleave(
     With ``repeats`` alone, the place of each number as often as the number says.
     """
     if repeats is None or input is None:
-        counts = _counts((input if repeats is None else repeats).array)
+        alone: Any = input if repeats is None else repeats
+        counts = _counts(alone.array)
         return wrap(mx.array([i for i, n in enumerate(counts) for _ in range(n)], mx.int64))
     if dim is None:
         input, dim = flatten(input), 0
