@@ -65,6 +65,12 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
     "number to a power": ([[0.0, 1.0, -2.0]], lambda T, x: 3**x),
     "std of constants": ([[2.0, 2.0, 2.0]], lambda T, x: x.std()),
     "lerp in the middle": ([[1.0, 2.0], [3.0, 5.0], [0.5, 0.499]], lambda T, x, y, w: T.lerp(x, y, w)),
+    "masked_fill of nan and infinity": (
+        [[NAN, INF, -0.0, 2.0], 3.0],
+        lambda T, x, v: T.masked_fill(x, T.isnan(x.detach()), v),
+    ),
+    "tril of nan and infinity": ([[[1.0, NAN], [INF, -0.0]]], lambda T, x: x.tril()),
+    "windows that overlap": ([[1.0, 2.0, 3.0, 4.0]], lambda T, x: x.unfold(0, 3, 1)),
     "where beside infinity": ([[0.0, 4.0]], lambda T, x: T.where(x > 0, x, x * 0 + 1).log()),
     **{
         f"cdist {p} of equal rows": (

@@ -53,6 +53,11 @@ DEPARTURES = {
     ("expand", "implicit"): "torch's own, not documented",
     ("max", "other"): "taken in the place of dim, or by name",
     ("min", "other"): "taken in the place of dim, or by name",
+    ("repeat_interleave", "repeats"): "alone it is taken in the place of input, or by name",
+    ("scatter", "value"): "taken in the place of src, or by name",
+    ("tensor_split", "indices"): "taken in the place of sections, or by name",
+    ("tensor_split", "sections"): "taken in the place of indices, or by name",
+    ("tensor_split", "tensor_indices_or_sections"): "taken in the place of sections, or by name",
     ("std", "unbiased"): "taken in the place of dim where it is a bool, or by name",
     ("var", "unbiased"): "taken in the place of dim where it is a bool, or by name",
     ("std_mean", "unbiased"): "taken in the place of dim where it is a bool, or by name",
@@ -122,7 +127,7 @@ CASES: dict[str, tuple[Callable[..., Any], list[list[Parameter]]]] = {
     },
 }
 #: These are written in Python and have a signature: torch.norm(input, p, dim, keepdim, out, dtype).
-IN_PYTHON = {
+IN_PYTHON: dict[str, Callable[..., Any]] = {
     "cdist": torch.cdist,
     "chain_matmul": torch.chain_matmul,
     "norm": torch.norm,
@@ -133,6 +138,19 @@ IN_PYTHON |= {
     prefix + name: getattr(torch.Tensor, name)
     for prefix in ("", "Tensor.")
     for name in ("unique", "unique_consecutive")
+}
+IN_PYTHON |= {
+    name: getattr(torch, name)
+    for name in (
+        "split",
+        "atleast_1d",
+        "atleast_2d",
+        "atleast_3d",
+        "block_diag",
+        "broadcast_tensors",
+        "meshgrid",
+        "cartesian_prod",
+    )
 }
 
 

@@ -174,6 +174,7 @@ def test_method_is_the_function(name: str) -> None:
 WITHOUT_OUT = {"fill", "isnan", "isinf", "isfinite", "square", "isreal", "isclose", "relu", "trace", "celu", "selu"}
 WITHOUT_OUT |= {"cdist", "pdist", "embedding", "unique", "unique_consecutive", "bincount", "argsort"}
 WITHOUT_OUT |= {"softmax", "log_softmax"}
+WITHOUT_OUT |= {"masked_fill", "masked_scatter", "index_fill", "roll", "diag_embed"}
 
 
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row.is_function and row.op])
@@ -242,6 +243,9 @@ NEEDS_APART = {
     ("cummin", "fine", "inplace"): "torch keeps the input for its shape",
     ("prod", "fine", "inplace"): "torch divides the result by the input; here the other elements are multiplied",
     ("cumprod", "fine", "inplace"): "torch divides the result by the input; here the other elements are multiplied",
+    ("index_add", "fine", "inplace"): "torch keeps the source for its shape",
+    ("index_copy", "fine", "inplace"): "torch keeps the source for its shape",
+    ("take", "fine", "inplace"): "torch keeps the input for its shape",
     ("gather", "fine", "inplace"): "torch keeps the input for its shape; max(dim) stands on gather and must not",
 }
 

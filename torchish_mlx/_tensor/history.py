@@ -12,10 +12,11 @@ from .views import Step, apply, write
 
 
 class Parts(NamedTuple):
-    """Several views that together are the whole, along ``dim``."""
+    """Several views that together are the whole, along ``dim``, which a part does not have where they are stacked."""
 
     steps: list[Step]
     dim: int
+    stacked: bool = False
 
 
 class ViewNode(Node):
@@ -51,7 +52,8 @@ class PartsNode(Node):
         self.parts, self.dtype = parts, dtype
 
     def pull(self, grads: list[Any]) -> Any:
-        return (mx.concatenate(given(grads, self._outs()), axis=self.parts.dim),)
+        together = mx.stack if self.parts.stacked else mx.concatenate
+        return (together(given(grads, self._outs()), axis=self.parts.dim),)
 
     def again(self) -> Pull:
         return Pull(lambda *g: self.pull(list(g)), self._outs(), [], [])
@@ -61,7 +63,7 @@ class PartsNode(Node):
 
     @property
     def name(self) -> str:
-        return "SplitBackward0"
+        return "UnbindBackward0" if self.parts.stacked else "SplitBackward0"
 
 
 class WriteNode(Node):

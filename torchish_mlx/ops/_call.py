@@ -310,6 +310,7 @@ def composed(
     method: bool = True,
     inplace: bool = False,
     outs: bool = False,
+    lists: bool = False,
     shape: str = "",
 ) -> Callable[[F], F]: ...
 
@@ -323,11 +324,13 @@ def composed(
     method: bool = True,
     inplace: bool = False,
     outs: bool = False,
+    lists: bool = False,
     shape: str = "",
 ) -> Any:
     """Declare a function of Tensors that is made of ops and needs nothing of its own.
 
-    With ``outs`` it takes ``out``, and with ``inplace`` there is ``name_`` too.
+    With ``outs`` it takes ``out``, and with ``inplace`` there is ``name_`` too. With ``lists`` its Tensors may be in
+    lists.
     """
     if fn is None:
         return functools.partial(
@@ -338,21 +341,24 @@ def composed(
             method=method,
             inplace=inplace,
             outs=outs or inplace,
+            lists=lists,
             shape=shape,
         )
     own = name or fn.__name__
 
-    def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
             if theirs in kwargs:
                 kwargs[ours] = kwargs.pop(theirs)
         if outs and "out" in kwargs:
             out = kwargs.pop("out")
-            result = call(input, *args, **kwargs)
+            result = call(*args, **kwargs)
             return result if out is None else write_out(own, result, out)
-        if not isinstance(input, Tensor) and not any(isinstance(a, Tensor) for a in args):
-            input = _tensor_of(own, input)
-        return fn(input, *args, **kwargs)
+        if "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        if not lists and args and not any(isinstance(a, Tensor) for a in args):
+            args = (_tensor_of(own, args[0]), *args[1:])
+        return fn(*args, **kwargs)
 
     made = None
     for alias in (own, *aliases):

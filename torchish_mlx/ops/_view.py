@@ -68,8 +68,8 @@ def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, 
         )
     if tensor._edge is not None and type(tensor._edge[0]) is PartsNode:
         raise RuntimeError(
-            f"Output {tensor._edge[1]} of SplitBackward0 is a view and is being modified inplace. This view is the "
-            "output of a function that returns multiple views. Such functions do not allow the output views to be "
+            f"Output {tensor._edge[1]} of {tensor._edge[0].name} is a view and is being modified inplace. This view is "
+            "the output of a function that returns multiple views. Such functions do not allow the output views to be "
             "modified inplace. You should replace the inplace operation by an out-of-place one."
         )
 

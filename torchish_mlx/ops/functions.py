@@ -6,6 +6,7 @@ from typing import Any
 
 from . import activations as _activations
 from . import arithmetic as _arithmetic
+from . import arranging as _arranging
 from . import bits as _bits
 from . import closeness as _closeness
 from . import comparison as _comparison
@@ -20,10 +21,13 @@ from . import limits as _limits
 from . import matmul as _matmul
 from . import norms as _norms
 from . import operators as _operators
+from . import parts as _parts
 from . import products as _products
 from . import reduction as _reduction
 from . import rounding as _rounding
 from . import scan as _scan
+from . import scattering as _scattering
+from . import selecting as _selecting
 from . import shaping as _shaping
 from . import softmax as _softmax
 from . import sorting as _sorting
@@ -35,6 +39,7 @@ from ._call import REGISTRY
 SUBJECTS = (
     _activations,
     _arithmetic,
+    _arranging,
     _bits,
     _closeness,
     _comparison,
@@ -49,10 +54,13 @@ SUBJECTS = (
     _matmul,
     _norms,
     _operators,
+    _parts,
     _products,
     _reduction,
     _rounding,
     _scan,
+    _scattering,
+    _selecting,
     _shaping,
     _softmax,
     _sorting,

@@ -1,0 +1,178 @@
+"""Elements written at indices, one index for each: ``scatter``, ``scatter_add``, ``index_put``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.bounds import inside
+from .._core.promotion import HALVES, cast
+from .._tensor.modes import mode
+from .._tensor.tape import unbroadcast
+from .._tensor.tensor import Tensor, wrap
+from ._call import composed, op
+from ._op import Array
+from .indexing import _normal, _put
+from .reduction import axis
+from .selecting import _lined
+from .shaping import clone
+
+
+def _refused(dim: int, size: int) -> Callable[[int], Exception]:
+    return lambda wrong: RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+def _scattered(input: mx.array, dim: int, index: mx.array, src: Any) -> tuple[Any, mx.array]:
+    """The key of the places that ``index`` names along ``dim``, and the values for them."""
+    where = axis(input.ndim, dim)
+    if index.dtype not in (mx.int64, mx.int32):
+        raise RuntimeError("scatter(): Expected dtype int32/int64 for index")
+    base, index = _lined(input), _lined(index)
+    values = src if not isinstance(src, mx.array) else _lined(src)
+    shape = base.shape
+    if index.ndim != len(shape):
+        raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    if isinstance(values, mx.array):
+        if values.ndim != len(shape):
+            raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+        if values.dtype != input.dtype:
+            raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    for d, n in enumerate(index.shape):
+        if (d != where and n > shape[d]) or (isinstance(values, mx.array) and n > values.shape[d]):
+            also = f" and to be no larger than src {list(values.shape)}" if isinstance(values, mx.array) else ""
+            raise RuntimeError(
+                f"Expected index {list(index.shape)} to be no larger than self {list(shape)} apart from dimension "
+                f"{where}{also}"
+            )
+    at: list[mx.array] = [
+        mx.expand_dims(mx.arange(n), [a for a in range(index.ndim) if a != d]) for d, n in enumerate(index.shape)
+    ]
+    at[where] = inside(index, shape[where], _refused(where, shape[where]), negative=False)
+    if isinstance(values, mx.array):
+        values = values[tuple(slice(n) for n in index.shape)]
+    return tuple(at), values
+
+
+def _put_at(input: mx.array, dim: int, index: mx.array, src: Any) -> mx.array:
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    out = mx.array(_lined(input))
+    out[key] = cast(values, input.dtype)
+    return mx.reshape(out, input.shape)
+
+
+def _add_at(input: mx.array, dim: int, index: mx.array, src: mx.array) -> mx.array:
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    if input.dtype == mx.bool_ or input.dtype in HALVES:
+        wide = mx.int32 if input.dtype == mx.bool_ else mx.float32
+        return mx.reshape(cast(cast(_lined(input), wide).at[key].add(cast(values, wide)), input.dtype), input.shape)
+    return mx.reshape(_lined(input).at[key].add(values), input.shape)
+
+
+def _read_at(g: mx.array, dim: int, index: mx.array, src_shape: tuple[int, ...]) -> mx.array:
+    """g at the places of ``index``, and zeros in the rest of the shape of src."""
+    if not index.size:
+        return mx.zeros(src_shape, g.dtype)
+    key, _ = _scattered(g, dim, index, 0)
+    found = _lined(g)[key]
+    if found.size == math.prod(src_shape):
+        return mx.reshape(found, src_shape)
+    out = mx.zeros(src_shape, g.dtype)
+    out[tuple(slice(n) for n in found.shape)] = found
+    return out
+
+
+@op(
+    grad={
+        "input": lambda g, dim, index: _put_at(g, dim, index, 0),
+        "src": lambda g, dim, index, src_shape: _read_at(g, dim, index, src_shape),
+    },
+    name="scatter.src",
+    function=False,
+    method=False,
+)
+def _scatter(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+    """``input`` with elements of ``src`` at the places of ``index``."""
+    return _put_at(input, dim, index, src)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "src": lambda g, dim, index, src_shape: _read_at(g, dim, index, src_shape),
+    },
+    inplace=True,
+)
+def scatter_add(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+    """``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
+    return _add_at(input, dim, index, src)
+
+
+@op(name="scatter.multiplied", function=False, method=False)
+def _multiplied(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+    """``input`` with its elements at the places of ``index`` multiplied by those of ``src``."""
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    wide = mx.int32 if input.dtype == mx.bool_ else mx.float32 if input.dtype in HALVES else input.dtype
+    out = cast(_lined(input), wide).at[key].multiply(cast(values, wide))
+    return mx.reshape(cast(out, input.dtype), input.shape)
+
+
+def _reduced(input: Tensor, dim: int, index: Tensor, src: Any, reduce: str) -> Tensor:
+    if reduce not in ("add", "multiply"):
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    if not isinstance(src, Tensor):
+        src = wrap(mx.broadcast_to(cast(src, input.array.dtype), index.array.shape))
+    if mode.enabled and (input.requires_grad or src.requires_grad):
+        raise NotImplementedError("the derivative of scatter with reduce is not there: use scatter_add for sums")
+    return (scatter_add if reduce == "add" else _multiplied)(input, dim, index, src)
+
+
+@composed(inplace=True)
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """``input`` with elements of ``src``, or a number, along ``dim`` at the places that ``index`` names.
+
+    With ``reduce="add"`` or ``"multiply"`` what is there is added to or multiplied, which has no derivative.
+    """
+    given = value if src is None else src
+    if given is None:
+        raise TypeError('scatter() missing 1 required positional arguments: "src"')
+    if isinstance(given, Tensor) and not given.array.ndim and not given.requires_grad and index.array.ndim:
+        given = given.array.item()  # torch takes it as a number
+    if reduce is not None:
+        return _reduced(input, dim, index, given, reduce)
+    return _scatter(input, dim, index, given)
+
+
+@composed(inplace=True)
+def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
+    """``input`` with ``values`` at arrays of indices; added to what is there with ``accumulate``."""
+    key = _normal(input.array.shape, tuple(slice(None) if i is None else i for i in indices))
+    if any(isinstance(k, mx.array) and not k.size for k in key.arrays or ()):
+        return clone(input)
+    return (_put_added if accumulate else _put)(input, key.arrays, values)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "value": lambda g, key, value_shape: unbroadcast(g[key], value_shape),
+    },
+    name="index_put.added",
+    function=False,
+    method=False,
+)
+def _put_added(input: Array, key: Any, value: Array) -> mx.array:
+    """``input`` with ``value`` added at arrays of indices."""
+    if input.dtype == mx.bool_:
+        return cast(cast(input, mx.int32).at[key].add(cast(value, mx.int32)), mx.bool_)
+    return input.at[key].add(cast(value, input.dtype)) if input.size else input

@@ -1,0 +1,311 @@
+"""Elements chosen by indices and masks, and written at them: ``index_select``, ``masked_fill``, ``scatter``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.bounds import inside
+from .._core.promotion import HALVES, NAMES, cast
+from .._tensor.tape import unbroadcast
+from .._tensor.tensor import Tensor, wrap
+from ._call import composed, op
+from ._op import Array
+from .indexing import _positions, gather, getitem
+from .parts import _common, broadcast_tensors, unbind
+from .reduction import axis
+from .shaping import expand, flatten, reshape
+
+
+def _outside(dim: int, size: int) -> Callable[[int], Exception]:
+    return lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
+# Masks ----------------------------------------------------------------------------------------------------------------
+
+
+def _check_mask(name: str, mask: mx.array) -> None:
+    if mask.dtype != mx.bool_:
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {NAMES[mask.dtype].lower()}")
+
+
+@op(
+    grad={
+        "input": lambda g, mask, input_shape: unbroadcast(mx.where(mask, 0, g), input_shape),
+        "value": lambda g, mask: mx.sum(mx.where(mask, g, 0)) if g.size else mx.zeros((), g.dtype),
+    },
+    inplace=True,
+    casts=True,
+)
+def masked_fill(input: Array, mask: Array, value: Array) -> mx.array:
+    """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""
+    _check_mask("masked_fill_", mask)
+    if isinstance(value, mx.array) and value.ndim:
+        raise RuntimeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
+    return mx.where(mask, cast(value, input.dtype), input)
+
+
+@composed(outs=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """A vector of the elements where ``mask`` is true."""
+    if mask.array.dtype != mx.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    given, chosen = broadcast_tensors(input, mask)
+    taken: Tensor = getitem(given, chosen)
+    return taken
+
+
+def _places(mask: mx.array, shape: Sequence[int]) -> mx.array:
+    """Where ``mask`` is true in row-major order."""
+    return _positions(mx.reshape(mx.broadcast_to(mask, shape), (-1,)))[0].astype(mx.int64)
+
+
+def _source_gradient(g: mx.array, mask: mx.array, source_shape: tuple[int, ...]) -> mx.array:
+    at = _places(mask, g.shape)
+    out = mx.zeros((math.prod(source_shape),), g.dtype)
+    if at.size:
+        out[: at.size] = mx.reshape(g, (-1,))[at]
+    return mx.reshape(out, source_shape)
+
+
+@op(
+    grad={
+        "input": lambda g, mask, input_shape: unbroadcast(mx.where(mask, 0, g), input_shape),
+        "source": _source_gradient,
+    },
+    inplace=True,
+)
+def masked_scatter(input: Array, mask: Array, source: Array) -> mx.array:
+    """``input`` with the first elements of ``source`` in the places where ``mask`` is true, in row-major order."""
+    _check_mask("masked_scatter_", mask)
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got {NAMES[input.dtype]} and "
+            f"{NAMES[source.dtype]}"
+        )
+    shape = _common([input.shape, mask.shape])
+    at = _places(mask, shape)
+    if at.size > source.size:
+        raise RuntimeError(
+            "masked_scatter: expected number of elements of source to be at least the number of ones "
+            f"in mask, {at.size}, but got {source.size}"
+        )
+    out = mx.reshape(mx.broadcast_to(input, shape), (-1,))
+    if at.size:
+        out = mx.array(out)
+        out[at] = mx.reshape(source, (-1,))[: at.size]
+    return mx.reshape(out, shape)
+
+
+@composed
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the elements that are not zero, a row for each."""
+    array = input.array
+    if not array.ndim:
+        n = _positions(mx.reshape(array != 0, (1,)))[0].size
+        return wrap(mx.zeros((n, 0), mx.int64))
+    return wrap(mx.stack([p.astype(mx.int64) for p in _positions(array != 0)], axis=1))
+
+
+@composed(outs=True)
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
+    if as_tuple:
+        return unbind(argwhere(input if input.array.ndim else reshape(input, (1,))), 1)
+    return argwhere(input)
+
+
+# Indices along a dimension --------------------------------------------------------------------------------------------
+
+
+def _vector(name: str, input: mx.array, dim: int, index: mx.array, negative: bool = False) -> tuple[int, mx.array]:
+    """The dimension and the checked indices, for an index that is a vector or a number."""
+    where = axis(input.ndim, dim)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector")
+    if index.dtype not in (mx.int64, mx.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
+    size = input.shape[where] if input.ndim else 1
+    return where, inside(mx.reshape(index, (-1,)), size, _outside(where, size), negative=negative)
+
+
+def _at(shape: Sequence[int], where: int, index: mx.array) -> Any:
+    """The key of ``index`` along a dimension; MLX's own places all the same."""
+    return (slice(None),) * where + (mx.where(index < 0, index + shape[where], index),)
+
+
+def _lined(x: mx.array) -> mx.array:
+    return x if x.ndim else mx.reshape(x, (1,))
+
+
+def _added(input: mx.array, where: int, index: mx.array, source: mx.array) -> mx.array:
+    base = _lined(input)
+    if not index.size or not base.size:
+        return input
+    wide = mx.float32 if input.dtype in HALVES else input.dtype
+    if input.dtype == mx.bool_:
+        wide = mx.int32
+    out = cast(base, wide).at[_at(base.shape, where, index)].add(cast(source, wide))
+    return mx.reshape(cast(out, input.dtype), input.shape)
+
+
+def _selected(x: mx.array, dim: int, index: mx.array) -> mx.array:
+    """The parts of x at ``index``, in the shape that a source has there."""
+    where, base = axis(x.ndim, dim), _lined(x)
+    index = mx.reshape(index, (-1,))
+    if not index.size or not base.size:
+        return mx.zeros((*base.shape[:where], index.size, *base.shape[where + 1 :]), x.dtype)
+    return mx.take(base, _at(base.shape, where, index)[-1], axis=where)
+
+
+def _select_gradient(g: mx.array, input_shape: tuple[int, ...], dim: int, index: mx.array) -> mx.array:
+    where = axis(len(input_shape), dim)
+    shape = (*input_shape[:where], index.size, *input_shape[where + 1 :])
+    return _added(mx.zeros(input_shape, g.dtype), where, mx.reshape(index, (-1,)), mx.reshape(g, shape))
+
+
+@op(grad={"input": _select_gradient}, shape="that of ``input``, with the size of ``index`` at ``dim``")
+def index_select(input: Array, dim: int, index: Array) -> mx.array:
+    """The parts of ``input`` along ``dim`` at the places that the vector ``index`` names."""
+    _, at = _vector("index_select", input, dim, index)
+    if not input.ndim:
+        if at.size != 1:
+            raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {at.size} value(s)")
+        return mx.array(input)
+    return _selected(input, dim, at)
+
+
+def _check_source(name: str, input: mx.array, dim: int, index: mx.array, source: mx.array) -> None:
+    if source.dtype != input.dtype:
+        raise RuntimeError(
+            f"{name}(): self and source expected to have the same dtype, but got (self) {NAMES[input.dtype]} and "
+            f"(source) {NAMES[source.dtype]}"
+        )
+    where = axis(input.ndim, dim)
+    wanted = (*input.shape[:where], index.size, *input.shape[where + 1 :])
+    if _lined(source).shape != wanted:
+        raise RuntimeError(
+            f"{name}(): the source has shape {list(source.shape)}, and {list(wanted)} is what the index of "
+            f"{index.size} elements names"
+        )
+
+
+def _back(g: mx.array, dim: int, index: mx.array, source_shape: tuple[int, ...]) -> mx.array:
+    return mx.reshape(_selected(g, dim, index), source_shape)
+
+
+@op(
+    grad={
+        "input": lambda g: g,
+        "source": lambda g, dim, index, source_shape, alpha: _back(g, dim, index, source_shape) * alpha,
+    },
+    inplace=True,
+)
+def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> mx.array:
+    """``input`` with alpha times the parts of ``source`` added along ``dim`` at the places of ``index``."""
+    where, at = _vector("index_add", input, dim, index)
+    _check_source("index_add", input, dim, index, source)
+    return _added(input, where, at, _lined(source if alpha == 1 else cast(source * alpha, source.dtype)))
+
+
+def _replaced(input: mx.array, dim: int, index: mx.array, value: Any) -> mx.array:
+    where, base = axis(input.ndim, dim), _lined(input)
+    index = mx.reshape(index, (-1,))
+    if not index.size or not base.size:
+        return input
+    out = mx.array(base)
+    out[_at(base.shape, where, index)] = cast(value, input.dtype)
+    return mx.reshape(out, input.shape)
+
+
+@op(
+    grad={
+        "input": lambda g, dim, index: _replaced(g, dim, index, 0),
+        "source": lambda g, dim, index, source_shape: _back(g, dim, index, source_shape),
+    },
+    inplace=True,
+)
+def index_copy(input: Array, dim: int, index: Array, source: Array) -> mx.array:
+    """``input`` with the parts along ``dim`` at the places of ``index`` replaced by those of ``source``."""
+    _, at = _vector("index_copy", input, dim, index)
+    _check_source("index_copy", input, dim, index, source)
+    return _replaced(input, dim, at, _lined(source))
+
+
+def _fill_gradient(g: mx.array, dim: int, index: mx.array) -> mx.array:
+    chosen = _replaced(mx.zeros(g.shape, mx.bool_), dim, index, True)  # an index that is there twice counts once
+    return mx.sum(mx.where(chosen, g, 0)) if g.size else mx.zeros((), g.dtype)
+
+
+@op(
+    grad={"input": lambda g, dim, index: _replaced(g, dim, index, 0), "value": _fill_gradient},
+    inplace=True,
+    casts=True,
+)
+def index_fill(input: Array, dim: int, index: Array, value: Array) -> mx.array:
+    """``input`` with ``value``, a number or a tensor without dimensions, along ``dim`` at the places of ``index``."""
+    if isinstance(value, mx.array) and value.ndim:
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
+        )
+    _, at = _vector("index_fill_", input, dim, index, negative=True)
+    return _replaced(input, dim, at, value)
+
+
+# Flat indices ---------------------------------------------------------------------------------------------------------
+
+
+def _flat_index(size: int, index: mx.array) -> mx.array:
+    return inside(
+        mx.reshape(index, (-1,)),
+        size,
+        lambda wrong: IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements."),
+    )
+
+
+def _take_gradient(g: mx.array, input_shape: tuple[int, ...], index: mx.array) -> mx.array:
+    out = mx.zeros((math.prod(input_shape),), g.dtype)
+    if index.size:
+        out = out.at[_flat_index(out.size, index)].add(mx.reshape(g, (-1,)))
+    return mx.reshape(out, input_shape)
+
+
+@op(grad={"input": _take_gradient}, shape="that of ``index``")
+def take(input: Array, index: Array) -> mx.array:
+    """The elements at ``index``, counted in row-major order."""
+    if index.dtype != mx.int64:
+        raise RuntimeError(f"take(): Expected a long tensor for index, but got {NAMES[index.dtype]}")
+    if not index.size:
+        return mx.zeros(index.shape, input.dtype)
+    return mx.reshape(mx.take(mx.reshape(input, (-1,)), _flat_index(input.size, index), axis=0), index.shape)
+
+
+def _from_front(indices: Tensor, size: int) -> Tensor:
+    array = indices.array
+    return wrap(mx.where(array < 0, array + size, array))
+
+
+@composed(outs=True)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """The elements along ``dim`` that ``indices`` names, where both broadcast; of the flat input without ``dim``."""
+    if indices.array.dtype != mx.int64:
+        raise RuntimeError(
+            f"torch.take_along_dim(): dtype of indices should be Long but got {NAMES[indices.array.dtype]}"
+        )
+    if dim is None:
+        return gather(flatten(input), 0, _from_front(flatten(indices), input.array.size))
+    a, b = [*input.array.shape], [*indices.array.shape]
+    if len(a) != len(b):
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{len(a)} dimensions for input, and {len(b)} dimensions for indices"
+        )
+    where = axis(len(a), dim)
+    shape = _common([(*x[:where], 1, *x[where + 1 :]) for x in (a, b)])
+    wide, long = ((*shape[:where], *x[where : where + 1], *shape[where + 1 :]) for x in (a, b))
+    return gather(expand(input, wide), where, _from_front(expand(indices, long), a[where] if a else 1))
