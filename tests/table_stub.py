@@ -146,7 +146,7 @@ DECLARED = {
 
 def declared(function: Any, name: str) -> str:
     """The type of a parameter by its annotation: each part of a union by itself."""
-    parts = function.declared.get(name, "Any").split(" | ")
+    parts = getattr(function, "declared", {}).get(name, "Any").split(" | ")
     return " | ".join(DECLARED.get(part, part) for part in parts)
 
 
@@ -173,6 +173,8 @@ def parameters(name: str, function: Callable[..., Any], method: bool) -> str:
         kind = "Any" if p.name == "args" else "Tensor" if p.annotation == "Tensor" else own
         default = "" if p.default is p.empty else f" = {p.default!r}".replace("'", '"')
         kind = kind or TYPES.get(p.name) or declared(function, p.name)
+        if p.default is None and "None" not in kind and kind != "Any" and kind != "_Dim":
+            kind += " | None"
         out.append(f"{star}{p.name}: {kind}{default}")
     return ", ".join(out)
 

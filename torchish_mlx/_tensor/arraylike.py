@@ -148,7 +148,7 @@ class ArrayLike(Methods):
         """Whether the only element is not zero."""
         return bool(self)
 
-    def is_same_size(self, other: ArrayLike) -> bool:
+    def is_same_size(self, other: Any) -> bool:
         """Whether ``other`` has the same shape."""
         return self.array.shape == other.array.shape
 
