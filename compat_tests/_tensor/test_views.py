@@ -380,3 +380,11 @@ def test_creation() -> None:
 
 def torch_name(t: torch.Tensor) -> mx.Dtype:
     return getattr(mx, str(t.dtype).split(".")[-1])
+
+
+def test_a_tensor_as_an_argument_of_a_view_is_read_each_time() -> None:
+    for T in (torch, tm):
+        x, start = T.arange(5), T.tensor(1)
+        assert x.narrow(0, start, 2).tolist() == [1, 2]
+        start += 2
+        assert x.narrow(0, start, 2).tolist() == [3, 4]

@@ -277,6 +277,9 @@ def view(fn: Any = None, *, name: str = "") -> Any:
 
     @functools.lru_cache(4096, typed=True)
     def steps(shape: tuple[int, ...], *args: Any, **kwargs: Any) -> Any:
+        for given in (*args, *kwargs.values()):
+            if any(isinstance(a, Tensor) for a in (given if isinstance(given, tuple) else (given,))):
+                raise TypeError("the value of a Tensor may change, so it is no key")
         return fn(shape, *args, **kwargs)
 
     def function(input: Any, *args: Any, **kwargs: Any) -> Any:
