@@ -33,6 +33,8 @@ def inside(
             raise refused(least)
         if most is not None and most >= size:
             raise refused(most)
+        if least is not None and least >= 0:
+            return index
     if negative:
         index = mx.where(index < 0, index + size, index)
     return mx.clip(index, 0, size - 1)

@@ -224,5 +224,6 @@ def sparse_coo_tensor(indices: Any, values: Any, size: tuple[int, ...]) -> RowSp
             "here has whole rows. Give single elements as a dense gradient."
         )
     row = where[0]
-    schedule(row, rows)
-    return RowSparse(row, rows, size)
+    made = RowSparse(row, rows, size)
+    schedule(made.indices, made.values)
+    return made
