@@ -18,6 +18,8 @@ import torchish_mlx as torch
 from tests.cases import Net, gradients, inputs, squared_error
 from tests.marks import mostly_long
 from torchish_mlx import optim
+from torchish_mlx.optimizers import _paths
+from torchish_mlx.optimizers._kernels import on_cpu
 
 STEPS = 2000
 FEWER = 500  # where a variant of the loop is looked at
@@ -207,6 +209,7 @@ def test_a_step_schedules_the_gradients_and_then_what_it_wrote(name, evaluations
     model = trainable(name)
     optimizer = adapter(name, model)
     x = inputs()
+    _paths._can_compile(on_cpu())  # it tries the C++ compiler once in a process
     for _ in range(3):
         evaluations.clear()
         optimizer.zero_grad()
