@@ -9,6 +9,7 @@ from . import optim as optim
 from . import optimizers as optimizers
 from . import serialization as serialization
 from . import testing as testing
+from ._absent import absent as _error_for_absent
 from ._names import *  # noqa: F403
 from ._version import __version__ as __version__
 from .serialization import load as load
@@ -30,3 +31,6 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "testing",
         *_tensor_names,
     ]
+
+    def __getattr__(name: str) -> object:
+        raise _error_for_absent(name, f"module {__name__!r}")

@@ -1,0 +1,33 @@
+"""Names of torch that are not here, and what to use instead: the one table of them."""
+
+from __future__ import annotations
+
+_DRAW = "draw with mlx.core.random or NumPy, and give the array to torchish_mlx.tensor()"
+_DECOMPOSE = "use mlx.core.linalg on tensor.array, with stream=mlx.core.cpu; it is not recorded for backward()"
+_ONE_DEVICE = "MLX chooses the device by itself, and mlx.core.set_default_device changes it"
+
+#: Name -> what to do instead.
+INSTEAD: dict[str, str] = {
+    **dict.fromkeys(("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like"), _DRAW),
+    **dict.fromkeys(("normal", "bernoulli", "multinomial", "poisson", "manual_seed", "seed", "Generator"), _DRAW),
+    **dict.fromkeys(("linalg", "svd", "qr", "cholesky", "inverse", "pinverse", "det", "slogdet", "lu"), _DECOMPOSE),
+    **dict.fromkeys(("cuda", "mps", "backends", "accelerator", "xpu", "set_default_device"), _ONE_DEVICE),
+    "fft": "use mlx.core.fft on tensor.array; it is not recorded for backward()",
+    "compile": "compile the step with mlx.core.compile: docs/compile.md",
+    "jit": "compile the step with mlx.core.compile: docs/compile.md",
+    "func": "use mlx.core.grad, vjp, jvp and vmap on functions of arrays",
+    "vmap": "use mlx.core.vmap on a function of arrays",
+    "autograd": "use Tensor.backward() and Tensor.grad, or mlx.core.grad on a function of arrays",
+    "distributed": "use mlx.launch and torchish_mlx.nn.utils.average_gradients_: docs/distributed.md",
+    "utils": "make batches with NumPy: docs/porting.md",
+    "dropout": "use mlx.nn.Dropout",
+    "complex": "make the array with mlx.core, as a + 1j * b; gradients of complex numbers are not recorded",
+    "lgamma": "use scipy.special.gammaln on tensor.numpy(); it is not recorded for backward()",
+    "digamma": "use scipy.special.digamma on tensor.numpy(); it is not recorded for backward()",
+}
+
+
+def absent(name: str, where: str) -> AttributeError:
+    """The error for an attribute of ``where`` that is not here."""
+    said = f"{where} has no attribute {name!r}"
+    return AttributeError(f"{said}: {INSTEAD[name]}" if name in INSTEAD else said)
