@@ -44,7 +44,7 @@ APART = {
     ("norm", "nuc", "*"): "the nuclear norm needs singular values, which are not here yet: it raises",
 }
 #: Functions that make Tensors of numbers, or take something else first: the registry does not have them.
-BESIDE = {
+UNREGISTERED = {
     *("arange", "einsum", "eye", "full", "full_like", "linspace", "logspace", "new_full", "new_ones", "new_zeros"),
     *("ones", "ones_like", "scalar_tensor", "tril_indices", "triu_indices", "zeros", "zeros_like"),
 }
@@ -58,7 +58,7 @@ FUNCTIONAL = {
 }
 #: Keywords of samples that the function at the top does not have, or whose gradients are not dense.
 UNLIKE = {"max_norm", "sparse"}
-HERE = {name for name in REGISTRY if "." not in name} | BESIDE | FUNCTIONAL
+HERE = {name for name in REGISTRY if "." not in name} | UNREGISTERED | FUNCTIONAL
 ENTRIES = [entry for entry in op_db if entry.name in HERE]
 
 

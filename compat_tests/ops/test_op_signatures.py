@@ -22,7 +22,7 @@ from torchish_mlx.ops.functions import FUNCTIONS
 
 STUBS = Path(torch.__file__).parent / "_C"
 #: The functions that the registry does not have, by their module.
-BESIDE = {
+UNREGISTERED = {
     creation: "as_tensor empty empty_like full full_like ones ones_like scalar_tensor tensor zeros zeros_like",
     ranges: "arange eye linspace logspace range tril_indices triu_indices",
     types: "can_cast is_complex is_floating_point is_nonzero is_same_size numel promote_types",
@@ -117,7 +117,7 @@ CASES: dict[str, tuple[Callable[..., Any], list[list[Parameter]]]] = {
     **{name: (f, overloads(TORCH_FUNCTIONS, name)) for name, f in FUNCTIONS.items()},
     **{
         name: (getattr(module, name), overloads(TORCH_FUNCTIONS, name))
-        for module, names in BESIDE.items()
+        for module, names in UNREGISTERED.items()
         for name in names.split()
     },
     **{

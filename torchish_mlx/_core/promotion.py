@@ -137,3 +137,13 @@ def compare(fn: Callable[..., mx.array], *operands: Operand) -> mx.array:
 def floating(x: mx.array) -> mx.array:
     """``x``, or its float32 copy where it holds integers or booleans."""
     return x if x.dtype in INEXACT else x.astype(mx.float32)
+
+
+def widened(x: mx.array) -> mx.array:
+    """``x``, or its float32 copy where it holds halves."""
+    return x.astype(mx.float32) if x.dtype in HALVES else x
+
+
+def summed_dtype(dtype: mx.Dtype) -> mx.Dtype:
+    """The dtype of a sum or a product: integers and booleans give int64."""
+    return dtype if dtype in INEXACT else mx.int64

@@ -17,7 +17,7 @@ from .._tensor.modes import mode
 from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
-from ._op import WANTED, Op, Vjp, vjp
+from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
 from ._record import ARRAY, FLOAT32, NEW, finished, record
 from ._view import overwrite, refuse_write, show, write_out
 
@@ -350,7 +350,7 @@ def composed(
     own = name or fn.__name__
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        for theirs, ours in (("axis", "dim"), ("keepdims", "keepdim")):
+        for theirs, ours in NUMPY_NAMES.items():
             if theirs in kwargs:
                 kwargs[ours] = kwargs.pop(theirs)
         if outs and "out" in kwargs:

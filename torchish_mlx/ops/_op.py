@@ -24,7 +24,7 @@ Tensors: TypeAlias = Any  #: a list of arrays
 
 _KINDS = ("Operand", "Array", "Tensors", "Exponent")
 WANTED = 32  # how many places higher the bit of a wanted gradient is
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 
 
 class Vjp(NamedTuple):
@@ -103,7 +103,7 @@ class Op:
 
     def _rest(self, count: int, kwargs: Iterable[str]) -> list[tuple[str | None, Any]]:
         """(keyword or None, default) of each parameter that is not given by position."""
-        given = {_NUMPY_NAMES[k] if k in _NUMPY_NAMES and k not in self.names else k: k for k in kwargs}
+        given = {NUMPY_NAMES[k] if k in NUMPY_NAMES and k not in self.names else k: k for k in kwargs}
         if count > max(self.tails, default=0):
             raise self.miscounted(count)
         for name, keyword in given.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT, NAMES
+from .._core.promotion import INEXACT, NAMES, widened
 from .._tensor.storage import Storage
 from .._tensor.tape import AGAIN, Node, Pull, given, next_order, unbroadcast
 from .._tensor.tensor import Tensor, wrap
@@ -69,8 +69,8 @@ class Recorded(Node):
         if self.fit is None:
             return by(g, known)
         if self.recipe.op.promote is not None and self.fit[0][1] is not None:  # halves are computed in float32
-            known = [x.astype(FLOAT32) if isinstance(x, ARRAY) and x.dtype in HALVES else x for x in known]
-            g = g.astype(FLOAT32) if g.dtype in HALVES else g
+            known = [widened(x) if isinstance(x, ARRAY) else x for x in known]
+            g = widened(g)
         return self._fitted(by(g, known))
 
     def pull(self, grads: list[Any]) -> Any:

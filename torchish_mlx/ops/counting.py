@@ -8,12 +8,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import FLOATS, INEXACT, NAMES
+from .._core.promotion import FLOATS, INEXACT, NAMES, widened
 from .._core.trace import of_a_trace
 from ._call import op
 from ._op import Array
 from .reduction import axis
-from .scan import widened
 
 
 def known(x: mx.array) -> np.ndarray[Any, Any]:

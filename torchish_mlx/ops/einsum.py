@@ -50,7 +50,7 @@ def _letters(text: str, before: int, what: str) -> list[str]:
 
 
 def _counted(letters: list[str], ndim: int, k: int) -> int:
-    """How many dimensions the ellipsis of an operand stands for; RuntimeError where the letters do not fit."""
+    """How many dimensions the ellipsis of an operand means; RuntimeError where the letters do not fit."""
     named = len(letters) - ("..." in letters)
     if "..." in letters:
         if named > ndim:
@@ -201,7 +201,7 @@ def _pair(input: Array, other: Array, left: Any, right: Any, output: Any) -> mx.
 
 
 def _listed(args: Sequence[Any]) -> tuple[str, list[Any]]:
-    """The equation that operands with lists of numbers behind them stand for."""
+    """The equation that operands mean when a list of numbers follows each of them."""
 
     def letters(numbers: Sequence[Any]) -> str:
         found = ""

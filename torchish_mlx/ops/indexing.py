@@ -108,12 +108,7 @@ def _normal(shape: tuple[int, ...], key: Any, before: Callable[[], None] | None 
     """
     parts = [_plain(k) for k in (key if isinstance(key, tuple) else (key,))]
     parts = [k if k is None or k is Ellipsis or isinstance(k, (bool, int, slice)) else _array(k) for k in parts]
-    used = sum(
-        k.ndim
-        if isinstance(k, mx.array) and k.dtype == mx.bool_
-        else not (k is None or k is Ellipsis or type(k) is bool)
-        for k in parts
-    )
+    used = sum(map(_consumed, parts))
     if used > len(shape):
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     ellipses = [i for i, k in enumerate(parts) if k is Ellipsis]

@@ -189,6 +189,11 @@ def repeated(input: mx.array, shape: Sequence[int]) -> mx.array:
     return mx.broadcast_to(input, shape)
 
 
+def added(input: mx.array, term: mx.array, beta: Any, alpha: Any) -> mx.array:
+    """beta * input + alpha * term, in the shape of the term."""
+    return repeated(scaled(input, beta), term.shape) + scaled(term, alpha)
+
+
 def _check_addmm(input: mx.array, mat1: mx.array, mat2: mx.array, *_: Any) -> None:
     check_dims("mm", input=(mat1, 2), mat2=(mat2, 2))
     check_factors(mat1, mat2)
@@ -212,5 +217,4 @@ def _check_addmm(input: mx.array, mat1: mx.array, mat2: mx.array, *_: Any) -> No
 def addmm(input: Operand, mat1: Operand, mat2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
     _check_addmm(input, mat1, mat2)
-    term = product(mat1, mat2)
-    return repeated(scaled(input, beta), term.shape) + scaled(term, alpha)
+    return added(input, product(mat1, mat2), beta, alpha)

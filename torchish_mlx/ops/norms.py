@@ -10,7 +10,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._core.bounds import inside
-from .._core.promotion import HALVES, INEXACT, NAMES, cast
+from .._core.promotion import HALVES, INEXACT, NAMES, cast, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
@@ -20,18 +20,13 @@ from .reduction import axis, mean, var
 from .shaping import copied, reshape
 
 
-def _wide(x: mx.array) -> mx.array:
-    """Halves as float32, in which the sums are taken."""
-    return x.astype(mx.float32) if x.dtype in HALVES else x
-
-
 def _scaled(x: mx.array, weight: mx.array | None, spread: Sequence[int]) -> mx.array:
-    return x if weight is None else x * mx.reshape(_wide(weight), spread)
+    return x if weight is None else x * mx.reshape(widened(weight), spread)
 
 
 def _standard(input: mx.array, mean: mx.array, rstd: mx.array, blocks: Sequence[int]) -> mx.array:
     """The input with mean 0 and variance 1, in its own shape."""
-    return mx.reshape((mx.reshape(_wide(input), blocks) - mean) * rstd, input.shape)
+    return mx.reshape((mx.reshape(widened(input), blocks) - mean) * rstd, input.shape)
 
 
 def _input_gradient(
@@ -46,8 +41,8 @@ def _input_gradient(
 ) -> mx.array:
     if not input.size:
         return mx.zeros_like(input)
-    g = mx.reshape(_scaled(_wide(g), weight, spread), blocks)
-    x = (mx.reshape(_wide(input), blocks) - mean) * rstd
+    g = mx.reshape(_scaled(widened(g), weight, spread), blocks)
+    x = (mx.reshape(widened(input), blocks) - mean) * rstd
     along = mx.mean(g * x, axis=over, keepdims=True)
     out = rstd * (g - mx.mean(g, axis=over, keepdims=True) - x * along)
     return cast(mx.reshape(out, input.shape), input.dtype)
@@ -64,14 +59,14 @@ def _weight_gradient(
 ) -> mx.array:
     if not input.size:
         return mx.zeros_like(weight)
-    out = unbroadcast(_wide(g) * _standard(input, mean, rstd, blocks), tuple(spread))
+    out = unbroadcast(widened(g) * _standard(input, mean, rstd, blocks), tuple(spread))
     return cast(mx.reshape(out, weight.shape), weight.dtype)
 
 
 def _bias_gradient(g: mx.array, bias: mx.array, spread: Sequence[int]) -> mx.array:
     if not g.size:
         return mx.zeros_like(bias)
-    return cast(mx.reshape(unbroadcast(_wide(g), tuple(spread)), bias.shape), bias.dtype)
+    return cast(mx.reshape(unbroadcast(widened(g), tuple(spread)), bias.shape), bias.dtype)
 
 
 @op(
@@ -87,12 +82,12 @@ def _normalized(
     """``input`` in the shape ``blocks`` with mean 0 and variance 1 along ``over``; times weight, plus bias."""
     if not input.size:
         return input, input, input
-    x = mx.reshape(_wide(input), blocks)
+    x = mx.reshape(widened(input), blocks)
     mean = mx.mean(x, axis=over, keepdims=True)
     off = x - mean
     rstd = mx.rsqrt(mx.mean(off * off, axis=over, keepdims=True) + eps)
     out = _scaled(mx.reshape(off * rstd, input.shape), weight, spread)
-    out = out if bias is None else out + mx.reshape(_wide(bias), spread)
+    out = out if bias is None else out + mx.reshape(widened(bias), spread)
     return cast(out, input.dtype), mean, rstd
 
 
@@ -174,7 +169,7 @@ def _by_channel(size: Sequence[int]) -> tuple[int, ...]:
 
 
 def _fixed(mean: mx.array, var: mx.array, eps: float, spread: Sequence[int]) -> tuple[mx.array, mx.array]:
-    return mx.reshape(_wide(mean), spread), mx.reshape(mx.rsqrt(_wide(var) + eps), spread)
+    return mx.reshape(widened(mean), spread), mx.reshape(mx.rsqrt(widened(var) + eps), spread)
 
 
 def _fixed_weight_gradient(
@@ -186,7 +181,7 @@ def _fixed_weight_gradient(
 @op(
     grad={
         "input": lambda g, weight, var, eps, spread: cast(
-            _scaled(_wide(g), weight, spread) * mx.reshape(mx.rsqrt(_wide(var) + eps), spread), g.dtype
+            _scaled(widened(g), weight, spread) * mx.reshape(mx.rsqrt(widened(var) + eps), spread), g.dtype
         ),
         "weight": _fixed_weight_gradient,
         "bias": _bias_gradient,
@@ -200,7 +195,7 @@ def _normalized_by(
 ) -> mx.array:
     """(input - mean) / sqrt(var + eps), times weight, plus bias."""
     out = _scaled(_standard(input, *_fixed(mean, var, eps, spread), input.shape), weight, spread)
-    return cast(out if bias is None else out + mx.reshape(_wide(bias), spread), input.dtype)
+    return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype)
 
 
 @composed(method=False, shape="that of ``input``")
@@ -285,8 +280,8 @@ def instance_norm(
 def _rms_gradient(g: mx.array, input: mx.array, weight: mx.array | None, scale: mx.array, over: Any) -> mx.array:
     if not input.size:
         return mx.zeros_like(input)
-    g = _wide(g) if weight is None else _wide(g) * _wide(weight)
-    x = _wide(input) * scale
+    g = widened(g) if weight is None else widened(g) * widened(weight)
+    x = widened(input) * scale
     return cast(scale * (g - x * mx.mean(g * x, axis=over, keepdims=True)), input.dtype)
 
 
@@ -294,7 +289,7 @@ def _rms_gradient(g: mx.array, input: mx.array, weight: mx.array | None, scale: 
     grad={
         "input": _rms_gradient,
         "weight": lambda g, input, weight, scale: cast(
-            unbroadcast(_wide(g) * (_wide(input) * scale), weight.shape), weight.dtype
+            unbroadcast(widened(g) * (widened(input) * scale), weight.shape), weight.dtype
         ),
     },
     residuals=("scale",),
@@ -306,10 +301,10 @@ def _by_rms(input: Array, weight: Array | None, over: Any, eps: float) -> Any:
     """``input`` over the root of its mean square along ``over``, times weight."""
     if not input.size:
         return input, input
-    x = _wide(input)
+    x = widened(input)
     scale = mx.rsqrt(mx.mean(x * x, axis=over, keepdims=True) + eps)
     out = x * scale
-    return cast(out if weight is None else out * _wide(weight), input.dtype), scale
+    return cast(out if weight is None else out * widened(weight), input.dtype), scale
 
 
 @composed(method=False, shape="that of ``input``")
@@ -338,7 +333,7 @@ def _rows_gradient(
     if not g.size:
         return zeros.astype(g.dtype)
     at = mx.clip(mx.reshape(indices, (-1,)), 0, weight_shape[0] - 1)
-    rows = _wide(mx.reshape(g, (at.size, *weight_shape[1:])))
+    rows = widened(mx.reshape(g, (at.size, *weight_shape[1:])))
     if scale_grad_by_freq:
         counts = mx.zeros(weight_shape[:1], rows.dtype).at[at].add(mx.ones(at.shape, rows.dtype))
         rows = rows / mx.expand_dims(counts[at], 1)

@@ -9,12 +9,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT, NAMES, result_type
+from .._core.promotion import HALVES, INEXACT, NAMES, result_type, summed_dtype
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array, Number, Operand
 from .arithmetic import mul
-from .matmul import check_batches, check_dims, dot, mm, product, repeated, scaled
+from .matmul import added, check_batches, check_dims, dot, mm, product, repeated, scaled
 from .reduction import axis
 from .reduction import sum as sum_over
 from .shaping import copied, permute, reshape
@@ -78,20 +78,19 @@ def _check_outer(input: mx.array, vec1: mx.array, vec2: mx.array, beta: Any, alp
 def addmv(input: Operand, mat: Operand, vec: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat @ vec); in half precision rounded once."""
     _check_mv(input, mat, vec)
-    return _added(input, product(mat, vec), beta, alpha)
+    return added(input, product(mat, vec), beta, alpha)
 
 
-def _added(input: mx.array, term: mx.array, beta: Any, alpha: Any) -> mx.array:
-    """beta * input + alpha * term, in the shape of the term."""
-    return repeated(scaled(input, beta), term.shape) + scaled(term, alpha)
+#: The gradients of a product of batches with a sum added; that of ``addbmm`` is the same for every matrix.
+_OF_BATCHES: dict[str, Any] = {
+    "input": lambda g, beta: scaled(g, beta),
+    "batch1": lambda g, batch2, alpha: scaled(g @ _turned(batch2), alpha),
+    "batch2": lambda g, batch1, alpha: scaled(_turned(batch1) @ g, alpha),
+}
 
 
 @op(
-    grad={
-        "input": lambda g, beta: scaled(g, beta),
-        "batch1": lambda g, batch2, alpha: scaled(g @ _turned(batch2), alpha),
-        "batch2": lambda g, batch1, alpha: scaled(_turned(batch1) @ g, alpha),
-    },
+    grad=_OF_BATCHES,
     promote="same",
     inplace=True,
     check=lambda input, batch1, batch2, *_: _check_batches("baddbmm", input, batch1, batch2),
@@ -100,15 +99,11 @@ def _added(input: mx.array, term: mx.array, beta: Any, alpha: Any) -> mx.array:
 def baddbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
     _check_batches("baddbmm", input, batch1, batch2)
-    return _added(input, product(batch1, batch2), beta, alpha)
+    return added(input, product(batch1, batch2), beta, alpha)
 
 
 @op(
-    grad={
-        "input": lambda g, beta: scaled(g, beta),
-        "batch1": lambda g, batch2, alpha: scaled(g @ _turned(batch2), alpha),
-        "batch2": lambda g, batch1, alpha: scaled(_turned(batch1) @ g, alpha),
-    },
+    grad=_OF_BATCHES,
     promote="same",
     inplace=True,
     check=lambda input, batch1, batch2, *_: _check_batches("addbmm", input, batch1, batch2),
@@ -117,7 +112,7 @@ def baddbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 
 def addbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * the sum of the products batch1 @ batch2; in half precision rounded once."""
     _check_batches("addbmm", input, batch1, batch2)
-    return _added(input, _sum_first(product(batch1, batch2)), beta, alpha)
+    return added(input, _sum_first(product(batch1, batch2)), beta, alpha)
 
 
 @op(
@@ -165,7 +160,7 @@ def trace(input: Array) -> mx.array:
     """The sum of the diagonal of a matrix; that of integers and booleans is int64."""
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    dtype = input.dtype if input.dtype in INEXACT else mx.int64
+    dtype = summed_dtype(input.dtype)
     if not input.size:
         return mx.zeros((), dtype)
     wide = input.astype(mx.float32 if dtype in HALVES else dtype)

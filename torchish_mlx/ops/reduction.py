@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT, NAMES, cast
+from .._core.promotion import HALVES, INEXACT, NAMES, cast, summed_dtype, widened
 from .._tensor.tensor import Tensor
 from ._call import REGISTRY, composed, op
 from ._op import Array
@@ -80,9 +80,7 @@ def _reduced(fn: Any, x: mx.array, dim: Dim, keepdim: bool, dtype: mx.Dtype, emp
 @op(grad={"input": lambda g, input_shape, dim, keepdim: _spread(g, input_shape, dim, keepdim)})
 def sum(input: Array, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> mx.array:
     """The sum; that of integers and booleans is int64."""
-    if dtype is None:
-        dtype = input.dtype if input.dtype in INEXACT else mx.int64
-    return _reduced(mx.sum, input, dim, keepdim, dtype)
+    return _reduced(mx.sum, input, dim, keepdim, summed_dtype(input.dtype) if dtype is None else dtype)
 
 
 def _mean_gradient(g: mx.array, input_shape: Sequence[int], dim: Dim, keepdim: bool) -> mx.array:
@@ -112,7 +110,7 @@ def _variance_arguments(dim: Any, unbiased: bool) -> tuple[Any, bool]:
 
 
 def _off(input: mx.array, dim: Any) -> mx.array:
-    x = input.astype(mx.float32) if input.dtype in HALVES else input
+    x = widened(input)
     return x - fold(mx.mean, x, axes(input.ndim, dim), True, math.nan)
 
 
@@ -326,7 +324,7 @@ def _norm_gradient(
     order, where = _order(p), axes(input.ndim, dim)
     if not input.size:
         return mx.zeros_like(input)
-    x, g, out = (cast(a, mx.float32) if a.dtype in HALVES else a for a in (input, g, result))
+    x, g, out = widened(input), widened(g), widened(result)
     g, out = restored(g, where, keepdim), restored(out, where, keepdim)
     if order == 0:
         return mx.zeros_like(x)

@@ -6,7 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, HALVES, INEXACT, NAMES, cast, result_type
+from .._core.promotion import FLOATS, INEXACT, NAMES, cast, result_type, widened
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like, check_division, floored, left_over, towards_zero, underivable
@@ -49,7 +49,7 @@ def _round(input: Array, *, decimals: int = 0) -> mx.array:
         return _whole(mx.round, "round", input)
     if input.dtype not in FLOATS:
         _refuse("round", input.dtype)
-    x = cast(input, mx.float32) if input.dtype in HALVES else input
+    x = widened(input)
     scale = mx.array(10.0 ** abs(decimals), x.dtype)
     out = mx.round(x * scale) / scale if decimals > 0 else mx.round(x / scale) * scale
     return cast(out, input.dtype)

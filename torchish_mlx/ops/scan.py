@@ -7,21 +7,11 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT, cast
+from .._core.promotion import INEXACT, cast, summed_dtype, widened
 from .._tensor.tensor import Tensor
 from ._call import op
 from ._op import Array, Operand
 from .reduction import axis
-
-
-def widened(x: mx.array) -> mx.array:
-    """``x``, or its float32 copy where it holds halves."""
-    return x.astype(mx.float32) if x.dtype in HALVES else x
-
-
-def summed_dtype(dtype: mx.Dtype) -> mx.Dtype:
-    """The dtype of a sum or a product: integers and booleans give int64."""
-    return dtype if dtype in INEXACT else mx.int64
 
 
 def _cut(x: mx.array, start: int | None, stop: int | None, where: int) -> mx.array:

@@ -6,11 +6,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES, cast
+from .._core.promotion import INEXACT, NAMES, cast, widened
 from ._call import op
 from ._op import Array, Operand
 from .reduction import Dim, axes, axis, fold, restored
-from .scan import widened
 
 
 def _normal(kernel: str, input: mx.array, dtype: Any) -> tuple[mx.array, mx.Dtype]:

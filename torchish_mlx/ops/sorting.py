@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, NAMES
+from .._core.promotion import FLOATS, NAMES, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array, Operand
 from .reduction import axis, restored
-from .scan import scattered, widened
+from .scan import scattered
 
 
 class SortResult(NamedTuple):

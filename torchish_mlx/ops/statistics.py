@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, HALVES, INEXACT, cast
+from .._core.promotion import FLOATS, HALVES, INEXACT, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
@@ -16,7 +16,7 @@ from .comparison import isnan, logical_not, logical_xor
 from .indexing import gather
 from .joining import cat
 from .reduction import Dim, axes, axis, fold, mean, norm, restored, std, sum, var
-from .scan import cumsum, products_of_others, summed_dtype, widened
+from .scan import cumsum, products_of_others
 from .shaping import copied, flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze
 from .sorting import sort
 
