@@ -56,6 +56,9 @@ class Node(ABC):
     def moved(self, storage: Any) -> None:  # noqa: B027
         """The call was in place: its first argument is what it was, and its result is in ``storage``, if not cast."""
 
+    def in_torchs_order(self, grads: list[Any]) -> None:  # noqa: B027
+        """Bring the gradients that came in the order of the memory to torch's, for whoever looks at them."""
+
     @property
     def name(self) -> str:
         """Torch's name of the call, as in ``<AddBackward0>``."""
@@ -193,6 +196,7 @@ def run_backward(
 
 def _watched(node: Node, grads: list[Any]) -> None:
     """Show gradients to the hooks of a call's results, and to the results that keep theirs."""
+    node.in_torchs_order(grads)
     hooks: list[Any] = node.hooks or []
     for index, hook in list(hooks):
         if grads[index] is not None:

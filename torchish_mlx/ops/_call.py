@@ -13,10 +13,12 @@ import mlx.core as mx
 import numpy as np
 
 from .._core.promotion import INEXACT
+from .._tensor.channels import ChannelsLast
 from .._tensor.modes import mode
 from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
+from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
 from ._record import ARRAY, FLOAT32, NEW, finished, record
 from ._view import overwrite, refuse_write, show, write_out
@@ -78,24 +80,45 @@ def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _general(op: Op, args: tuple[Any, ...]) -> Any:
-    """A call with lists of Tensors."""
-    arrays, edges, key = [*args], [()] * op.arity, 0
+    """A call with lists of Tensors, or with images in channels-last memory.
+
+    What is refused in the order of the memory is refused again in torch's, so that the message names torch's
+    dimensions.
+    """
     args = tuple([_tensors(op, i, a) if i in op.lists else a for i, a in enumerate(args)])
+    ndim = images_of(op, args) if op.channels else 0
+    if ndim and op.channels != "last":
+        try:
+            return _in_order(op, args, ndim)
+        except (NoOrder, ValueError, TypeError, IndexError, RuntimeError):
+            ndim = 0
+    return _in_order(op, args, ndim)
+
+
+def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
+    """A call whose images, if they have ``ndim`` dimensions, are in channels-last memory order, or in torch's for 0."""
+    arrays, edges, key = [*args], [()] * op.arity, 0
     for i, a in enumerate(args):
         if i not in op.lists and not isinstance(a, Tensor):
             continue
         tensors = a if i in op.lists else [a]
-        read = [t._read() for t in tensors]
+        read = [in_memory_order(op, i, t, ndim) if ndim else (t._read(), t._to) for t in tensors]
         wanted = mode.enabled and any(t._requires_grad for t in tensors)
-        arrays[i] = read if i in op.lists else read[0]
+        arrays[i] = [array for array, _ in read] if i in op.lists else read[0][0]
         if wanted:
-            edges[i] = [t._to() if t._requires_grad else None for t in tensors]  # type: ignore[call-overload]
+            edges[i] = [to() if t._requires_grad else None for t, (_, to) in zip(tensors, read, strict=True)]  # type: ignore[call-overload]
             key += 1 << i + WANTED
         key += 1 << i
-    out = op.fn(*arrays)
-    if key >> WANTED and out.dtype in INEXACT:
-        return record(op, key, args, arrays, out, None, edges)
-    return finished(op, out)
+    if ndim:
+        with_dim_in_memory(op, arrays, ndim)
+    dtype = None
+    if op.promote and any(isinstance(arrays[i], ARRAY) and arrays[i].dtype != FLOAT32 for i in op.operands):
+        out, dtype = op.promoted(arrays)
+    else:
+        out = op.fn(*arrays)
+    if key >> WANTED and (type(out) is not ARRAY or out.dtype in INEXACT):
+        return record(op, key, args, arrays, out, dtype, edges, ndim)
+    return finished(op, out, ndim)
 
 
 def _tensors(op: Op, i: int, value: Any) -> list[Tensor]:
@@ -113,6 +136,7 @@ def _tensors(op: Op, i: int, value: Any) -> list[Tensor]:
 def _public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
     fn, tails, promoting, lists = op.fn, op.tails, op.promote is not None, bool(op.lists)
+    ordered, elsewhere = bool(op.channels), lists or op.channels == "last"
     plain = [1 << i for i in range(op.arity)]
     wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
     least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
@@ -130,8 +154,8 @@ def _public(op: Op) -> Callable[..., Any]:
                 return _old_form(op, function, args)
             if tail:
                 args += tail
-        if lists:
-            if not all(args[i] for i in op.lists):
+        if elsewhere:
+            if lists and not all(args[i] for i in op.lists):
                 return fn(*args)  # refuses an empty list in its own words
             return _explained(op, args)
         arrays, key, usual, dtype, origin = [*args], 0, True, None, None
@@ -139,6 +163,8 @@ def _public(op: Op) -> Callable[..., Any]:
             if isinstance(t, Tensor):
                 array = t._storage._array
                 if array is None or t._base is not None:
+                    if ordered and type(t._storage) is ChannelsLast:
+                        return _explained(op, args)
                     array = t._read()
                 arrays[i] = array
                 if not key:
@@ -216,6 +242,7 @@ def op(
     name: str = "",
     aliases: tuple[str, ...] = (),
     number_first: str = "",
+    channels: str = "",
     function: bool = True,
     method: bool = True,
     shape: str = "",
@@ -238,6 +265,9 @@ def op(
         name: torch's name, where Python has a function of that name that the module uses.
         aliases: torch's other names.
         number_first: the keyword of the number in torch's old form ``add(input, number, tensor)``.
+        channels: how the body takes images in channels-last memory. ``"any"``: elementwise, so that the order does not
+            matter. ``"dim"``: the order matters for the argument ``dim``, which is translated. ``"last"``: the body
+            always gets its first argument channels-last, and gives its results so. Else it gets torch's order.
         function: whether torch has it as a function.
         method: whether torch has it as a method of Tensor.
         shape: the shape of the result in words, where it is not the usual one of its parameters.
@@ -245,7 +275,7 @@ def op(
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first)
+        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels)
         call = _public(declared)
         made = None
         for alias in (own, *aliases):

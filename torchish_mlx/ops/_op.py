@@ -58,7 +58,9 @@ class Op:
         check: Any = None,
         casts: bool = False,
         number_first: str = "",
+        channels: str = "",
     ) -> None:
+        self.channels = channels
         self.fn, self.name, self.promote, self.grad, self.check = positional(fn), name, promote, grad, check
         self.residuals, self.number_first = residuals, number_first
         self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"

@@ -30,6 +30,7 @@ def _check_celu(input: mx.array, alpha: float) -> None:
     grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * mx.exp(mx.minimum(input, 0) / alpha), g)},
     promote="same",
     method=False,
+    channels="any",
 )
 def celu(input: Operand, alpha: float = 1.0) -> mx.array:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
@@ -43,6 +44,7 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
     },
     promote="same",
     method=False,
+    channels="any",
 )
 def selu(input: Operand) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
@@ -50,7 +52,11 @@ def selu(input: Operand) -> mx.array:
     return mx.where(input <= 0, mx.expm1(input) * (_ALPHA * _SCALE), input * _SCALE)
 
 
-@op(grad={"input": lambda g, input, threshold: mx.where(input <= _as(threshold, input), 0, g)}, method=False)
+@op(
+    grad={"input": lambda g, input, threshold: mx.where(input <= _as(threshold, input), 0, g)},
+    method=False,
+    channels="any",
+)
 def threshold(input: Array, threshold: float, value: float) -> mx.array:
     """input where it is larger than ``threshold``, else ``value``."""
     if input.dtype == mx.bool_:
@@ -72,6 +78,7 @@ def _as(number: Any, x: mx.array) -> mx.array:
     name="prelu.kernel",
     function=False,
     method=False,
+    channels="any",
 )
 def _prelu(input: Operand, weight: Operand) -> mx.array:
     """input where it is positive, else weight * input."""

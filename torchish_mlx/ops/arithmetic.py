@@ -30,6 +30,7 @@ def _check_alpha(input: Any, other: Any, alpha: Any) -> None:
     inplace=True,
     check=_check_alpha,
     number_first="alpha",
+    channels="any",
 )
 def add(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     """input + alpha * other."""
@@ -62,6 +63,7 @@ def _check_difference(input: Any, other: Any, alpha: Any) -> None:
     check=_check_difference,
     number_first="alpha",
     aliases=("subtract",),
+    channels="any",
 )
 def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     """input - alpha * other."""
@@ -81,6 +83,7 @@ def rsub(input: Tensor, other: Any, alpha: Any = 1) -> Tensor:
     promote="same",
     inplace=True,
     aliases=("multiply",),
+    channels="any",
 )
 def mul(input: Operand, other: Operand) -> mx.array:
     """input * other."""
@@ -93,6 +96,7 @@ def mul(input: Operand, other: Operand) -> mx.array:
     name="div.true",
     function=False,
     method=False,
+    channels="any",
 )
 def true_divide(input: Operand, other: Operand) -> mx.array:
     """input / other; the quotient of integers is of floats."""
@@ -106,6 +110,7 @@ def true_divide(input: Operand, other: Operand) -> mx.array:
     function=False,
     method=False,
     check=check_division,
+    channels="any",
 )
 def _floored(input: Operand, other: Operand) -> mx.array:
     """input / other, rounded down."""
@@ -119,6 +124,7 @@ def _floored(input: Operand, other: Operand) -> mx.array:
     function=False,
     method=False,
     check=check_division,
+    channels="any",
 )
 def _truncated(input: Operand, other: Operand) -> mx.array:
     """input / other, rounded towards zero."""
@@ -203,6 +209,7 @@ def _exponent_gradient(g: mx.array, input: Any, exponent: mx.array, result: mx.a
     promote="rounded",
     inplace=True,
     check=_check_power,
+    channels="any",
 )
 def pow(input: Operand, exponent: Exponent) -> mx.array:
     """input ** exponent."""
@@ -225,6 +232,7 @@ def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
     promote="same",
     inplace=True,
     check=_check_end,
+    channels="any",
 )
 def lerp(input: Operand, end: Operand, weight: Operand) -> mx.array:
     """input + weight (end - input), taken from the nearer side, as torch does."""
@@ -243,6 +251,7 @@ def lerp(input: Operand, end: Operand, weight: Operand) -> mx.array:
     promote="same",
     inplace=True,
     number_first="value",
+    channels="any",
 )
 def addcmul(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number = 1) -> mx.array:
     """input + value * tensor1 * tensor2."""
@@ -267,6 +276,7 @@ def _check_quotient(_: Any, tensor1: mx.array, tensor2: mx.array, *__: Any) -> N
     inplace=True,
     check=_check_quotient,
     number_first="value",
+    channels="any",
 )
 def addcdiv(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number = 1) -> mx.array:
     """input + value * tensor1 / tensor2, of floating tensors."""
@@ -276,61 +286,66 @@ def addcdiv(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number
 # One tensor -----------------------------------------------------------------------------------------------------------
 
 
-@op(grad={"input": lambda g: -g}, inplace=True, aliases=("negative",))
+@op(grad={"input": lambda g: -g}, inplace=True, aliases=("negative",), channels="any")
 def neg(input: Array) -> mx.array:
     """-input."""
     return -input
 
 
-@op(grad={"input": lambda g, input: g * mx.sign(input)}, inplace=True, aliases=("absolute",))
+@op(grad={"input": lambda g, input: g * mx.sign(input)}, inplace=True, aliases=("absolute",), channels="any")
 def abs(input: Array) -> mx.array:
     """The absolute value."""
     return mx.abs(input)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True)
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, channels="any")
 def sign(input: Array) -> mx.array:
     """-1, 0 or 1, as the sign is."""
     return mx.sign(input)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True)
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, channels="any")
 def sgn(input: Array) -> mx.array:
     """As ``sign``; input / abs(input) of complex numbers."""
     return mx.sign(input)
 
 
-@op(grad={"input": lambda g, input: g * (2 * input)}, inplace=True)
+@op(grad={"input": lambda g, input: g * (2 * input)}, inplace=True, channels="any")
 def square(input: Array) -> mx.array:
     """input * input; of booleans int64."""
     return input * input if input.dtype != mx.bool_ else input.astype(mx.int64)
 
 
-@op(grad={"input": lambda g, result: -g * (result * result)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: -g * (result * result)}, promote="float", inplace=True, channels="any")
 def reciprocal(input: Operand) -> mx.array:
     """1 / input, as floats."""
     return mx.reciprocal(input)
 
 
-@op(grad={"input": lambda g, result: g / (2 * result)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g / (2 * result)}, promote="float", inplace=True, channels="any")
 def sqrt(input: Operand) -> mx.array:
     """The square root, as floats."""
     return mx.sqrt(input)
 
 
-@op(grad={"input": lambda g, result: -0.5 * g * (result * result * result)}, promote="float", inplace=True)
+@op(
+    grad={"input": lambda g, result: -0.5 * g * (result * result * result)},
+    promote="float",
+    inplace=True,
+    channels="any",
+)
 def rsqrt(input: Operand) -> mx.array:
     """1 / sqrt(input), as floats."""
     return mx.rsqrt(input)
 
 
-@op(grad={"input": lambda g, result: g * result}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g * result}, promote="float", inplace=True, channels="any")
 def exp(input: Operand) -> mx.array:
     """e to the power of input, as floats."""
     return mx.exp(input)
 
 
-@op(grad={"input": lambda g, input: g / input}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g / input}, promote="float", inplace=True, channels="any")
 def log(input: Operand) -> mx.array:
     """The natural logarithm, as floats."""
     return mx.log(input)
@@ -363,6 +378,7 @@ def _clamped(g: mx.array, input: mx.array, min: Any, max: Any, to: str) -> mx.ar
     promote="compare",
     inplace=True,
     aliases=("clip",),
+    channels="any",
 )
 def clamp(input: Operand, min: Operand | None = None, max: Operand | None = None) -> mx.array:
     """min(max(input, min), max); the slope at a bound is 1."""
@@ -388,6 +404,7 @@ def _to_the_smaller(g: mx.array, x: mx.array, y: mx.array) -> mx.array:
         "other": lambda g, input, other: _to_the_larger(g, other, input),
     },
     promote="compare",
+    channels="any",
 )
 def maximum(input: Operand, other: Operand) -> mx.array:
     """The larger of input and other; the gradient is halved where they are equal."""
@@ -400,6 +417,7 @@ def maximum(input: Operand, other: Operand) -> mx.array:
         "other": lambda g, input, other: _to_the_smaller(g, other, input),
     },
     promote="compare",
+    channels="any",
 )
 def minimum(input: Operand, other: Operand) -> mx.array:
     """The smaller of input and other; the gradient is halved where they are equal."""
@@ -413,6 +431,7 @@ def minimum(input: Operand, other: Operand) -> mx.array:
     },
     promote="compare",
     method=False,
+    channels="any",
 )
 def where(condition: Array, input: Operand, other: Operand) -> mx.array:
     """input where condition, else other."""

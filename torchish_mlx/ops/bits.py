@@ -29,13 +29,13 @@ def _shifted(name: str, fn: Any, x: Any, count: Any, beyond: Any) -> mx.array:
     return mx.where(there, fn(x, mx.where(there, count, 0)), beyond(x))
 
 
-@op(promote="compare", inplace=True)
+@op(promote="compare", inplace=True, channels="any")
 def bitwise_left_shift(input: Operand, other: Operand) -> mx.array:
     """Input with its bits moved to the left by other places; 0 where other is negative or all the bits are gone."""
     return _shifted("lshift", mx.left_shift, input, other, mx.zeros_like)
 
 
-@op(promote="compare", inplace=True)
+@op(promote="compare", inplace=True, channels="any")
 def bitwise_right_shift(input: Operand, other: Operand) -> mx.array:
     """Input with its bits moved to the right by other places; 0 or -1 where other is negative or all bits are gone."""
     return _shifted("rshift", mx.right_shift, input, other, lambda x: mx.where(x < 0, mx.array(-1, x.dtype), 0))
@@ -48,13 +48,13 @@ def _greatest(x: mx.array, y: mx.array) -> mx.array:
     return x
 
 
-@op(promote="compare", inplace=True)
+@op(promote="compare", inplace=True, channels="any")
 def gcd(input: Operand, other: Operand) -> mx.array:
     """The greatest common divisor of integers."""
     return _greatest(*_integers("gcd", input, other))
 
 
-@op(promote="compare", inplace=True)
+@op(promote="compare", inplace=True, channels="any")
 def lcm(input: Operand, other: Operand) -> mx.array:
     """The least common multiple of integers; 0 where one of them is 0."""
     x, y = _integers("lcm", input, other)

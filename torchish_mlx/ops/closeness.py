@@ -13,19 +13,19 @@ from ._op import Array
 from .reduction import all as all_of
 
 
-@op()
+@op(channels="any")
 def isposinf(input: Array) -> mx.array:
     """Whether it is inf, as booleans."""
     return mx.isposinf(input) if input.dtype in FLOATS else mx.zeros(input.shape, mx.bool_)
 
 
-@op()
+@op(channels="any")
 def isneginf(input: Array) -> mx.array:
     """Whether it is -inf, as booleans."""
     return mx.isneginf(input) if input.dtype in FLOATS else mx.zeros(input.shape, mx.bool_)
 
 
-@op()
+@op(channels="any")
 def isreal(input: Array) -> mx.array:
     """Whether it has no imaginary part, as booleans."""
     return mx.imag(input) == 0 if input.dtype == mx.complex64 else mx.ones(input.shape, mx.bool_)
@@ -36,7 +36,7 @@ def _is_tensor(other: Any) -> None:
         raise TypeError(f"argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
 
 
-@op()
+@op(channels="any")
 def isclose(input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> mx.array:
     """Whether abs(input - other) <= atol + rtol * abs(other); with ``equal_nan`` NaN is close to NaN."""
     _is_tensor(other)

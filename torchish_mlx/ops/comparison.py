@@ -41,7 +41,7 @@ _bitwise("bitwise_or", "input | other, of integers or booleans.", mx.bitwise_or)
 _bitwise("bitwise_xor", "input ^ other, of integers or booleans.", mx.bitwise_xor)
 
 
-@op(inplace=True)
+@op(inplace=True, channels="any")
 def bitwise_not(input: Array) -> mx.array:
     """~input, of integers or booleans."""
     return mx.bitwise_invert(input)
@@ -51,43 +51,43 @@ def _truth(x: Any) -> mx.array:
     return cast(x, mx.bool_)
 
 
-@op()
+@op(channels="any")
 def logical_and(input: Array, other: Array) -> mx.array:
     """Whether both are true; a number is true where it is not 0."""
     return mx.logical_and(_truth(input), _truth(other))
 
 
-@op()
+@op(channels="any")
 def logical_or(input: Array, other: Array) -> mx.array:
     """Whether one or both are true; a number is true where it is not 0."""
     return mx.logical_or(_truth(input), _truth(other))
 
 
-@op()
+@op(channels="any")
 def logical_xor(input: Array, other: Array) -> mx.array:
     """Whether exactly one is true; a number is true where it is not 0."""
     return mx.not_equal(_truth(input), _truth(other))
 
 
-@op()
+@op(channels="any")
 def logical_not(input: Array) -> mx.array:
     """Whether it is false or 0."""
     return mx.logical_not(input)
 
 
-@op()
+@op(channels="any")
 def isnan(input: Array) -> mx.array:
     """Whether it is NaN, as booleans."""
     return mx.isnan(input)
 
 
-@op()
+@op(channels="any")
 def isinf(input: Array) -> mx.array:
     """Whether it is inf or -inf, as booleans."""
     return mx.isinf(input)
 
 
-@op()
+@op(channels="any")
 def isfinite(input: Array) -> mx.array:
     """Whether it is not NaN, inf or -inf, as booleans."""
     return mx.isfinite(input)

@@ -88,19 +88,29 @@ def _erfinv_gradient(g: mx.array, input: mx.array) -> mx.array:
     return g * (exponential(root * root) / _SLOPE)
 
 
-@op(grad={"input": lambda g, input: g * (_SLOPE * exponential(-input * input))}, promote="float", inplace=True)
+@op(
+    grad={"input": lambda g, input: g * (_SLOPE * exponential(-input * input))},
+    promote="float",
+    inplace=True,
+    channels="any",
+)
 def erf(input: Operand) -> mx.array:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input."""
     return _erf(input)
 
 
-@op(grad={"input": lambda g, input: g * (-_SLOPE * exponential(-input * input))}, promote="float", inplace=True)
+@op(
+    grad={"input": lambda g, input: g * (-_SLOPE * exponential(-input * input))},
+    promote="float",
+    inplace=True,
+    channels="any",
+)
 def erfc(input: Operand) -> mx.array:
     """1 - erf(input), which is exact where that is small too."""
     return _erfc(input)
 
 
-@op(grad={"input": _erfinv_gradient}, promote="float", inplace=True)
+@op(grad={"input": _erfinv_gradient}, promote="float", inplace=True, channels="any")
 def erfinv(input: Operand) -> mx.array:
     """The inverse of the error function; inf at 1, and NaN beyond."""
     return _erfinv(input)

@@ -24,31 +24,31 @@ def exponential(x: mx.array) -> mx.array:
     return mx.where(x < 0, mx.reciprocal(grown), grown)
 
 
-@op(grad={"input": lambda g, result: g * result * _LN2}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g * result * _LN2}, promote="float", inplace=True, channels="any")
 def exp2(input: Operand) -> mx.array:
     """2 to the power of input, as floats."""
     return mx.power(mx.array(2, input.dtype), input)
 
 
-@op(grad={"input": lambda g, result: g * (result + 1)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g * (result + 1)}, promote="float", inplace=True, channels="any")
 def expm1(input: Operand) -> mx.array:
     """exp(input) - 1, which is exact near 0 too."""
     return mx.expm1(input)
 
 
-@op(grad={"input": lambda g, input: g / (input * _LN2)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g / (input * _LN2)}, promote="float", inplace=True, channels="any")
 def log2(input: Operand) -> mx.array:
     """The logarithm to the base 2, as floats."""
     return mx.log2(input)
 
 
-@op(grad={"input": lambda g, input: g / (input * _LN10)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g / (input * _LN10)}, promote="float", inplace=True, channels="any")
 def log10(input: Operand) -> mx.array:
     """The logarithm to the base 10, as floats."""
     return mx.log10(input)
 
 
-@op(grad={"input": lambda g, input: g / (input + 1)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g / (input + 1)}, promote="float", inplace=True, channels="any")
 def log1p(input: Operand) -> mx.array:
     """log(1 + input), which is exact near 0 too."""
     return mx.log1p(input)
@@ -70,6 +70,7 @@ def _only_floats(name: str) -> Any:
     },
     promote="float",
     check=_only_floats("logaddexp"),
+    channels="any",
 )
 def logaddexp(input: Operand, other: Operand) -> mx.array:
     """log(exp(input) + exp(other)), without an overflow."""
@@ -83,6 +84,7 @@ def logaddexp(input: Operand, other: Operand) -> mx.array:
     },
     promote="float",
     check=_only_floats("logaddexp2"),
+    channels="any",
 )
 def logaddexp2(input: Operand, other: Operand) -> mx.array:
     """log2(2^input + 2^other), without an overflow."""
@@ -100,7 +102,7 @@ def _log_of_sum(x: Any, y: Any, power: Any, unit: float) -> mx.array:
     return mx.where(same, x, mx.maximum(x, y) + (added if unit == 1 else added / unit))
 
 
-@op(grad={"input": lambda g, result: g * ((1 - result) * result)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g * ((1 - result) * result)}, promote="float", inplace=True, channels="any")
 def sigmoid(input: Operand) -> mx.array:
     """1 / (1 + exp(-input))."""
     if input.dtype != mx.float64:
@@ -116,7 +118,7 @@ def _logit_gradient(g: mx.array, input: mx.array, eps: float | None) -> mx.array
     return mx.where((input >= low) & (input <= high), g / (input * (1 - input)), beyond)
 
 
-@op(grad={"input": _logit_gradient}, promote="float", inplace=True)
+@op(grad={"input": _logit_gradient}, promote="float", inplace=True, channels="any")
 def logit(input: Operand, eps: float | None = None) -> mx.array:
     """log(input / (1 - input)), of the input between ``eps`` and 1 - ``eps`` where that is given."""
     if eps is not None:
@@ -140,6 +142,7 @@ def times_log(x: Any, y: Any) -> mx.array:
     },
     promote="float",
     inplace=True,
+    channels="any",
 )
 def xlogy(input: Operand, other: Operand) -> mx.array:
     """input * log(other), which is 0 where input is 0; NaN where other is NaN."""

@@ -10,6 +10,7 @@ from . import arranging as _arranging
 from . import bits as _bits
 from . import closeness as _closeness
 from . import comparison as _comparison
+from . import convolution as _convolution
 from . import counting as _counting
 from . import creation as _creation
 from . import distances as _distances
@@ -43,6 +44,7 @@ SUBJECTS = (
     _bits,
     _closeness,
     _comparison,
+    _convolution,
     _counting,
     _creation,
     _distances,

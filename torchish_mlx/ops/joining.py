@@ -26,6 +26,7 @@ def _cat_gradients(g: mx.array, tensors_shape: Sequence[tuple[int, ...]], dim: i
     shape="that of the tensors, with their sizes along ``dim`` added up",
     method=False,
     aliases=("concat", "concatenate"),
+    channels="dim",
 )
 def cat(tensors: Tensors, dim: int = 0) -> mx.array:
     """The tensors one after the other along ``dim``."""

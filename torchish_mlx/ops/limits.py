@@ -14,7 +14,7 @@ from ._op import Array, Operand
 _SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
 
 
-@op(grad={"input": lambda g, result: mx.where(result <= 0, 0, g)}, inplace=True)
+@op(grad={"input": lambda g, result: mx.where(result <= 0, 0, g)}, inplace=True, channels="any")
 def relu(input: Array) -> mx.array:
     """The larger of input and 0; the slope at 0 is 0."""
     if input.dtype == mx.bool_:
@@ -29,6 +29,7 @@ def relu(input: Array) -> mx.array:
     },
     promote="compare",
     inplace=True,
+    channels="any",
 )
 def clamp_min(input: Operand, min: Operand) -> mx.array:
     """The larger of input and ``min``; the slope of input is 1 where they are equal."""
@@ -42,6 +43,7 @@ def clamp_min(input: Operand, min: Operand) -> mx.array:
     },
     promote="compare",
     inplace=True,
+    channels="any",
 )
 def clamp_max(input: Operand, max: Operand) -> mx.array:
     """The smaller of input and ``max``; the slope of input is 1 where they are equal."""
@@ -60,6 +62,7 @@ def _without_nan(fn: Any, input: mx.array, other: mx.array) -> mx.array:
         "other": lambda g, input, other: mx.where((input >= other) | mx.isnan(other), 0, g),
     },
     promote="compare",
+    channels="any",
 )
 def fmax(input: Operand, other: Operand) -> mx.array:
     """The larger of input and other, and the one that is a number where the other one is NaN."""
@@ -72,13 +75,14 @@ def fmax(input: Operand, other: Operand) -> mx.array:
         "other": lambda g, input, other: mx.where((input <= other) | mx.isnan(other), 0, g),
     },
     promote="compare",
+    channels="any",
 )
 def fmin(input: Operand, other: Operand) -> mx.array:
     """The smaller of input and other, and the one that is a number where the other one is NaN."""
     return _without_nan(mx.minimum, input, other)
 
 
-@op(grad={"input": lambda g, input: mx.where(mx.isfinite(input), g, 0)}, inplace=True)
+@op(grad={"input": lambda g, input: mx.where(mx.isfinite(input), g, 0)}, inplace=True, channels="any")
 def nan_to_num(
     input: Array, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> mx.array:
@@ -101,7 +105,7 @@ def negative(x: mx.array) -> mx.array:
     return mx.view(x, _SAME_SIZE[x.dtype]) < 0 if x.dtype in FLOATS else x < 0
 
 
-@op()
+@op(channels="any")
 def signbit(input: Array) -> mx.array:
     """Whether the sign of input is minus, that of -0.0 included; booleans."""
     return negative(input)
@@ -117,6 +121,7 @@ def _copysign_gradient(g: mx.array, input: Any, result: mx.array) -> mx.array:
     grad={"input": _copysign_gradient, "other": lambda g: mx.zeros_like(g)},
     promote="float",
     inplace=True,
+    channels="any",
 )
 def copysign(input: Operand, other: Operand) -> mx.array:
     """The size of input with the sign of other, as floats."""
@@ -124,7 +129,7 @@ def copysign(input: Operand, other: Operand) -> mx.array:
     return mx.where(negative(array_like(other, input)), -size, size)
 
 
-@op(grad={"input": underivable("heaviside"), "values": underivable("heaviside")}, inplace=True)
+@op(grad={"input": underivable("heaviside"), "values": underivable("heaviside")}, inplace=True, channels="any")
 def heaviside(input: Array, values: Array) -> mx.array:
     """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
     if not isinstance(values, mx.array):

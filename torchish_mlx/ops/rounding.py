@@ -24,25 +24,25 @@ def _whole(fn: Any, name: str, input: mx.array) -> mx.array:
     return fn(input) if input.dtype in FLOATS else mx.array(input)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True)
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, channels="any")
 def floor(input: Array) -> mx.array:
     """The largest whole number that is not above input."""
     return _whole(mx.floor, "floor", input)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True)
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, channels="any")
 def ceil(input: Array) -> mx.array:
     """The smallest whole number that is not below input."""
     return _whole(mx.ceil, "ceil", input)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, aliases=("fix",))
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, aliases=("fix",), channels="any")
 def trunc(input: Array) -> mx.array:
     """The whole number next to input on the side of zero."""
     return _whole(towards_zero, "trunc", input)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, name="round")
+@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, name="round", channels="any")
 def _round(input: Array, *, decimals: int = 0) -> mx.array:
     """The nearest number with that many decimals, the even one in the middle."""
     if not decimals:
@@ -55,7 +55,7 @@ def _round(input: Array, *, decimals: int = 0) -> mx.array:
     return cast(out, input.dtype)
 
 
-@op(grad={"input": lambda g: g}, inplace=True)
+@op(grad={"input": lambda g: g}, inplace=True, channels="any")
 def frac(input: Array) -> mx.array:
     """What is left of input without its whole part; it has the sign of input."""
     if input.dtype not in INEXACT:
@@ -80,6 +80,7 @@ def _check_remainder(name: str) -> Any:
     promote="rounded",
     inplace=True,
     check=_check_remainder("remainder"),
+    channels="any",
 )
 def remainder(input: Operand, other: Operand) -> mx.array:
     """What is left of input by a division that is rounded down; it has the sign of other."""
@@ -94,6 +95,7 @@ def remainder(input: Operand, other: Operand) -> mx.array:
     promote="rounded",
     inplace=True,
     check=_check_remainder("fmod"),
+    channels="any",
 )
 def fmod(input: Operand, other: Operand) -> mx.array:
     """What is left of input by a division that is rounded towards zero; it has the sign of input."""
@@ -105,6 +107,7 @@ def fmod(input: Operand, other: Operand) -> mx.array:
     promote="same",
     inplace=True,
     check=_check_remainder("div_floor"),
+    channels="any",
 )
 def floor_divide(input: Operand, other: Operand) -> mx.array:
     """input / other, rounded down; there is no derivative."""

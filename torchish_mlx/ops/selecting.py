@@ -39,6 +39,7 @@ def _check_mask(name: str, mask: mx.array) -> None:
     },
     inplace=True,
     casts=True,
+    channels="any",
 )
 def masked_fill(input: Array, mask: Array, value: Array) -> mx.array:
     """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""

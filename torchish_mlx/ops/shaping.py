@@ -20,7 +20,7 @@ from ._view import show
 from .reduction import axes, axis
 
 
-@op(grad={"input": lambda g: g}, name="clone.copy", function=False, method=False)
+@op(grad={"input": lambda g: g}, name="clone.copy", function=False, method=False, channels="any")
 def copied(input: Array) -> mx.array:
     """The same elements in a storage of their own."""
     return mx.array(input)

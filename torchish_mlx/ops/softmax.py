@@ -30,7 +30,7 @@ def _softmax_gradient(g: mx.array, result: mx.array, dim: int) -> mx.array:
     return each - result * _total(each, dim)
 
 
-@op(grad={"input": _softmax_gradient}, shape="that of ``input``")
+@op(grad={"input": _softmax_gradient}, shape="that of ``input``", channels="dim")
 def softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
     """exp(input) divided by its sum over ``dim``."""
     where = axis(input.ndim, dim)
@@ -45,7 +45,7 @@ def _log_softmax_gradient(g: mx.array, result: mx.array, dim: int) -> mx.array:
     return g - mx.exp(widened(result)) * _total(g, dim)
 
 
-@op(grad={"input": _log_softmax_gradient}, shape="that of ``input``")
+@op(grad={"input": _log_softmax_gradient}, shape="that of ``input``", channels="dim")
 def log_softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
     """The logarithm of the softmax over ``dim``."""
     where = axis(input.ndim, dim)

@@ -29,19 +29,19 @@ def _cosine(x: mx.array) -> mx.array:
     return (1 - half * half) / (1 + half * half)
 
 
-@op(grad={"input": lambda g, input: g * _cosine(input)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g * _cosine(input)}, promote="float", inplace=True, channels="any")
 def sin(input: Operand) -> mx.array:
     """The sine."""
     return _sine(input)
 
 
-@op(grad={"input": lambda g, input: g * -_sine(input)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g * -_sine(input)}, promote="float", inplace=True, channels="any")
 def cos(input: Operand) -> mx.array:
     """The cosine."""
     return _cosine(input)
 
 
-@op(grad={"input": lambda g, result: g * (1 + result * result)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g * (1 + result * result)}, promote="float", inplace=True, channels="any")
 def tan(input: Operand) -> mx.array:
     """The tangent."""
     return mx.tan(input)
@@ -52,6 +52,7 @@ def tan(input: Operand) -> mx.array:
     promote="float",
     inplace=True,
     aliases=("arcsin",),
+    channels="any",
 )
 def asin(input: Operand) -> mx.array:
     """The inverse of the sine."""
@@ -63,13 +64,20 @@ def asin(input: Operand) -> mx.array:
     promote="float",
     inplace=True,
     aliases=("arccos",),
+    channels="any",
 )
 def acos(input: Operand) -> mx.array:
     """The inverse of the cosine."""
     return mx.arccos(input)
 
 
-@op(grad={"input": lambda g, input: g / (input * input + 1)}, promote="float", inplace=True, aliases=("arctan",))
+@op(
+    grad={"input": lambda g, input: g / (input * input + 1)},
+    promote="float",
+    inplace=True,
+    aliases=("arctan",),
+    channels="any",
+)
 def atan(input: Operand) -> mx.array:
     """The inverse of the tangent."""
     return mx.arctan(input)
@@ -90,25 +98,26 @@ def _inverse_square(x: mx.array, y: mx.array) -> mx.array:
     promote="float",
     inplace=True,
     aliases=("arctan2",),
+    channels="any",
 )
 def atan2(input: Operand, other: Operand) -> mx.array:
     """The angle of the point (other, input), between -pi and pi."""
     return mx.arctan2(input, other)
 
 
-@op(grad={"input": lambda g, input: g * mx.cosh(input)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g * mx.cosh(input)}, promote="float", inplace=True, channels="any")
 def sinh(input: Operand) -> mx.array:
     """The hyperbolic sine."""
     return mx.sinh(input)
 
 
-@op(grad={"input": lambda g, input: g * mx.sinh(input)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, input: g * mx.sinh(input)}, promote="float", inplace=True, channels="any")
 def cosh(input: Operand) -> mx.array:
     """The hyperbolic cosine."""
     return mx.cosh(input)
 
 
-@op(grad={"input": lambda g, result: g * (1 - result * result)}, promote="float", inplace=True)
+@op(grad={"input": lambda g, result: g * (1 - result * result)}, promote="float", inplace=True, channels="any")
 def tanh(input: Operand) -> mx.array:
     """The hyperbolic tangent."""
     return mx.tanh(input)
@@ -119,6 +128,7 @@ def tanh(input: Operand) -> mx.array:
     promote="float",
     inplace=True,
     aliases=("arcsinh",),
+    channels="any",
 )
 def asinh(input: Operand) -> mx.array:
     """The inverse of the hyperbolic sine."""
@@ -130,13 +140,20 @@ def asinh(input: Operand) -> mx.array:
     promote="float",
     inplace=True,
     aliases=("arccosh",),
+    channels="any",
 )
 def acosh(input: Operand) -> mx.array:
     """The inverse of the hyperbolic cosine."""
     return mx.arccosh(input)
 
 
-@op(grad={"input": lambda g, input: g / (1 - input * input)}, promote="float", inplace=True, aliases=("arctanh",))
+@op(
+    grad={"input": lambda g, input: g / (1 - input * input)},
+    promote="float",
+    inplace=True,
+    aliases=("arctanh",),
+    channels="any",
+)
 def atanh(input: Operand) -> mx.array:
     """The inverse of the hyperbolic tangent."""
     return mx.arctanh(input)
@@ -149,7 +166,7 @@ def _sinc_gradient(g: mx.array, input: mx.array) -> mx.array:
     return mx.where(zero, 0, g * ((angle * _cosine(angle) - _sine(angle)) / mx.where(zero, 1, below)))
 
 
-@op(grad={"input": _sinc_gradient}, promote="float", inplace=True)
+@op(grad={"input": _sinc_gradient}, promote="float", inplace=True, channels="any")
 def sinc(input: Operand) -> mx.array:
     """sin(pi input) / (pi input), which is 1 where input is 0."""
     angle = input * math.pi
@@ -171,6 +188,7 @@ def _check_hypot(input: Any, other: Any) -> None:
     promote="float",
     inplace=True,
     check=_check_hypot,
+    channels="any",
 )
 def hypot(input: Operand, other: Operand) -> mx.array:
     """sqrt(input^2 + other^2), without an overflow of the squares."""
@@ -182,13 +200,13 @@ def hypot(input: Operand, other: Operand) -> mx.array:
     return mx.where(usual, longer * mx.sqrt(1 + ratio * ratio), mx.where(infinite, math.inf, longer))
 
 
-@op(grad={"input": lambda g: g * (math.pi / 180)}, promote="float", inplace=True)
+@op(grad={"input": lambda g: g * (math.pi / 180)}, promote="float", inplace=True, channels="any")
 def deg2rad(input: Operand) -> mx.array:
     """An angle in degrees as radians."""
     return input * (math.pi / 180)
 
 
-@op(grad={"input": lambda g: g * (180 / math.pi)}, promote="float", inplace=True)
+@op(grad={"input": lambda g: g * (180 / math.pi)}, promote="float", inplace=True, channels="any")
 def rad2deg(input: Operand) -> mx.array:
     """An angle in radians as degrees."""
     return input * (180 / math.pi)

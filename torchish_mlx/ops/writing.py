@@ -18,7 +18,7 @@ from ._view import refuse_write
 from .shaping import clone
 
 
-@op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False)
+@op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False, channels="any")
 def _cast_to(input: Array, dtype: Any) -> mx.array:
     """In another dtype."""
     return input.astype(dtype)
@@ -84,7 +84,9 @@ def fill(input: Array, value: Array) -> mx.array:
     return mx.broadcast_to(cast(value, input.dtype), input.shape)
 
 
-@op(grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, uniform=True, function=False, method=False)
+@op(
+    grad={"input": lambda g: mx.zeros_like(g)}, inplace=True, uniform=True, function=False, method=False, channels="any"
+)
 def zero(input: Array) -> mx.array:
     """Zeros."""
     return mx.zeros_like(input)
