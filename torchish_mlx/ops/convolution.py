@@ -6,16 +6,17 @@ MLX's convolution works on (n, *sizes, c) and on weights (out, *kernel, in): the
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, cast, widened
-from .._tensor.channels import to_last
+from .._tensor.channels import to_first, to_last
 from .._tensor.tensor import Tensor
-from ._call import composed, op, vjp
+from ._call import composed, op
 from ._op import Array
 from .matmul import product
 from .shaping import squeeze, unsqueeze
@@ -48,12 +49,84 @@ def _of_integers(x: mx.array, weight: mx.array, stride: Any, padding: Any, dilat
     return out
 
 
+class Maps(NamedTuple):
+    """A convolution, which is linear in the images and in the weights, and its derivatives by both.
+
+    Attributes:
+        forward: images and weights to the result.
+        back: a gradient of the result and weights to the gradient of the images, which is a transposed convolution.
+        weigh: images and a gradient of the result to the gradient of the weights.
+    """
+
+    forward: Callable[[mx.array, mx.array], mx.array]
+    back: Callable[[mx.array, mx.array], mx.array]
+    weigh: Callable[[mx.array, mx.array], mx.array]
+
+
+@functools.lru_cache(1024)
+def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Maps:
+    """The maps between images (n, *sizes, in) and weights (out, *kernel, in / groups), each with derivatives.
+
+    A derivative of any of them is another of them. MLX's own derivative of its derivative by the images is wrong, or
+    raises, where a stride leaves a remainder (mlx 0.32.4), so the derivatives are told to MLX here.
+    """
+    before, after = [a for a, _ in padding], [b for _, b in padding]
+
+    def one(x: mx.array, w: mx.array, groups: int) -> mx.array:
+        return mx.conv_general(x, w, stride, (before, after), dilation, 1, groups)
+
+    def convolved(x: mx.array, w: mx.array) -> mx.array:
+        if x.dtype not in INEXACT:
+            return _of_integers(x, w, stride, padding, dilation, groups)
+        if groups == 1 or len(kernel) < 3:
+            return one(x, w, groups)
+        parts = zip(mx.split(x, groups, axis=-1), mx.split(w, groups, axis=0), strict=True)
+        return mx.concatenate([one(a, b, 1) for a, b in parts], axis=-1)  # MLX has no groups of volumes
+
+    def to_input(g: mx.array, w: mx.array) -> mx.array:
+        zeros = mx.zeros((g.shape[0], *sizes, w.shape[-1] * groups), g.dtype)
+        return mx.vjp(lambda x: convolved(x, w), [zeros], [g])[1][0]
+
+    def to_weight(x: mx.array, g: mx.array) -> mx.array:
+        zeros = mx.zeros((g.shape[-1], *kernel, x.shape[-1] // groups), g.dtype)
+        return mx.vjp(lambda w: convolved(x, w), [zeros], [g])[1][0]
+
+    forward, back, weigh = map(mx.custom_function, (convolved, to_input, to_weight))
+    forward.vjp(lambda primals, c, _: (back(c, primals[1]), weigh(primals[0], c)))
+    back.vjp(lambda primals, c, _: (forward(c, primals[1]), weigh(c, primals[0])))
+    weigh.vjp(lambda primals, c, _: (back(primals[1], c), forward(primals[0], c)))
+    return Maps(forward, back, weigh)
+
+
 def _biased(out: mx.array, bias: mx.array | None, dtype: mx.Dtype) -> mx.array:
     return cast(out if bias is None else out + widened(bias), dtype)
 
 
+def _to_bias(g: mx.array, bias: mx.array) -> mx.array:
+    return cast(mx.sum(widened(g), axis=list(range(g.ndim - 1))) if g.size else mx.zeros(bias.shape), bias.dtype)
+
+
+def _turned(weight: mx.array) -> mx.array:
+    """(out, in / groups, *kernel) as (out, *kernel, in / groups)."""
+    return mx.transpose(widened(weight), to_last(weight.ndim))
+
+
+def _to_input(
+    g: mx.array, input_shape: Any, weight: mx.array, stride: Any, padding: Any, dilation: Any, groups: int
+) -> mx.array:
+    how = maps(input_shape[1:-1], weight.shape[2:], stride, padding, dilation, groups)
+    return cast(how.back(widened(g), _turned(weight)), g.dtype)
+
+
+def _to_weight(
+    g: mx.array, input: mx.array, weight_shape: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> mx.array:
+    how = maps(input.shape[1:-1], weight_shape[2:], stride, padding, dilation, groups)
+    return cast(mx.transpose(how.weigh(widened(input), widened(g)), to_first(g.ndim)), g.dtype)
+
+
 @op(
-    grad=vjp(input="weight", weight="input", bias=""),
+    grad={"input": _to_input, "weight": _to_weight, "bias": _to_bias},
     channels="last",
     name="convolution.forward",
     function=False,
@@ -63,15 +136,26 @@ def _convolved(
     input: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> mx.array:
     """The cross-correlation of (n, *sizes, in) with ``weight`` (out, in / groups, *kernel), plus bias."""
-    x, turned = widened(input), mx.transpose(widened(weight), to_last(weight.ndim))
-    if x.dtype not in INEXACT:
-        return _biased(_of_integers(x, turned, stride, padding, dilation, groups), bias, input.dtype)
-    before, after = [a for a, _ in padding], [b for _, b in padding]
-    return _biased(mx.conv_general(x, turned, stride, (before, after), dilation, 1, groups), bias, input.dtype)
+    how = maps(input.shape[1:-1], weight.shape[2:], stride, padding, dilation, groups)
+    return _biased(how.forward(widened(input), _turned(weight)), bias, input.dtype)
+
+
+def _spread_back(
+    g: mx.array, weight: mx.array, sizes: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> mx.array:
+    how = maps(sizes, weight.shape[2:], stride, padding, dilation, groups)
+    return cast(how.forward(widened(g), _turned(weight)), g.dtype)
+
+
+def _spread_to_weight(
+    g: mx.array, input: mx.array, weight_shape: Any, sizes: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> mx.array:
+    how = maps(sizes, weight_shape[2:], stride, padding, dilation, groups)
+    return cast(mx.transpose(how.weigh(widened(g), widened(input)), to_first(g.ndim)), g.dtype)
 
 
 @op(
-    grad=vjp(input="weight", weight="input", bias=""),
+    grad={"input": _spread_back, "weight": _spread_to_weight, "bias": _to_bias},
     channels="last",
     name="convolution.transposed",
     function=False,
@@ -81,26 +165,15 @@ def _spread(
     input: Array,
     weight: Array,
     bias: Array | None,
+    sizes: Any,
     stride: Any,
     padding: Any,
-    output_padding: Any,
-    groups: int,
     dilation: Any,
+    groups: int,
 ) -> mx.array:
-    """What the gradient of a convolution is, with ``weight`` (in, out / groups, *kernel), plus bias."""
-    x, kernel = widened(input), weight.shape[2:]
-    each, out = weight.shape[0] // groups, weight.shape[1]
-    turned = mx.moveaxis(mx.reshape(widened(weight), (groups, each, out, *kernel)), 1, -1)
-    turned = mx.reshape(turned, (groups * out, *kernel, each))
-    before = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
-    after = [b + o for b, o in zip(before, output_padding, strict=True)]
-    cut = [(max(0, -b), max(0, -a)) for b, a in zip(before, after, strict=True)]
-    grown = ([max(0, b) for b in before], [max(0, a) for a in after])
-    found = mx.conv_general(x, turned, 1, grown, dilation, stride, groups, flip=True)
-    if any(map(any, cut)):
-        ends = zip(cut, found.shape[1:-1], strict=True)
-        found = found[(slice(None), *[slice(b, n - a) for (b, a), n in ends])]
-    return _biased(found, bias, input.dtype)
+    """The images of ``sizes`` whose convolution has ``input`` as its gradient; weight (in, out / groups, *kernel)."""
+    how = maps(sizes, weight.shape[2:], stride, padding, dilation, groups)
+    return _biased(how.back(widened(input), _turned(weight)), bias, input.dtype)
 
 
 # What torch refuses ---------------------------------------------------------------------------------------------------
@@ -182,14 +255,14 @@ def _padding(given: Sizes | str, kernel: Sequence[int], stride: Sequence[int], d
     """(before, after) for each dimension; ``"same"`` pads more behind where the sum is odd."""
     if isinstance(given, str):
         if given == "valid":
-            return [(0, 0)] * len(kernel)
+            return ((0, 0),) * len(kernel)
         if given != "same":
             raise RuntimeError(f"Invalid padding string: '{given}'")
         if any(s != 1 for s in stride):
             raise RuntimeError("padding='same' is not supported for strided convolutions")
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        return [(t // 2, t - t // 2) for t in total]
-    return [(p, p) for p in _sizes("padding", given, len(kernel))]
+        return tuple([(t // 2, t - t // 2) for t in total])
+    return tuple([(p, p) for p in _sizes("padding", given, len(kernel))])
 
 
 def _by(words: Sequence[int]) -> str:
@@ -229,7 +302,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
         out: Tensor = _convolved(input, weight, bias, steps, around, apart, groups)
         return out
 
-    function.__doc__ = f"""The cross-correlation of ``input`` with ``weight``, plus ``bias``, over {n} dimension{"s" * (n > 1)}.
+    function.__doc__ = f"""The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last {n} of its sizes.
 
     out[b, o, x] = bias[o] + sum over c, k of input[b, c, stride * x + dilation * k - padding] * weight[o, c, k], for
     the channels c of the group of o. ``weight`` is (out, in / groups, *kernel); ``padding`` may be ``"same"`` or
@@ -244,9 +317,8 @@ def _convolution(n: int) -> Callable[..., Tensor]:
     torch.Size([1, 2])
     """
     function.__name__ = name
-    declared: Any = composed(
-        method=False, shape="(n, out, *sizes), each size (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1"
-    )(function)
+    size = "(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1"
+    declared: Any = composed(method=False, shape=f"(n, out, *sizes), each {size}")(function)
     return declared
 
 
@@ -282,13 +354,13 @@ def _transposed(n: int) -> Callable[..., Tensor]:
                 f"Given input size per channel: {_by(input.shape[-n:])}. Calculated output size per channel: "
                 f"{_by(sizes)}. Output size is too small"
             )
-        rest = (steps, around, more, groups, apart)
+        rest = (tuple(sizes), steps, tuple([(p, p) for p in around]), apart, groups)
         if input.ndim == n + 1:
             return squeeze(_spread(unsqueeze(input, 0), weight, bias, *rest), 0)
         out: Tensor = _spread(input, weight, bias, *rest)
         return out
 
-    function.__doc__ = f"""The transposed convolution over {n} dimension{"s" * (n > 1)}: what the gradient of ``conv{n}d`` is, plus ``bias``.
+    function.__doc__ = f"""The transposed convolution: what the gradient of ``conv{n}d`` is, plus ``bias``.
 
     ``weight`` is (in, out / groups, *kernel). ``output_padding`` makes each size of the result larger at its end, where
     ``stride`` leaves several sizes possible.
@@ -303,11 +375,8 @@ def _transposed(n: int) -> Callable[..., Tensor]:
     torch.Size([1, 2])
     """
     function.__name__ = name
-    declared: Any = composed(
-        method=False,
-        shape="(n, out, *sizes), each size (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding "
-        "+ 1",
-    )(function)
+    size = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
+    declared: Any = composed(method=False, shape=f"(n, out, *sizes), each {size}")(function)
     return declared
 
 
