@@ -127,6 +127,8 @@ def ceil(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The smallest whole number that is not below input."""
 def celu(input: _TensorLike, alpha: _Operand = 1.0, *, out: Tensor | None = None) -> Tensor:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
+def celu_(input: _TensorLike, alpha: _Operand = 1.0) -> Tensor:
+    """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def chain_matmul(*matrices: _TensorLike, out: Tensor | None = None) -> Tensor:
     """The product of several matrices."""
 def chunk(input: _TensorLike, chunks: _int, dim: _Dim = 0) -> Tensor:
@@ -221,6 +223,8 @@ def expm1(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """exp(input) - 1, which is exact near 0 too."""
 def fill(input: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Every element ``value``, a number or a tensor without dimensions."""
+def fill_(input: _TensorLike, value: _Operand) -> Tensor:
+    """In place, returning the Tensor itself: Every element ``value``, a number or a tensor without dimensions."""
 def fix(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The whole number next to input on the side of zero."""
 def flatten(input: _TensorLike, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
@@ -259,6 +263,8 @@ def group_norm(input: _TensorLike, num_groups: _int, weight: _TensorLike | None 
     """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
 def gt(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input > other, as booleans."""
+def hardshrink(input: _TensorLike, lambd: _float = 0.5, *, out: Tensor | None = None) -> Tensor:
+    """input where its size is larger than ``lambd``, else 0."""
 def heaviside(input: _TensorLike, values: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
 def histc(input: _TensorLike, bins: _int = 100, min: _Operand | None = 0, max: _Operand | None = 0, *, out: Tensor | None = None) -> Tensor:
@@ -475,6 +481,8 @@ def select_scatter(input: _TensorLike, src: _TensorLike, dim: _Dim, index: _Tens
     """A copy of ``input`` with ``src`` in the place of ``select(dim, index)``."""
 def selu(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
+def selu_(input: _TensorLike) -> Tensor:
+    """In place, returning the Tensor itself: 1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
 def sgn(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """As ``sign``; input / abs(input) of complex numbers."""
 def sigmoid(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -537,6 +545,8 @@ def tensordot(a: _TensorLike, b: _TensorLike, dims: Any = 2, *, out: Tensor | No
     """The sum of products over the last ``dims`` dimensions of a and the first of b, or over those that it names."""
 def threshold(input: _TensorLike, threshold: _float, value: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input where it is larger than ``threshold``, else ``value``."""
+def threshold_(input: _TensorLike, threshold: _float, value: _Operand) -> Tensor:
+    """In place, returning the Tensor itself: input where it is larger than ``threshold``, else ``value``."""
 def tile(input: _TensorLike, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
     """The whole repeated along each dimension; missing numbers in front are ones."""
 def topk(input: _TensorLike, k: _int, dim: _Dim = -1, largest: _bool = True, sorted: _bool = True, *, out: Tensor | None = None) -> Tensor:
@@ -914,8 +924,6 @@ class _TableMethods:
         """exp(input) - 1, which is exact near 0 too."""
     def expm1_(self) -> Self:
         """In place, returning the Tensor itself: exp(input) - 1, which is exact near 0 too."""
-    def fill_(self, value: _Operand) -> Self:
-        """In place, returning the Tensor itself: Every element ``value``, a number or a tensor without dimensions."""
     def fill_diagonal_(self, fill_value: _Operand, wrap: _bool = False) -> Self:
         """A number on the diagonal, in place; with ``wrap`` also on those below it in a tall matrix."""
     def fix(self) -> Tensor:
@@ -970,6 +978,8 @@ class _TableMethods:
         """Whether input > other, as booleans."""
     def half(self) -> Tensor:
         """In mlx.core.float16."""
+    def hardshrink(self, lambd: _float = 0.5) -> Tensor:
+        """input where its size is larger than ``lambd``, else 0."""
     def heaviside(self, values: _TensorLike) -> Tensor:
         """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
     def heaviside_(self, values: _TensorLike) -> Self:

@@ -15,6 +15,7 @@ from . import creation as _creation
 from . import distances as _distances
 from . import erf as _erf
 from . import exponential as _exponential
+from . import gates as _gates
 from . import indexing as _indexing
 from . import joining as _joining
 from . import limits as _limits
@@ -34,6 +35,7 @@ from . import sorting as _sorting
 from . import statistics as _statistics
 from . import trigonometric as _trigonometric
 from . import writing as _writing
+from ._call import FUNCTIONAL as _FUNCTIONAL
 from ._call import REGISTRY
 
 SUBJECTS = (
@@ -48,6 +50,7 @@ SUBJECTS = (
     _distances,
     _erf,
     _exponential,
+    _gates,
     _indexing,
     _joining,
     _limits,
@@ -71,3 +74,9 @@ SUBJECTS = (
 
 #: Every function by torch's name; ``torchish_mlx`` has each under it.
 FUNCTIONS: dict[str, Any] = {name: entry.function for name, entry in REGISTRY.items() if entry.is_function}
+#: Every function of torch.nn.functional by torch's name; ``torchish_mlx.nn.functional`` has each under it.
+FUNCTIONAL: dict[str, Any] = {
+    name.removeprefix(_FUNCTIONAL + "."): entry.function
+    for name, entry in REGISTRY.items()
+    if name.startswith(_FUNCTIONAL + ".")
+}
