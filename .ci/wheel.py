@@ -35,7 +35,8 @@ import torchish_mlx
 assert torchish_mlx.__file__.startswith(sys.prefix), torchish_mlx.__file__
 assert metadata.version("torchish-mlx") == torchish_mlx.__version__
 assert resources.files(torchish_mlx).joinpath("py.typed").is_file()
-assert resources.files(torchish_mlx).joinpath("_tensor", "_table.pyi").is_file()
+for folder in ("_tensor", "nn/functional"):
+    assert resources.files(torchish_mlx).joinpath(folder, "_table.pyi").is_file(), folder
 assert importlib.util.find_spec("torch") is None, "torch is installed"
 print(", ".join(f"{name} {metadata.version(name)}" for name in ("mlx", "numpy")))
 """

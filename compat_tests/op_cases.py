@@ -265,6 +265,7 @@ CASES: dict[str, list[Case]] = {
     "chain_matmul": [case(X(3, 2), X(2, 4), X(4, 1)), case(X(3, 2))],
     "celu": [*unary(), case(X(3, 4), 0.7)],
     "selu": unary(),
+    "hardshrink": [*unary(), case(X(3, 4), 0.7)],
     "threshold": [case(X(3, 4), 0.1, -2.0), case(N(3, 4), 1, 5)],
     "prelu": [case(X(3, 4), X(4)), case(X(3, 4), X(1)), case(X(2, 3, 2), X(3)), case(X(), X())],
     "layer_norm": [case(X(2, 3, 4), (3, 4), X(3, 4), X(3, 4))],

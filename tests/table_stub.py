@@ -1,4 +1,4 @@
-"""Writes ``torchish_mlx/_tensor/_table.pyi``, which tells editors and type checkers what the table of ops makes.
+"""Writes ``_table.pyi`` in ``_tensor/`` and in ``nn/functional/``, which tells type checkers what the table of ops makes.
 
     python -m tests.table_stub
 
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torchish_mlx
-from torchish_mlx.ops.functions import FUNCTIONS
+from torchish_mlx.ops.functions import FUNCTIONAL, FUNCTIONS
 
 TENSOR = Path(torchish_mlx.__file__).with_name("_tensor")
 STUB = TENSOR / "_table.pyi"
+FUNCTIONAL_STUB = TENSOR.parent / "nn" / "functional" / "_table.pyi"
 
 HEAD = '''\
 """What the table of ops makes: torch's functions, and the methods of Tensor. Written by ``tests/table_stub.py``."""
@@ -39,6 +40,25 @@ from .tensor import Tensor
 _TensorLike: TypeAlias = Tensor | mx.array
 _Operand: TypeAlias = Tensor | mx.array | np.ndarray[Any, Any] | np.generic | _bool | _int | _float | complex
 _Dim: TypeAlias = _int | Sequence[_int] | None
+
+'''
+
+FUNCTIONAL_HEAD = '''\
+"""What the table of ops makes of torch.nn.functional. Written by ``tests/table_stub.py``."""
+
+from builtins import bool as _bool
+from builtins import float as _float
+from builtins import int as _int
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import mlx.core as mx
+import numpy as np
+
+from ..._tensor.tensor import Tensor
+
+_TensorLike: TypeAlias = Tensor | mx.array
+_Operand: TypeAlias = Tensor | mx.array | np.ndarray[Any, Any] | np.generic | _bool | _int | _float | complex
 
 '''
 
@@ -150,8 +170,8 @@ def declared(function: Any, name: str) -> str:
     return " | ".join(DECLARED.get(part, part) for part in parts)
 
 
-def parameters(name: str, function: Callable[..., Any], method: bool) -> str:
-    """The parameters of a function with their types, as they stand between its parentheses."""
+def parameters(name: str, function: Callable[..., Any], method: bool, named: bool = True) -> str:
+    """The parameters of a function with their types, for between its parentheses; with ``named`` by TYPES and OWN."""
     out: list[str] = []
     keywords = False
     for i, p in enumerate(inspect.signature(function).parameters.values()):
@@ -172,7 +192,7 @@ def parameters(name: str, function: Callable[..., Any], method: bool) -> str:
         own = OWN.get((name.removesuffix("_"), p.name)) or OWN.get((name, p.name))
         kind = "Any" if p.name == "args" else "Tensor" if p.annotation == "Tensor" else own
         default = "" if p.default is p.empty else f" = {p.default!r}".replace("'", '"')
-        kind = kind or TYPES.get(p.name) or declared(function, p.name)
+        kind = (named and (kind or TYPES.get(p.name))) or declared(function, p.name)
         if p.default is None and "None" not in kind and kind != "Any" and kind != "_Dim":
             kind += " | None"
         out.append(f"{star}{p.name}: {kind}{default}")
@@ -227,6 +247,17 @@ def methods() -> Iterator[str]:
             yield documented(f"def {name}({parameters(name, value, True)}) -> {result}:", value)
 
 
+def functional_stub() -> str:
+    """The whole file of nn.functional."""
+    lines = [
+        documented(
+            f"def {name}({parameters(name, function, False, False)}) -> {RESULTS.get(name, 'Tensor')}:", function
+        )
+        for name, function in sorted(FUNCTIONAL.items())
+    ]
+    return FUNCTIONAL_HEAD + "".join(lines)
+
+
 def indented(text: str) -> str:
     return "".join(f"    {line}" for line in text.splitlines(keepends=True))
 
@@ -239,3 +270,4 @@ def stub() -> str:
 
 if __name__ == "__main__":
     STUB.write_text(stub(), encoding="utf-8")
+    FUNCTIONAL_STUB.write_text(functional_stub(), encoding="utf-8")

@@ -19,7 +19,7 @@ BELOW: dict[str, set[str]] = {
     "optimizers": {"_core"},
     "ops": {"_core", "_tensor"},
     "bridge": {"_core", "_tensor"},
-    "nn": {"_core", "_tensor", "optimizers", "bridge"},
+    "nn": {"_core", "_tensor", "ops", "optimizers", "bridge"},
     "optim": {"_core", "_tensor", "optimizers", "bridge"},
     "serialization": {"_core", "_tensor"},
     "amp": {"_core", "_tensor", "optim"},

@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 
 import torchish_mlx
+from torchish_mlx.ops._call import FUNCTIONAL as IN_FUNCTIONAL
 from torchish_mlx.ops._call import REGISTRY
-from torchish_mlx.ops.functions import FUNCTIONS
+from torchish_mlx.ops.functions import FUNCTIONAL, FUNCTIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SPEC = importlib.util.spec_from_file_location("public_names", DOCS / "_ext" / "public_names.py")
@@ -53,13 +54,16 @@ def test_every_function_of_the_reference_pages_is_a_public_name():
     for page in (DOCS / "reference").glob("*.md"):
         module = ""
         for directive, name in re.findall(
-            r"\.\. (currentmodule|autofunction|ops-of)::? (\S+)", page.read_text("utf-8")
+            r"\.\. (currentmodule|autofunction|ops-of|functional-ops-of)::? (\S+)", page.read_text("utf-8")
         ):
             if directive == "currentmodule":
                 module = name
             elif directive == "ops-of":  # as docs/_ext/op_reference.py makes it
                 of = f"torchish_mlx.ops.{name}"
                 shown |= {f"torchish_mlx.{each}" for each, function in FUNCTIONS.items() if function.__module__ == of}
+            elif directive == "functional-ops-of":
+                of, at = f"torchish_mlx.ops.{name}", "torchish_mlx.nn.functional"
+                shown |= {f"{at}.{each}" for each, function in FUNCTIONAL.items() if function.__module__ == of}
             else:
                 shown.add(f"{module}.{name}")
     public = {
@@ -127,7 +131,10 @@ def test_a_name_without_a_docstring_is_found():
     ]
 
 
-@pytest.mark.parametrize("name", sorted(name for name in REGISTRY if "." not in name and not name.startswith("__")))
+@pytest.mark.parametrize(
+    "name",
+    sorted(n for n in REGISTRY if n.startswith(IN_FUNCTIONAL) or ("." not in n and not n.startswith("__"))),
+)
 def test_a_function_of_the_registry_says_what_it_computes(name):
     function = REGISTRY[name].function
     lines = inspect.getdoc(function).splitlines()

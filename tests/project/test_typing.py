@@ -6,13 +6,14 @@ import ast
 from pathlib import Path
 
 import torchish_mlx
-from tests.table_stub import STUB, attached, stub
+from tests.table_stub import FUNCTIONAL_STUB, STUB, attached, functional_stub, stub
 
 PACKAGE = Path(torchish_mlx.__file__).parent
 
 
 def test_the_stub_is_what_the_table_makes():
     assert STUB.read_text(encoding="utf-8") == stub(), "run: python -m tests.table_stub"
+    assert FUNCTIONAL_STUB.read_text(encoding="utf-8") == functional_stub(), "run: python -m tests.table_stub"
 
 
 def test_the_stub_is_python():
@@ -20,6 +21,12 @@ def test_the_stub_is_python():
     assert {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} <= set(torchish_mlx.__all__)
     (methods,) = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     assert {node.name for node in methods.body if isinstance(node, ast.FunctionDef)} == set(attached())
+
+
+def test_the_stub_of_functional_is_python():
+    tree = ast.parse(FUNCTIONAL_STUB.read_text(encoding="utf-8"))
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert names == set(torchish_mlx.nn.functional.__all__)
 
 
 def test_a_name_that_is_public_is_seen():

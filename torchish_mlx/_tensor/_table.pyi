@@ -25,6 +25,10 @@ def acos(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The inverse of the cosine."""
 def acosh(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The inverse of the hyperbolic cosine."""
+def adaptive_avg_pool1d(input: _TensorLike, output_size: Any) -> Tensor:
+    """The mean of each of ``output_size`` windows along each of the last 1 of the sizes."""
+def adaptive_max_pool1d(input: _TensorLike, output_size: Any) -> Tensor:
+    """The largest of each of ``output_size`` windows along each of the last 1 of the sizes."""
 def add(input: _TensorLike, other: _Operand, *, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
     """input + alpha * other."""
 def addbmm(input: _TensorLike, batch1: _TensorLike, batch2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
@@ -89,6 +93,8 @@ def atleast_2d(*tensors: Sequence[_TensorLike]) -> Tensor:
     """Tensors with two dimensions or more: new ones of size one are in front."""
 def atleast_3d(*tensors: Sequence[_TensorLike]) -> Tensor:
     """Tensors with three dimensions or more: a vector is the middle one, a matrix the first two."""
+def avg_pool1d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
+    """The mean of each window of the last 1 of the sizes."""
 def baddbmm(input: _TensorLike, batch1: _TensorLike, batch2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
 def batch_norm(input: _TensorLike, weight: _TensorLike | None, bias: _TensorLike | None, running_mean: _TensorLike | None, running_var: _TensorLike | None, training: _bool, momentum: _float, eps: _float, cudnn_enabled: _bool) -> Tensor:
@@ -127,6 +133,8 @@ def ceil(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The smallest whole number that is not below input."""
 def celu(input: _TensorLike, alpha: _Operand = 1.0, *, out: Tensor | None = None) -> Tensor:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
+def celu_(input: _TensorLike, alpha: _Operand = 1.0) -> Tensor:
+    """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def chain_matmul(*matrices: _TensorLike, out: Tensor | None = None) -> Tensor:
     """The product of several matrices."""
 def chunk(input: _TensorLike, chunks: _int, dim: _Dim = 0) -> Tensor:
@@ -149,6 +157,18 @@ def concat(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None 
     """The tensors one after the other along ``dim``."""
 def concatenate(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``."""
+def conv1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 1 of its sizes."""
+def conv2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 2 of its sizes."""
+def conv3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 3 of its sizes."""
+def conv_transpose1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+    """The transposed convolution: what the gradient of ``conv1d`` is, plus ``bias``."""
+def conv_transpose2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+    """The transposed convolution: what the gradient of ``conv2d`` is, plus ``bias``."""
+def conv_transpose3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+    """The transposed convolution: what the gradient of ``conv3d`` is, plus ``bias``."""
 def copysign(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """The size of input with the sign of other, as floats."""
 def corrcoef(input: _TensorLike) -> Tensor:
@@ -259,6 +279,8 @@ def group_norm(input: _TensorLike, num_groups: _int, weight: _TensorLike | None 
     """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
 def gt(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input > other, as booleans."""
+def hardshrink(input: _TensorLike, lambd: _float = 0.5, *, out: Tensor | None = None) -> Tensor:
+    """input where its size is larger than ``lambd``, else 0."""
 def heaviside(input: _TensorLike, values: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
 def histc(input: _TensorLike, bins: _int = 100, min: _Operand | None = 0, max: _Operand | None = 0, *, out: Tensor | None = None) -> Tensor:
@@ -359,6 +381,14 @@ def max(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def max(input: Tensor, dim: _int, keepdim: _bool = False, *, out: Any = None) -> MaxResult: ...
 @overload
 def max(input: Tensor, other: _TensorLike, *, out: Tensor | None = None) -> Tensor: ...
+def max_pool1d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+    """The largest element of each window of the last 1 of the sizes."""
+def max_pool1d_with_indices(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+    """``max_pool1d``, and the place of each element in its channel."""
+def max_pool2d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+    """The largest element of each window of the last 2 of the sizes."""
+def max_pool3d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+    """The largest element of each window of the last 3 of the sizes."""
 def maximum(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The larger of input and other; the gradient is halved where they are equal."""
 def mean(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
@@ -475,6 +505,8 @@ def select_scatter(input: _TensorLike, src: _TensorLike, dim: _Dim, index: _Tens
     """A copy of ``input`` with ``src`` in the place of ``select(dim, index)``."""
 def selu(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
+def selu_(input: _TensorLike) -> Tensor:
+    """In place, returning the Tensor itself: 1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
 def sgn(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """As ``sign``; input / abs(input) of complex numbers."""
 def sigmoid(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -537,6 +569,8 @@ def tensordot(a: _TensorLike, b: _TensorLike, dims: Any = 2, *, out: Tensor | No
     """The sum of products over the last ``dims`` dimensions of a and the first of b, or over those that it names."""
 def threshold(input: _TensorLike, threshold: _float, value: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input where it is larger than ``threshold``, else ``value``."""
+def threshold_(input: _TensorLike, threshold: _float, value: _Operand) -> Tensor:
+    """In place, returning the Tensor itself: input where it is larger than ``threshold``, else ``value``."""
 def tile(input: _TensorLike, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
     """The whole repeated along each dimension; missing numbers in front are ones."""
 def topk(input: _TensorLike, k: _int, dim: _Dim = -1, largest: _bool = True, sorted: _bool = True, *, out: Tensor | None = None) -> Tensor:
@@ -970,6 +1004,8 @@ class _TableMethods:
         """Whether input > other, as booleans."""
     def half(self) -> Tensor:
         """In mlx.core.float16."""
+    def hardshrink(self, lambd: _float = 0.5) -> Tensor:
+        """input where its size is larger than ``lambd``, else 0."""
     def heaviside(self, values: _TensorLike) -> Tensor:
         """0 where input is negative or NaN, 1 where it is positive, ``values`` where it is 0; no derivative."""
     def heaviside_(self, values: _TensorLike) -> Self:

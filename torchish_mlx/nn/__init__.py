@@ -1,9 +1,9 @@
-"""What of ``torch.nn`` is here: ``utils``. Models and losses are those of ``mlx.nn``.
+"""What of ``torch.nn`` is here: ``functional`` and ``utils``. Models are those of ``mlx.nn``.
 
 ``average_gradients_`` is here as well, because ``mlx.nn`` has its ``average_gradients`` in this place.
 """
 
-from . import utils
+from . import functional, utils
 from .utils import average_gradients_
 
-__all__ = ["average_gradients_", "utils"]
+__all__ = ["average_gradients_", "functional", "utils"]

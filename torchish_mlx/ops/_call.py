@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
-import types
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
@@ -21,43 +19,15 @@ from .._tensor.views import Step
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
 from ._record import ARRAY, FLOAT32, NEW, finished, record
+from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
 from ._view import overwrite, refuse_write, show, write_out
 
-__all__ = ["REGISTRY", "Entry", "attach", "composed", "op", "view", "vjp"]
+__all__ = ["FUNCTIONAL", "REGISTRY", "Entry", "attach", "composed", "op", "view", "vjp"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ARRAYS: Any = (mx.array, np.ndarray, np.generic)
 #: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
 _PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype))
-
-
-class Entry:
-    """What the registry knows of a function: tests, the stub and the pages are made from it.
-
-    Attributes:
-        function: the public function.
-        op: its ``Op``, or None for a view or a function that is made of others.
-        inplace: the in-place method, or None.
-        is_function, is_method: whether torch has it as a function, and as a method of Tensor.
-        shape: the shape of the result in words, where it is not the usual one of its parameters.
-    """
-
-    def __init__(
-        self, function: Any, op: Op | None, inplace: Any, is_function: bool, is_method: bool, shape: str
-    ) -> None:
-        self.function, self.op, self.inplace = function, op, inplace
-        self.is_function, self.is_method, self.shape = is_function, is_method, shape
-
-
-#: Every function by torch's name.
-REGISTRY: dict[str, Entry] = {}
-
-
-def attach(name: str, function: Any) -> None:
-    """Make ``function`` a method of Tensor; RuntimeError where there is one."""
-    if name in Tensor.__dict__:
-        raise RuntimeError(f"Tensor.{name} is there already")
-    setattr(Tensor, name, function)
 
 
 def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
@@ -217,6 +187,8 @@ def _in_torchs_words(op: Op, args: tuple[Any, ...], arrays: list[Any], error: Ex
             return TypeError(f"{op.name}(): argument {op.names[i]!r} must be Tensor, not {type(value).__name__}")
     if isinstance(error, TypeError):
         return TypeError(f"{op.name}(): {error}")
+    if not str(error).startswith("["):  # as MLX's begin
+        return error
     a, b = ([x.shape for x in arrays if isinstance(x, mx.array)] + [(), ()])[:2]
     for n in range(1, min(len(a), len(b)) + 1):
         if "broadcast" in str(error) and a[-n] != b[-n] and 1 not in (a[-n], b[-n]):
@@ -234,7 +206,7 @@ def op(
     *,
     grad: dict[str, Callable[..., Any]] | Vjp | None = None,
     promote: str | None = None,
-    inplace: bool = False,
+    inplace: bool | str = False,
     casts: bool = False,
     uniform: bool = False,
     residuals: tuple[str, ...] = (),
@@ -243,6 +215,7 @@ def op(
     aliases: tuple[str, ...] = (),
     number_first: str = "",
     channels: str = "",
+    module: str = "torch",
     function: bool = True,
     method: bool = True,
     shape: str = "",
@@ -257,7 +230,8 @@ def op(
         promote: how parameters annotated ``Operand`` are brought to one dtype: ``"same"`` to the common one,
             ``"float"`` also to a floating one, ``"rounded"`` with numbers rounded to it first, ``"compare"`` without
             widening halves, where the result has a dtype of its own, and ``"bool"`` as that with halves widened.
-        inplace: whether there is ``name_``.
+        inplace: whether there is ``name_``. In torch.nn.functional there is an argument ``inplace`` too, or that alone
+            with ``"argument"``.
         casts: the result may have any dtype, and ``name_`` takes it.
         uniform: all elements of the result are equal, and ``name_`` may write them through repeated dimensions.
         residuals: the names of what the body returns after its result, for the formulas.
@@ -268,6 +242,8 @@ def op(
         channels: how the body takes images in channels-last memory. ``"any"``: elementwise, so that the order does not
             matter. ``"dim"``: the order matters for the argument ``dim``, which is translated. ``"last"``: the body
             always gets its first argument channels-last, and gives its results so. Else it gets torch's order.
+        module: where torch has it: ``"torch"``, which Tensor's methods belong to, ``"nn.functional"``, or both, with a
+            blank between them.
         function: whether torch has it as a function.
         method: whether torch has it as a method of Tensor.
         shape: the shape of the result in words, where it is not the usual one of its parameters.
@@ -277,14 +253,10 @@ def op(
         own = name or fn.__name__
         declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels)
         call = _public(declared)
-        made = None
+        write = _inplace(call, casts, uniform) if inplace else None
         for alias in (own, *aliases):
-            public = _dressed(call, fn, alias, shape)
-            if inplace:
-                made = _dressed(_inplace(call, casts, uniform), fn, alias + "_", "")
-                attach(alias + "_", made)
-            _enter(alias, Entry(public, declared, made, function, method, shape))
-        return REGISTRY[own].function
+            place(alias, module, call, write, inplace, fn, True, declared, function, method, shape)
+        return entered(own, module)
 
     return declare
 
@@ -326,7 +298,7 @@ def view(fn: Any = None, *, name: str = "") -> Any:
 
     own = name or fn.__name__
     public = "." not in own
-    _enter(own, Entry(_dressed(function, fn, own, "", first="input"), None, None, public, public, ""))
+    enter(own, Entry(dressed(function, fn, own, "", first="input"), None, None, public, public, ""))
     return REGISTRY[own].function
 
 
@@ -339,9 +311,10 @@ def composed(
     *,
     name: str = "",
     aliases: tuple[str, ...] = (),
+    module: str = "torch",
     function: bool = True,
     method: bool = True,
-    inplace: bool = False,
+    inplace: bool | str = False,
     outs: bool = False,
     lists: bool = False,
     shape: str = "",
@@ -353,27 +326,28 @@ def composed(
     *,
     name: str = "",
     aliases: tuple[str, ...] = (),
+    module: str = "torch",
     function: bool = True,
     method: bool = True,
-    inplace: bool = False,
+    inplace: bool | str = False,
     outs: bool = False,
     lists: bool = False,
     shape: str = "",
 ) -> Any:
     """Declare a function of Tensors that is made of ops and needs nothing of its own.
 
-    With ``outs`` it takes ``out``, and with ``inplace`` there is ``name_`` too. With ``lists`` its Tensors may be in
-    lists.
+    With ``outs`` it takes ``out``. With ``lists`` its Tensors may be in lists. The other words are those of ``op``.
     """
     if fn is None:
         return functools.partial(
             composed,
             name=name,
             aliases=aliases,
+            module=module,
             function=function,
             method=method,
             inplace=inplace,
-            outs=outs or inplace,
+            outs=outs or bool(inplace),
             lists=lists,
             shape=shape,
         )
@@ -393,28 +367,16 @@ def composed(
             args = (_tensor_of(own, args[0]), *args[1:])
         return fn(*args, **kwargs)
 
-    made = None
+    write = _inplace(call) if inplace else None
     for alias in (own, *aliases):
-        if inplace:
-            made = _dressed(_inplace(call), fn, alias + "_", "")
-            attach(alias + "_", made)
-        public = _dressed(call, fn, alias, shape, out=outs)
-        _enter(alias, Entry(public, None, made, function, method, shape))
-    return REGISTRY[own].function
+        place(alias, module, call, write, inplace, fn, outs, None, function, method, shape)
+    return entered(own, module)
 
 
 def _tensor_of(name: str, value: Any) -> Tensor:
     if isinstance(value, _ARRAYS):
         return wrap(mx.array(value))
     raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
-
-
-def _enter(name: str, entry: Entry) -> None:
-    if name in REGISTRY:
-        raise RuntimeError(f"two functions are named {name}")
-    REGISTRY[name] = entry
-    if entry.is_method:
-        attach(name, entry.function)
 
 
 def _inplace(call: Callable[..., Any], casts: bool = False, uniform: bool = False) -> Callable[..., Any]:
@@ -436,40 +398,3 @@ def _old_form(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
         stacklevel=3,
     )
     return function(args[0], *args[2:], **{keyword: args[1]})
-
-
-def _dressed(call: Any, fn: Any, name: str, shape: str, first: str = "", out: bool = True) -> Any:
-    """``call`` with the name, the signature and the docstring of ``fn``."""
-    function: Any = types.FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
-    function.__kwdefaults__ = call.__kwdefaults__
-    parameters = [p.replace(annotation=p.empty) for p in inspect.signature(fn).parameters.values()]
-    if first:
-        parameters[0] = parameters[0].replace(name=first)
-    what = inspect.getdoc(fn) or ""
-    if name.endswith("_"):
-        what, shape = f"In place, returning the Tensor itself: {what}", "its own, which stays as it is"
-        source = f"Tensor.{name}"
-    else:
-        if out and not first:
-            parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
-        usual = (
-            _usual_shape([p.name for p in parameters]) if not first else "as it says; the memory is that of ``input``"
-        )
-        shape, source = shape or usual, name
-    function.declared = {p.name: str(p.annotation) for p in inspect.signature(fn).parameters.values()}  # for the stub
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = fn.__module__
-    function.__doc__ = f"{what}\n\nShape: {shape}.\n\nSource: ``torch.{source}``."
-    function.__annotations__ = {"return": "Tensor"}
-    function.__signature__ = inspect.Signature(parameters, return_annotation="Tensor")
-    return function
-
-
-def _usual_shape(names: list[str]) -> str:
-    """The shape of a result, by the words that torch uses for parameters."""
-    if "keepdim" in names:
-        return (
-            "that of ``input`` without the dimensions ``dim`` (all by default), or with size one there if ``keepdim``"
-        )
-    tensors = [name for name in names if name not in ("out", "dtype", "memory_format")]
-    return "that of ``input``" if len(tensors) == 1 else "the common one to which the tensors broadcast"

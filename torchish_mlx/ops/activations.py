@@ -1,4 +1,4 @@
-"""Activations that torch has at its top level."""
+"""Activations that are made of pieces: linear ones, and exponentials below zero."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from ._call import composed, op
 from ._op import Array, Operand
 from .shaping import reshape
 
+_UNSIGNED = (mx.uint8, mx.uint16, mx.uint32, mx.uint64)
 _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-def _check_floats(input: mx.array, *_: Any) -> None:
+def check_floats(kernel: str, input: mx.array) -> None:
+    """Refuse what holds no floating numbers; ``kernel`` is torch's name of its loop."""
     if input.dtype not in INEXACT:
-        raise NotImplementedError(f"\"elu_cpu\" not implemented for '{NAMES[input.dtype]}'")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[input.dtype]}'")
 
 
 def _check_celu(input: mx.array, alpha: float) -> None:
-    _check_floats(input)
+    check_floats("elu_cpu", input)
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
 
@@ -29,6 +31,8 @@ def _check_celu(input: mx.array, alpha: float) -> None:
 @op(
     grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * mx.exp(mx.minimum(input, 0) / alpha), g)},
     promote="same",
+    inplace=True,
+    module="torch nn.functional",
     method=False,
     channels="any",
 )
@@ -43,17 +47,21 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
         "input": lambda g, input: mx.where(input <= 0, g * (_ALPHA * _SCALE) * mx.exp(mx.minimum(input, 0)), g * _SCALE)
     },
     promote="same",
+    inplace=True,
+    module="torch nn.functional",
     method=False,
     channels="any",
 )
 def selu(input: Operand) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
-    _check_floats(input)
+    check_floats("elu_cpu", input)
     return mx.where(input <= 0, mx.expm1(input) * (_ALPHA * _SCALE), input * _SCALE)
 
 
 @op(
     grad={"input": lambda g, input, threshold: mx.where(input <= _as(threshold, input), 0, g)},
+    inplace=True,
+    module="torch nn.functional",
     method=False,
     channels="any",
 )
@@ -67,6 +75,123 @@ def threshold(input: Array, threshold: float, value: float) -> mx.array:
 def _as(number: Any, x: mx.array) -> mx.array:
     """A number in the dtype of x: of integers its integer part."""
     return mx.array(number if x.dtype in INEXACT else int(number), x.dtype)
+
+
+@op(
+    grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * alpha * mx.exp(mx.minimum(input, 0)), g)},
+    promote="same",
+    inplace=True,
+    module="nn.functional",
+    channels="any",
+)
+def elu(input: Operand, alpha: float = 1.0) -> mx.array:
+    """input where it is positive, else alpha * (exp(input) - 1)."""
+    check_floats("elu_cpu", input)
+    return mx.where(input <= 0, mx.expm1(input) * alpha, input)
+
+
+@op(
+    grad={"input": lambda g, input, negative_slope: mx.where(input > 0, g, g * negative_slope)},
+    promote="same",
+    inplace=True,
+    module="nn.functional",
+    channels="any",
+)
+def leaky_relu(input: Operand, negative_slope: float = 0.01) -> mx.array:
+    """input where it is positive, else negative_slope * input."""
+    check_floats("leaky_relu_cpu", input)
+    return mx.where(input > 0, input, input * negative_slope)
+
+
+def _bounded(input: mx.array, low: float, high: float) -> mx.array:
+    if input.dtype == mx.bool_:
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if low < 0 and input.dtype in _UNSIGNED:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    return mx.minimum(mx.maximum(input, _as(low, input)), _as(high, input))
+
+
+def _inside(g: mx.array, input: mx.array, low: float, high: float) -> mx.array:
+    return mx.where((input <= low) | (input >= high), 0, g)
+
+
+@op(
+    grad={"input": lambda g, input, min_val, max_val: _inside(g, input, min_val, max_val)},
+    inplace=True,
+    module="nn.functional",
+    channels="any",
+)
+def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> mx.array:
+    """The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return _bounded(input, min_val, max_val)
+
+
+@op(
+    grad={"input": lambda g, input: _inside(g, input, 0, 6)}, inplace="argument", module="nn.functional", channels="any"
+)
+def relu6(input: Array) -> mx.array:
+    """The input, at least 0 and at most 6; the slope at these bounds is 0."""
+    return _bounded(input, 0, 6)
+
+
+def _hardswish_gradient(g: mx.array, input: mx.array) -> mx.array:
+    return mx.where(input <= -3, 0, mx.where(input < 3, g * (input / 3 + 0.5), g))
+
+
+@op(grad={"input": _hardswish_gradient}, promote="same", inplace="argument", module="nn.functional", channels="any")
+def hardswish(input: Operand) -> mx.array:
+    """input * relu6(input + 3) / 6."""
+    check_floats("hardswish_cpu", input)
+    return input * mx.minimum(mx.maximum(input + 3, 0), 6) / 6
+
+
+@op(
+    grad={"input": lambda g, input: mx.where((input > -3) & (input < 3), g / 6, 0)},
+    promote="same",
+    inplace="argument",
+    module="nn.functional",
+    channels="any",
+)
+def hardsigmoid(input: Operand) -> mx.array:
+    """relu6(input + 3) / 6."""
+    check_floats("hardsigmoid_cpu", input)
+    return mx.minimum(mx.maximum(input + 3, 0), 6) / 6
+
+
+def _outside(g: mx.array, input: mx.array, lambd: float) -> mx.array:
+    return mx.where((input >= -lambd) & (input <= lambd), 0, g)
+
+
+@op(grad={"input": _outside}, promote="same", module="torch nn.functional", channels="any")
+def hardshrink(input: Operand, lambd: float = 0.5) -> mx.array:
+    """input where its size is larger than ``lambd``, else 0."""
+    check_floats("hardshrink_cpu", input)
+    return mx.where((input >= -lambd) & (input <= lambd), 0, input)
+
+
+@op(grad={"input": _outside}, promote="same", module="nn.functional", channels="any")
+def softshrink(input: Operand, lambd: float = 0.5) -> mx.array:
+    """input, moved towards 0 by ``lambd``; 0 where its size is not larger than that."""
+    check_floats("softshrink_check", input)
+    if lambd < 0:
+        raise RuntimeError(
+            f"lambda must be in range [0, {mx.finfo(input.dtype).max:.6g}] for input dtype {NAMES[input.dtype]}, but "
+            f"found {lambd:g}"
+        )
+    return mx.where(input > lambd, input - lambd, mx.where(input < -lambd, input + lambd, input * 0))
+
+
+def _softsign_gradient(g: mx.array, input: mx.array) -> mx.array:
+    size = mx.abs(input) + 1
+    return g / (size * size)
+
+
+@op(grad={"input": _softsign_gradient}, promote="float", module="nn.functional", channels="any")
+def softsign(input: Operand) -> mx.array:
+    """input / (1 + the size of input)."""
+    return input / (mx.abs(input) + 1)
 
 
 @op(
@@ -85,7 +210,7 @@ def _prelu(input: Operand, weight: Operand) -> mx.array:
     return mx.where(input > 0, input, weight * input)
 
 
-@composed(shape="that of ``input``")
+@composed(module="torch nn.functional", shape="that of ``input``")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where it is positive, else weight * input, with one weight for all or one for each channel."""
     if weight.dtype != input.dtype:

@@ -318,7 +318,8 @@ def _convolution(n: int) -> Callable[..., Tensor]:
     """
     function.__name__ = name
     size = "(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1"
-    declared: Any = composed(method=False, shape=f"(n, out, *sizes), each {size}")(function)
+    where = "torch nn.functional"
+    declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
     return declared
 
 
@@ -376,7 +377,8 @@ def _transposed(n: int) -> Callable[..., Tensor]:
     """
     function.__name__ = name
     size = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
-    declared: Any = composed(method=False, shape=f"(n, out, *sizes), each {size}")(function)
+    where = "torch nn.functional"
+    declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
     return declared
 
 

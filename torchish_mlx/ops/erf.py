@@ -60,7 +60,8 @@ def _beyond(x: mx.array) -> mx.array:
     return exponential(-finite * finite) / (1 + 2 * finite) * (t * now - last + _TAIL[0])
 
 
-def _erf(x: mx.array) -> mx.array:
+def error_function(x: mx.array) -> mx.array:
+    """The error function of an array."""
     size = mx.abs(x)
     near = _near(mx.clip(x, -1, 1))
     far = mx.erf(x) if x.dtype != mx.float64 else mx.sign(x) * (1 - _beyond(size))
@@ -77,7 +78,7 @@ def _erfinv(x: mx.array) -> mx.array:
     if x.dtype == mx.float64:  # MLX's has the precision of float32: steps of Newton's method
         size, root = mx.abs(x), mx.abs(found)
         for _ in range(3):
-            off = mx.where(size < 0.5, _erf(root) - size, (1 - size) - _erfc(root))
+            off = mx.where(size < 0.5, error_function(root) - size, (1 - size) - _erfc(root))
             root = root - off / (_SLOPE * exponential(-root * root))
         found = mx.sign(x) * root
     return mx.where(x == 1, math.inf, mx.where(x == -1, -math.inf, found))
@@ -96,7 +97,7 @@ def _erfinv_gradient(g: mx.array, input: mx.array) -> mx.array:
 )
 def erf(input: Operand) -> mx.array:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input."""
-    return _erf(input)
+    return error_function(input)
 
 
 @op(

@@ -8,7 +8,8 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, result_type
-from ._call import op
+from .._tensor.tensor import Tensor
+from ._call import composed, op
 from ._division import array_like
 from ._op import Operand
 
@@ -102,14 +103,25 @@ def _log_of_sum(x: Any, y: Any, power: Any, unit: float) -> mx.array:
     return mx.where(same, x, mx.maximum(x, y) + (added if unit == 1 else added / unit))
 
 
+def logistic(x: mx.array) -> mx.array:
+    """1 / (1 + exp(-x)), in the precision of the dtype."""
+    if x.dtype != mx.float64:
+        return mx.sigmoid(x)
+    size = mx.abs(x)
+    small = mx.reciprocal(1 + (mx.sinh(size) + mx.cosh(size)))
+    return mx.where(x < 0, small, 1 - small)
+
+
 @op(grad={"input": lambda g, result: g * ((1 - result) * result)}, promote="float", inplace=True, channels="any")
 def sigmoid(input: Operand) -> mx.array:
     """1 / (1 + exp(-input))."""
-    if input.dtype != mx.float64:
-        return mx.sigmoid(input)
-    size = mx.abs(input)
-    small = mx.reciprocal(1 + (mx.sinh(size) + mx.cosh(size)))
-    return mx.where(input < 0, small, 1 - small)
+    return logistic(input)
+
+
+@composed(module="nn.functional", name="sigmoid")
+def _sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))."""
+    return sigmoid(input)
 
 
 def _logit_gradient(g: mx.array, input: mx.array, eps: float | None) -> mx.array:

@@ -16,6 +16,7 @@ from . import creation as _creation
 from . import distances as _distances
 from . import erf as _erf
 from . import exponential as _exponential
+from . import gates as _gates
 from . import indexing as _indexing
 from . import joining as _joining
 from . import limits as _limits
@@ -23,6 +24,7 @@ from . import matmul as _matmul
 from . import norms as _norms
 from . import operators as _operators
 from . import parts as _parts
+from . import pooling as _pooling
 from . import products as _products
 from . import reduction as _reduction
 from . import rounding as _rounding
@@ -35,6 +37,7 @@ from . import sorting as _sorting
 from . import statistics as _statistics
 from . import trigonometric as _trigonometric
 from . import writing as _writing
+from ._call import FUNCTIONAL as _FUNCTIONAL
 from ._call import REGISTRY
 
 SUBJECTS = (
@@ -50,6 +53,7 @@ SUBJECTS = (
     _distances,
     _erf,
     _exponential,
+    _gates,
     _indexing,
     _joining,
     _limits,
@@ -57,6 +61,7 @@ SUBJECTS = (
     _norms,
     _operators,
     _parts,
+    _pooling,
     _products,
     _reduction,
     _rounding,
@@ -73,3 +78,9 @@ SUBJECTS = (
 
 #: Every function by torch's name; ``torchish_mlx`` has each under it.
 FUNCTIONS: dict[str, Any] = {name: entry.function for name, entry in REGISTRY.items() if entry.is_function}
+#: Every function of torch.nn.functional by torch's name; ``torchish_mlx.nn.functional`` has each under it.
+FUNCTIONAL: dict[str, Any] = {
+    name.removeprefix(_FUNCTIONAL + "."): entry.function
+    for name, entry in REGISTRY.items()
+    if name.startswith(_FUNCTIONAL + ".")
+}

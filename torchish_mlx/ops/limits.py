@@ -14,7 +14,12 @@ from ._op import Array, Operand
 _SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
 
 
-@op(grad={"input": lambda g, result: mx.where(result <= 0, 0, g)}, inplace=True, channels="any")
+@op(
+    grad={"input": lambda g, result: mx.where(result <= 0, 0, g)},
+    inplace=True,
+    module="torch nn.functional",
+    channels="any",
+)
 def relu(input: Array) -> mx.array:
     """The larger of input and 0; the slope at 0 is 0."""
     if input.dtype == mx.bool_:

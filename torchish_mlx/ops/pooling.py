@@ -1,290 +1,295 @@
-"""Pooling over one, two and three dimensions: the largest or the mean of each window.
-
-The bodies work on (n, *sizes, c), see ``channels``. A gradient goes to the element that was chosen, or to all of the
-window, and windows may overlap.
-"""
+"""Pooling over one, two and three dimensions: the largest or the mean of each window."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import mlx.core as mx
-import numpy as np
 
-from .._core.promotion import INEXACT, NAMES, cast, widened
+from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
-from ._call import composed, op
-from ._op import Array
+from ._call import composed
 from .shaping import squeeze, unsqueeze
+from .windows import MaxPooled, Windows, adaptive_max_pooled, adaptive_mean_pooled, max_pooled, mean_pooled
 
 Sizes = int | Sequence[int]
 
+# What torch refuses ---------------------------------------------------------------------------------------------------
 
-class Windows(NamedTuple):
-    """The windows along each of the sizes.
+_WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
+_AXES = {1: ("W",), 2: ("H", "W"), 3: ("T", "H", "W")}
 
-    Attributes:
-        kernel, stride, padding, dilation: a number for each of the sizes.
-        counts: how many windows there are along each.
+
+def _numbers(name: str, what: str, given: Any, n: int, omitted: Any = None) -> tuple[int, ...]:
+    """``n`` numbers, from one for all or one for each of the sizes."""
+    if given is None or (omitted is not None and not isinstance(given, int) and not len(given)):
+        return tuple(omitted)
+    found = (given,) * n if isinstance(given, int) else tuple(given) * (n if len(given) == 1 else 1)
+    if len(found) != n:
+        either = "either be" if omitted is None else "either be omitted,"
+        raise RuntimeError(f"{name}: {what} must {either} a single int, or a tuple of {_WORDS[n]}")
+    return found
+
+
+def _listed(letter: str, given: Sequence[int]) -> str:
+    return " ".join(f"{letter}{a}: {k}" for a, k in zip(_AXES[len(given)], given, strict=True))
+
+
+def _checked(
+    name: str,
+    input: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    ceil_mode: bool,
+) -> Windows:
+    """The windows, after what torch refuses."""
+    n = len(kernel)
+    if min(kernel) <= 0:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {_listed('k', kernel)}")
+    if min(stride) <= 0:
+        if 0 in stride:
+            raise RuntimeError("stride should not be zero")
+        raise RuntimeError(f"stride should be greater than zero, but got {_listed('d', stride)}")
+    if min(dilation) <= 0:
+        raise RuntimeError(f"dilation should be greater than zero, but got {_listed('dilation', dilation)}")
+    _check_sizes(name, input, n)
+    for p, k, d in zip(padding, kernel, dilation, strict=True):
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if p > (d * (k - 1) + 1) // 2:
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
+                f"dilation={d}"
+            )
+    counts = []
+    sizes = input.shape[-n:]
+    for size, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
+        count = (size + 2 * p - d * (k - 1) - 1 + (s - 1 if ceil_mode else 0)) // s + 1
+        counts.append(count - 1 if ceil_mode and (count - 1) * s >= size + p else count)
+    if min(counts) < 1:
+        channels = input.shape[-n - 1]
+        raise RuntimeError(
+            f"Given input size: ({'x'.join(map(str, (channels, *sizes)))}). Calculated output size: "
+            f"({'x'.join(map(str, (channels, *[max(c, 0) for c in counts])))}). Output size is too small"
+        )
+    _check_dtype(name, input)
+    return Windows(kernel, stride, padding, dilation, tuple(counts))
+
+
+def _check_sizes(name: str, input: Tensor, n: int) -> None:
+    """Refuse an input that is neither (c, *sizes) nor (n, c, *sizes), or that has no elements but for n = 0."""
+    shape = list(input.shape)
+    if len(shape) not in (n + 1, n + 2) or 0 in shape[-n - 1 :]:
+        raise RuntimeError(
+            f"{name}: Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{shape}"
+        )
+
+
+def _check_dtype(name: str, input: Tensor) -> None:
+    if input.array.dtype == mx.bool_ or (input.array.dtype not in INEXACT and "adaptive" in name):
+        kernel = name.replace("1d", "2d") if "adaptive" in name else name  # torch pools sequences as images
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[input.array.dtype]}'")
+
+
+def _batched(run: Callable[[Tensor], Any], input: Tensor, n: int) -> Any:
+    """``run`` on a batch; one sample is a batch of one."""
+    if input.ndim == n + 2:
+        return run(input)
+    made = run(unsqueeze(input, 0))
+    return squeeze(made, 0) if isinstance(made, Tensor) else tuple([squeeze(each, 0) for each in made])
+
+
+# The public functions -------------------------------------------------------------------------------------------------
+
+_SIZE = "(size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1"
+
+
+def _max_pools(n: int) -> None:
+    """Declare ``max_pool{n}d``, which returns the places too if it is told so."""
+    name = f"max_pool{n}d"
+
+    def largest(
+        input: Tensor, kernel_size: Sizes, stride: Any, padding: Sizes, dilation: Sizes, ceil_mode: bool
+    ) -> MaxPooled:
+        kernel = _numbers(name, "kernel_size", kernel_size, n)
+        steps = _numbers(name, "stride", stride, n, omitted=kernel)
+        around, apart = _numbers(name, "padding", padding, n), _numbers(name, "dilation", dilation, n)
+        windows = _checked(name, input, kernel, steps, around, apart, ceil_mode)
+        return MaxPooled(*_batched(lambda x: max_pooled(x, windows), input, n))
+
+    def function(
+        input: Tensor,
+        kernel_size: Sizes,
+        stride: Sizes = (),
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        ceil_mode: bool = False,
+    ) -> Tensor:
+        values: Tensor = largest(input, kernel_size, stride, padding, dilation, ceil_mode).values
+        return values
+
+    def functional(
+        input: Tensor,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Any:
+        found = largest(input, kernel_size, stride, padding, dilation, ceil_mode)
+        return tuple(found) if return_indices else found.values
+
+    what = f"""The largest element of each window of the last {n} of the sizes.
+
+    The gradient goes to the first of the largest ones.
+
+    ``stride`` is ``kernel_size`` by default. The padding is of -inf, and at most half of the kernel. With ``ceil_mode``
+    a last window may reach beyond the end.{{}}
+
+    Raises:
+        RuntimeError: sizes that don't fit together, or a result without elements.
     """
+    function.__doc__ = what.format("")
+    functional.__doc__ = what.format(" With ``return_indices`` the place of each element in its channel comes too.")
+    shape = f"(n, c, *sizes), each {_SIZE}"
+    composed(method=False, name=name, shape=shape)(function)
+    composed(method=False, name=name, module="nn.functional", shape=shape)(functional)
+    if n == 1:
 
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    counts: tuple[int, ...]
+        def with_indices(
+            input: Tensor,
+            kernel_size: Sizes,
+            stride: Sizes = (),
+            padding: Sizes = 0,
+            dilation: Sizes = 1,
+            ceil_mode: bool = False,
+        ) -> Any:
+            """``max_pool1d``, and the place of each element in its channel."""
+            return tuple(largest(input, kernel_size, stride, padding, dilation, ceil_mode))
 
-
-def _grown(x: mx.array, w: Windows, value: Any) -> mx.array:
-    """``x`` with ``value`` around it, as far as the windows reach, and without what none reaches."""
-    key, around = [slice(None)], [(0, 0)]
-    for n, k, s, p, d, count in zip(x.shape[1:-1], *w, strict=True):
-        end = (count - 1) * s + d * (k - 1) + 1 - p
-        around.append((p, max(0, end - n)))
-        key.append(slice(0, min(end, n)))
-    x = x[tuple(key)] if any(k.stop is not None and k.stop < n for k, n in zip(key, x.shape, strict=False)) else x
-    return mx.pad(x, [*around, (0, 0)], constant_values=mx.array(value, x.dtype)) if any(map(any, around)) else x
-
-
-def _windows(x: mx.array, w: Windows, value: Any) -> mx.array:
-    """The windows of (n, *sizes, c) as (n, count, kernel, count, kernel, ..., c)."""
-    x = _grown(x, w, value)
-    shape = [x.shape[0], *itertools.chain(*zip(w.counts, w.kernel, strict=True)), x.shape[-1]]
-    if w.kernel == w.stride and set(w.dilation) == {1} or not x.size:
-        return mx.reshape(x, shape)
-    steps = [math.prod(x.shape[i + 1 :]) for i in range(x.ndim)]
-    along = [(step * s, step * d) for step, s, d in zip(steps[1:-1], w.stride, w.dilation, strict=True)]
-    return mx.as_strided(mx.contiguous(x), shape, [steps[0], *itertools.chain(*along), 1])
+        composed(method=False, name="max_pool1d_with_indices", shape=shape)(with_indices)
 
 
-def _gathered(x: mx.array, n: int) -> mx.array:
-    """(n, count, kernel, ..., c) as (n, *counts, product of the kernel, c)."""
-    counts, kernel = range(1, 2 * n, 2), range(2, 2 * n + 1, 2)
-    x = mx.transpose(x, (0, *counts, *kernel, 2 * n + 1))
-    return mx.reshape(x, (*x.shape[: n + 1], math.prod(x.shape[n + 1 : -1]), x.shape[-1]))
+def _mean_pools(n: int) -> None:
+    """Declare ``avg_pool{n}d``."""
+    name = f"avg_pool{n}d"
+
+    def pooled(
+        input: Tensor,
+        kernel_size: Sizes,
+        stride: Any,
+        padding: Sizes,
+        ceil_mode: bool,
+        count_include_pad: bool,
+        divisor_override: int | None,
+    ) -> Tensor:
+        kernel = _numbers(name, "kernel_size", kernel_size, n)
+        steps = _numbers(name, "stride", stride, n, omitted=kernel)
+        around = _numbers(name, "padding", padding, n)
+        if divisor_override == 0:
+            raise RuntimeError("divisor must be not zero")
+        windows = _checked(name, input, kernel, steps, around, (1,) * n, ceil_mode)
+        made: Tensor = _batched(lambda x: mean_pooled(x, windows, bool(count_include_pad), divisor_override), input, n)
+        return made
+
+    def of_one(
+        input: Tensor,
+        kernel_size: Sizes,
+        stride: Sizes = (),
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Tensor:
+        return pooled(input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+    def of_more(
+        input: Tensor,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Tensor:
+        return pooled(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+    function: Any = of_one if n == 1 else of_more
+    divisor = "" if n == 1 else " ``divisor_override`` is what each sum is divided by instead."
+    function.__doc__ = f"""The mean of each window of the last {n} of the sizes.
+
+    ``stride`` is ``kernel_size`` by default. The padding is of zeros, which count as elements unless
+    ``count_include_pad`` is False. With ``ceil_mode`` a last window may reach beyond the end.{divisor}
+
+    Raises:
+        RuntimeError: sizes that don't fit together, or a result without elements.
+    """
+    where = "torch nn.functional" if n == 1 else "nn.functional"
+    shape = "(n, c, *sizes), each (size + 2 * padding - kernel_size) // stride + 1"
+    composed(method=False, name=name, module=where, shape=shape)(function)
 
 
-def _spread(g: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
-    """The same gradient for each element of a window, added up where windows overlap; the adjoint of a sum."""
-    n = len(sizes)
-    for axis, (size, k, s, p, d, count) in enumerate(zip(sizes, *w, strict=True), start=1):
-        reach = max((count - 1) * s + d * (k - 1) + 1, p + size)
-        lead, rest = g.shape[:axis], g.shape[axis + 1 :]
-        if k == s and d == 1:
-            grown = mx.reshape(mx.repeat(mx.expand_dims(g, axis + 1), k, axis + 1), (*lead, count * k, *rest))
-            grown = mx.pad(grown, [(0, 0)] * axis + [(0, reach - count * k)] + [(0, 0)] * (n + 1 - axis))
-        else:
-            grown = mx.zeros((*lead, reach, *rest), g.dtype)
-            for place in range(k):
-                key = (slice(None),) * axis + (slice(place * d, place * d + s * (count - 1) + 1, s),)
-                grown = grown.at[key].add(g)
-        g = grown[(slice(None),) * axis + (slice(p, p + size),)]
-    return g
-
-
-# The largest ----------------------------------------------------------------------------------------------------------
-
-
-class MaxPooled(NamedTuple):
-    """The largest element of each window, and where it is among all the elements of its channel."""
-
-    values: Any
-    indices: Any
-
-
-def _to_chosen(g: mx.array, indices: mx.array, input_shape: Sequence[int], apart: Sequence[int]) -> mx.array:
-    """``g`` at the places that were chosen. ``apart`` windows further on along each size, none overlaps the first."""
-    n, c = input_shape[0], input_shape[-1]
-    total = mx.zeros((n, math.prod(input_shape[1:-1]), c), g.dtype)
-    if not g.size:
-        return mx.reshape(total, input_shape)
-    empty = total
-    for first in itertools.product(*map(range, apart)):
-        key = (slice(None), *[slice(f, None, a) for f, a in zip(first, apart, strict=True)])
-        part = g[key]
-        if part.size:
-            flat = (n, part.size // (n * c), c)
-            put = mx.put_along_axis(empty, mx.reshape(indices[key], flat), mx.reshape(part, flat), axis=1)
-            total = put if total is empty else total + put
-    return mx.reshape(total, input_shape)
-
-
-def _largest(x: mx.array, along: int) -> mx.array:
-    """The place of the largest along an axis; NaN is the largest, as in torch."""
-    return mx.argmax(mx.where(x != x, math.inf, x) if x.dtype in INEXACT else x, axis=along)
-
-
-def _lowest(dtype: mx.Dtype) -> Any:
-    return -math.inf if dtype in INEXACT else mx.iinfo(dtype).min
-
-
-@op(
-    grad={
-        "input": lambda g, indices, input_shape, windows: _to_chosen(
-            g,
-            indices,
-            input_shape,
-            [-(-(d * (k - 1) + 1) // s) for k, s, d in zip(windows[0], windows[1], windows[3], strict=True)],
+def _counts(name: str, input: Tensor, output_size: Any, n: int) -> tuple[int, ...]:
+    """How many windows there are along each of the sizes; None keeps a size."""
+    given = (output_size,) * n if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(given) != n:
+        raise RuntimeError(f"{name}: output_size must be {n}")
+    _check_sizes(name, input, n)
+    found = tuple([size if count is None else count for count, size in zip(given, input.shape[-n:], strict=True)])
+    if min(found) < 0:
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received "
+            f"{{{', '.join(map(str, found))}}}"
         )
-    },
-    channels="last",
-    name="pool.max",
-    function=False,
-    method=False,
-)
-def _max_pooled(input: Array, windows: Any) -> MaxPooled:
-    """The largest of each window; ``windows`` are ``Windows``."""
-    sizes, w = input.shape[1:-1], Windows(*windows)
-    n = len(sizes)
-    shown = _windows(input, w, _lowest(input.dtype))
-    if not shown.size:
-        empty = mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
-        return MaxPooled(empty, empty.astype(mx.int64))
-    place = _largest(_gathered(shown, n), n + 1)
-    flat: Any = 0
-    for axis, (k, s, p, d, count) in enumerate(zip(*w, strict=True)):
-        inner = math.prod(w.kernel[axis + 1 :])
-        starts = mx.arange(count).reshape((count, *[1] * (n - axis))) * s - p
-        at = starts + (place // inner % k).astype(mx.int32) * d
-        at = mx.where(at < 0, at % d, at)  # a window of -inf alone: the first that is no padding
-        flat = flat * sizes[axis] + at
-    return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
+    return found
 
 
-def _bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the windows of an adaptive pool begin and end."""
-    i = np.arange(count)
-    return i * size // count, -(-(i + 1) * size // count)
+def _adaptive_pools(n: int) -> None:
+    """Declare ``adaptive_avg_pool{n}d`` and ``adaptive_max_pool{n}d``."""
+    of_mean, of_max = f"adaptive_avg_pool{n}d", f"adaptive_max_pool{n}d"
+
+    def mean(input: Tensor, output_size: Any) -> Tensor:
+        counts = _counts(of_mean, input, output_size, n)
+        if set(counts) == {1} and input.array.dtype not in INEXACT:  # torch calls its mean there
+            raise RuntimeError(
+                "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+                f"Got: {NAMES[input.array.dtype]}"
+            )
+        _check_dtype(of_mean, input)
+        made: Tensor = _batched(lambda x: adaptive_mean_pooled(x, counts), input, n)
+        return made
+
+    def largest(input: Tensor, output_size: Any) -> Any:
+        counts = _counts(of_max, input, output_size, n)
+        _check_dtype(of_max, input)
+        return tuple(_batched(lambda x: adaptive_max_pooled(x, counts), input, n))
+
+    def functional(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        found = largest(input, output_size)
+        return found if return_indices else found[0]
+
+    windows = (
+        f"of ``output_size`` windows along each of the last {n} of the sizes.\n\n"
+        "Window i begins at floor(i * size / count) and ends before ceil((i + 1) * size / count). None keeps a size."
+    )
+    mean.__doc__ = f"The mean of each {windows}"
+    largest.__doc__ = f"The largest of each {windows} The place of each in its channel comes too."
+    functional.__doc__ = (
+        f"The largest of each {windows} With ``return_indices`` the place of each in its channel comes too."
+    )
+    both = "torch nn.functional" if n == 1 else "nn.functional"
+    shape = "(n, c, *output_size)"
+    composed(method=False, name=of_mean, module=both, shape=shape)(mean)
+    if n == 1:
+        composed(method=False, name=of_max, shape=shape)(largest)
+    composed(method=False, name=of_max, module="nn.functional", shape=shape)(functional)
 
 
-def _scattered(g: mx.array, indices: mx.array, input_shape: Sequence[int]) -> mx.array:
-    n, c = input_shape[0], input_shape[-1]
-    total = mx.zeros((n, math.prod(input_shape[1:-1]), c), g.dtype)
-    if g.size:
-        flat = (n, g.size // (n * c), c)
-        where = (mx.arange(n)[:, None, None], mx.reshape(indices, flat).astype(mx.int32), mx.arange(c))
-        total = total.at[where].add(mx.reshape(g, flat))
-    return mx.reshape(total, input_shape)
-
-
-@op(
-    grad={"input": lambda g, indices, input_shape: _scattered(g, indices, input_shape)},
-    channels="last",
-    name="pool.adaptive_max",
-    function=False,
-    method=False,
-)
-def _adaptive_max_pooled(input: Array, counts: Any) -> MaxPooled:
-    """The largest of each of ``counts`` windows, which begin at i * size // count and together are everything."""
-    sizes, n = input.shape[1:-1], len(counts)
-    if not all(counts) or not input.size:
-        empty = mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
-        return MaxPooled(empty, empty.astype(mx.int64))
-    shown, places = input, []
-    for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
-        starts, ends = _bounds(size, count)
-        where = np.minimum(starts[:, None] + np.arange((ends - starts).max()), ends[:, None] - 1)  # the last, again
-        places.append(mx.array(where.astype(np.int32)))
-        shown = mx.take(shown, places[-1], axis=2 * axis + 1)
-    kernel = [p.shape[1] for p in places]
-    place = _largest(_gathered(shown, n), n + 1)
-    flat: Any = 0
-    for axis, (size, p) in enumerate(zip(sizes, places, strict=True)):
-        within = (place // math.prod(kernel[axis + 1 :]) % kernel[axis]).astype(mx.int32)
-        starts = p[:, :1].reshape((counts[axis], *[1] * (n - axis)))
-        flat = flat * size + mx.minimum(starts + within, p[:, -1:].reshape(starts.shape))
-    return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
-
-
-# The mean -------------------------------------------------------------------------------------------------------------
-
-
-def _divisors(sizes: Sequence[int], w: Windows, count_include_pad: bool, override: int | None) -> Any:
-    """What each sum is divided by: a number, or an array that broadcasts over the windows."""
-    if override is not None:
-        return override
-    total, same = np.ones((), np.float32), True
-    for axis, (n, k, s, p, _, count) in enumerate(zip(sizes, *w, strict=True)):
-        start = np.arange(count) * s - p
-        end = np.minimum(start + k, n + p)
-        each = (end - start) if count_include_pad else np.minimum(end, n) - np.maximum(start, 0)
-        same = same and bool((each == each[:1]).all())
-        total = total * each.reshape((count, *[1] * (len(sizes) - axis))).astype(np.float32)
-    return float(total.flat[0]) if same and total.size else mx.array(total)
-
-
-def _divided(x: mx.array, by: Any) -> mx.array:
-    if x.dtype in INEXACT:
-        return x / (by if not isinstance(by, mx.array) else by.astype(x.dtype))
-    by = mx.array(by).astype(x.dtype)  # towards zero, as torch divides integers
-    return mx.sign(x) * (mx.abs(x) // by)
-
-
-@op(
-    grad={
-        "input": lambda g, input_shape, windows, count_include_pad, divisor_override: cast(
-            _spread(
-                _divided(
-                    widened(g), _divisors(input_shape[1:-1], Windows(*windows), count_include_pad, divisor_override)
-                ),
-                input_shape[1:-1],
-                Windows(*windows),
-            ),
-            g.dtype,
-        )
-    },
-    channels="last",
-    name="pool.mean",
-    function=False,
-    method=False,
-)
-def _mean_pooled(input: Array, windows: Any, count_include_pad: bool, divisor_override: int | None) -> mx.array:
-    """The mean of each window; ``windows`` are ``Windows``."""
-    w = Windows(*windows)
-    shown = _windows(widened(input), w, 0)
-    if not shown.size:
-        return mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
-    total = mx.sum(shown, axis=list(range(2, 2 * len(w.counts) + 1, 2)))
-    return cast(_divided(total, _divisors(input.shape[1:-1], w, count_include_pad, divisor_override)), input.dtype)
-
-
-def _averaging(size: int, count: int, dtype: mx.Dtype) -> mx.array:
-    """The matrix (count, size) that takes the mean of each window of an adaptive pool."""
-    starts, ends = _bounds(size, count)
-    place = np.arange(size)
-    inside = (place >= starts[:, None]) & (place < ends[:, None])
-    return mx.array(inside / (ends - starts)[:, None]).astype(dtype)
-
-
-def _along_each(x: mx.array, matrices: Sequence[mx.array]) -> mx.array:
-    """``x`` (n, *sizes, c) multiplied by a matrix along each of the sizes."""
-    for axis, matrix in enumerate(matrices, start=1):
-        x = mx.moveaxis(mx.matmul(matrix, mx.moveaxis(x, axis, -2)), -2, axis)
-    return x
-
-
-def _adaptive_mean_gradient(g: mx.array, input_shape: Sequence[int], counts: Any) -> mx.array:
-    wide = widened(g)
-    if not g.size:
-        return mx.zeros(input_shape, g.dtype)
-    each = zip(input_shape[1:-1], counts, strict=True)
-    return cast(_along_each(wide, [mx.transpose(_averaging(n, count, wide.dtype)) for n, count in each]), g.dtype)
-
-
-@op(
-    grad={"input": _adaptive_mean_gradient},
-    channels="last",
-    name="pool.adaptive_mean",
-    function=False,
-    method=False,
-)
-def _adaptive_mean_pooled(input: Array, counts: Any) -> mx.array:
-    """The mean of each of ``counts`` windows, which begin at i * size // count and together are everything."""
-    x = widened(input)
-    if not all(counts) or not input.size:
-        return mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
-    each = zip(input.shape[1:-1], counts, strict=True)
-    return cast(_along_each(x, [_averaging(n, count, x.dtype) for n, count in each]), input.dtype)
+for _n in (1, 2, 3):
+    _max_pools(_n)
+    _mean_pools(_n)
+    _adaptive_pools(_n)

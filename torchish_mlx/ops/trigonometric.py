@@ -11,7 +11,8 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, result_type
-from ._call import op
+from .._tensor.tensor import Tensor
+from ._call import composed, op
 from ._op import Operand
 
 
@@ -121,6 +122,12 @@ def cosh(input: Operand) -> mx.array:
 def tanh(input: Operand) -> mx.array:
     """The hyperbolic tangent."""
     return mx.tanh(input)
+
+
+@composed(module="nn.functional", name="tanh")
+def _tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return tanh(input)
 
 
 @op(

@@ -1,0 +1,285 @@
+"""Windows over (n, *sizes, c), and the largest or the mean of each: what the functions of ``pooling`` are made of.
+
+A gradient goes to the element that was chosen, or to all of the window, and windows may overlap.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+import numpy as np
+
+from .._core.promotion import INEXACT, cast, widened
+from ._call import op
+from ._op import Array
+
+
+class Windows(NamedTuple):
+    """The windows along each of the sizes.
+
+    Attributes:
+        kernel, stride, padding, dilation: a number for each of the sizes.
+        counts: how many windows there are along each.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    counts: tuple[int, ...]
+
+
+def _grown(x: mx.array, w: Windows, value: Any) -> mx.array:
+    """``x`` with ``value`` around it, as far as the windows reach, and without what none reaches."""
+    key, around = [slice(None)], [(0, 0)]
+    for n, k, s, p, d, count in zip(x.shape[1:-1], *w, strict=True):
+        end = (count - 1) * s + d * (k - 1) + 1 - p
+        around.append((p, max(0, end - n)))
+        key.append(slice(0, min(end, n)))
+    x = x[tuple(key)] if any(k.stop is not None and k.stop < n for k, n in zip(key, x.shape, strict=False)) else x
+    return mx.pad(x, [*around, (0, 0)], constant_values=mx.array(value, x.dtype)) if any(map(any, around)) else x
+
+
+def _windows(x: mx.array, w: Windows, value: Any) -> mx.array:
+    """The windows of (n, *sizes, c) as (n, count, kernel, count, kernel, ..., c)."""
+    x = _grown(x, w, value)
+    shape = [x.shape[0], *itertools.chain(*zip(w.counts, w.kernel, strict=True)), x.shape[-1]]
+    if (w.kernel == w.stride and set(w.dilation) == {1}) or not x.size:
+        return mx.reshape(x, shape)
+    steps = [math.prod(x.shape[i + 1 :]) for i in range(x.ndim)]
+    along = [(step * s, step * d) for step, s, d in zip(steps[1:-1], w.stride, w.dilation, strict=True)]
+    return mx.as_strided(mx.contiguous(x), shape, [steps[0], *itertools.chain(*along), 1])
+
+
+def _gathered(x: mx.array, n: int) -> mx.array:
+    """(n, count, kernel, ..., c) as (n, *counts, product of the kernel, c)."""
+    counts, kernel = range(1, 2 * n, 2), range(2, 2 * n + 1, 2)
+    x = mx.transpose(x, (0, *counts, *kernel, 2 * n + 1))
+    return mx.reshape(x, (*x.shape[: n + 1], math.prod(x.shape[n + 1 : -1]), x.shape[-1]))
+
+
+def _spread(g: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
+    """The same gradient for each element of a window, added up where windows overlap; the adjoint of a sum."""
+    n = len(sizes)
+    for axis, (size, k, s, p, d, count) in enumerate(zip(sizes, *w, strict=True), start=1):
+        reach = max((count - 1) * s + d * (k - 1) + 1, p + size)
+        lead, rest = g.shape[:axis], g.shape[axis + 1 :]
+        if k == s and d == 1:
+            grown = mx.reshape(mx.repeat(mx.expand_dims(g, axis + 1), k, axis + 1), (*lead, count * k, *rest))
+            grown = mx.pad(grown, [(0, 0)] * axis + [(0, reach - count * k)] + [(0, 0)] * (n + 1 - axis))
+        else:
+            grown = mx.zeros((*lead, reach, *rest), g.dtype)
+            for place in range(k):
+                key = (slice(None),) * axis + (slice(place * d, place * d + s * (count - 1) + 1, s),)
+                grown = grown.at[key].add(g)
+        g = grown[(slice(None),) * axis + (slice(p, p + size),)]
+    return g
+
+
+# The largest ----------------------------------------------------------------------------------------------------------
+
+
+class MaxPooled(NamedTuple):
+    """The largest element of each window, and where it is among all the elements of its channel."""
+
+    values: Any
+    indices: Any
+
+
+def _to_chosen(g: mx.array, indices: mx.array, input_shape: Sequence[int], apart: Sequence[int]) -> mx.array:
+    """``g`` at the places that were chosen. ``apart`` windows further on along each size, none overlaps the first."""
+    n, c = input_shape[0], input_shape[-1]
+    total = mx.zeros((n, math.prod(input_shape[1:-1]), c), g.dtype)
+    if not g.size:
+        return mx.reshape(total, input_shape)
+    empty = total
+    for first in itertools.product(*map(range, apart)):
+        key = (slice(None), *[slice(f, None, a) for f, a in zip(first, apart, strict=True)])
+        part = g[key]
+        if part.size:
+            flat = (n, part.size // (n * c), c)
+            put = mx.put_along_axis(empty, mx.reshape(indices[key], flat), mx.reshape(part, flat), axis=1)
+            total = put if total is empty else total + put
+    return mx.reshape(total, input_shape)
+
+
+def _largest(x: mx.array, along: int) -> mx.array:
+    """The place of the largest along an axis; NaN is the largest, as in torch."""
+    return mx.argmax(mx.where(x != x, math.inf, x) if x.dtype in INEXACT else x, axis=along)
+
+
+def _lowest(dtype: mx.Dtype) -> Any:
+    return -math.inf if dtype in INEXACT else mx.iinfo(dtype).min
+
+
+@op(
+    grad={
+        "input": lambda g, indices, input_shape, windows: _to_chosen(
+            g,
+            indices,
+            input_shape,
+            [-(-(d * (k - 1) + 1) // s) for k, s, d in zip(windows[0], windows[1], windows[3], strict=True)],
+        )
+    },
+    channels="last",
+    name="pool.max",
+    function=False,
+    method=False,
+)
+def max_pooled(input: Array, windows: Any) -> MaxPooled:
+    """The largest of each window; ``windows`` are ``Windows``."""
+    sizes, w = input.shape[1:-1], Windows(*windows)
+    n = len(sizes)
+    shown = _windows(input, w, _lowest(input.dtype))
+    if not shown.size:
+        empty = mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
+        return MaxPooled(empty, empty.astype(mx.int64))
+    place = _largest(_gathered(shown, n), n + 1)
+    flat: Any = 0
+    for axis, (k, s, p, d, count) in enumerate(zip(*w, strict=True)):
+        inner = math.prod(w.kernel[axis + 1 :])
+        starts = mx.arange(count).reshape((count, *[1] * (n - axis))) * s - p
+        at = starts + (place // inner % k).astype(mx.int32) * d
+        at = mx.where(at < 0, at % d, at)  # a window of -inf alone: the first that is no padding
+        flat = flat * sizes[axis] + at
+    return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
+
+
+def _bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the windows of an adaptive pool begin and end."""
+    i = np.arange(count)
+    return i * size // count, -(-(i + 1) * size // count)
+
+
+def _scattered(g: mx.array, indices: mx.array, input_shape: Sequence[int]) -> mx.array:
+    n, c = input_shape[0], input_shape[-1]
+    total = mx.zeros((n, math.prod(input_shape[1:-1]), c), g.dtype)
+    if g.size:
+        flat = (n, g.size // (n * c), c)
+        where = (mx.arange(n)[:, None, None], mx.reshape(indices, flat).astype(mx.int32), mx.arange(c))
+        total = total.at[where].add(mx.reshape(g, flat))
+    return mx.reshape(total, input_shape)
+
+
+@op(
+    grad={"input": lambda g, indices, input_shape: _scattered(g, indices, input_shape)},
+    channels="last",
+    name="pool.adaptive_max",
+    function=False,
+    method=False,
+)
+def adaptive_max_pooled(input: Array, counts: Any) -> MaxPooled:
+    """The largest of each of ``counts`` windows, which begin at i * size // count and together are everything."""
+    sizes, n = input.shape[1:-1], len(counts)
+    if not all(counts) or not input.size:
+        empty = mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
+        return MaxPooled(empty, empty.astype(mx.int64))
+    shown, places = input, []
+    for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        starts, ends = _bounds(size, count)
+        where = np.minimum(starts[:, None] + np.arange((ends - starts).max()), ends[:, None] - 1)  # the last, again
+        places.append(mx.array(where.astype(np.int32)))
+        shown = mx.take(shown, places[-1], axis=2 * axis + 1)
+    kernel = [p.shape[1] for p in places]
+    place = _largest(_gathered(shown, n), n + 1)
+    flat: Any = 0
+    for axis, (size, p) in enumerate(zip(sizes, places, strict=True)):
+        within = (place // math.prod(kernel[axis + 1 :]) % kernel[axis]).astype(mx.int32)
+        starts = p[:, :1].reshape((counts[axis], *[1] * (n - axis)))
+        flat = flat * size + mx.minimum(starts + within, p[:, -1:].reshape(starts.shape))
+    return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
+
+
+# The mean -------------------------------------------------------------------------------------------------------------
+
+
+def _divisors(sizes: Sequence[int], w: Windows, count_include_pad: bool, override: int | None) -> Any:
+    """What each sum is divided by: a number, or an array that broadcasts over the windows."""
+    if override is not None:
+        return override
+    total, same = np.ones((), np.float32), True
+    for axis, (n, k, s, p, _, count) in enumerate(zip(sizes, *w, strict=True)):
+        start = np.arange(count) * s - p
+        end = np.minimum(start + k, n + p)
+        each = (end - start) if count_include_pad else np.minimum(end, n) - np.maximum(start, 0)
+        same = same and bool((each == each[:1]).all())
+        total = total * each.reshape((count, *[1] * (len(sizes) - axis))).astype(np.float32)
+    return float(total.flat[0]) if same and total.size else mx.array(total)
+
+
+def _divided(x: mx.array, by: Any) -> mx.array:
+    if x.dtype in INEXACT:
+        return x / (by if not isinstance(by, mx.array) else by.astype(x.dtype))
+    by = mx.array(by).astype(x.dtype)  # towards zero, as torch divides integers
+    return mx.sign(x) * (mx.abs(x) // by)
+
+
+@op(
+    grad={
+        "input": lambda g, input_shape, windows, count_include_pad, divisor_override: cast(
+            _spread(
+                _divided(
+                    widened(g), _divisors(input_shape[1:-1], Windows(*windows), count_include_pad, divisor_override)
+                ),
+                input_shape[1:-1],
+                Windows(*windows),
+            ),
+            g.dtype,
+        )
+    },
+    channels="last",
+    name="pool.mean",
+    function=False,
+    method=False,
+)
+def mean_pooled(input: Array, windows: Any, count_include_pad: bool, divisor_override: int | None) -> mx.array:
+    """The mean of each window; ``windows`` are ``Windows``."""
+    w = Windows(*windows)
+    shown = _windows(widened(input), w, 0)
+    if not shown.size:
+        return mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
+    total = mx.sum(shown, axis=list(range(2, 2 * len(w.counts) + 1, 2)))
+    return cast(_divided(total, _divisors(input.shape[1:-1], w, count_include_pad, divisor_override)), input.dtype)
+
+
+def _averaging(size: int, count: int, dtype: mx.Dtype) -> mx.array:
+    """The matrix (count, size) that takes the mean of each window of an adaptive pool."""
+    starts, ends = _bounds(size, count)
+    place = np.arange(size)
+    inside = (place >= starts[:, None]) & (place < ends[:, None])
+    return mx.array(inside / (ends - starts)[:, None]).astype(dtype)
+
+
+def _along_each(x: mx.array, matrices: Sequence[mx.array]) -> mx.array:
+    """``x`` (n, *sizes, c) multiplied by a matrix along each of the sizes."""
+    for axis, matrix in enumerate(matrices, start=1):
+        x = mx.moveaxis(mx.matmul(matrix, mx.moveaxis(x, axis, -2)), -2, axis)
+    return x
+
+
+def _adaptive_mean_gradient(g: mx.array, input_shape: Sequence[int], counts: Any) -> mx.array:
+    wide = widened(g)
+    if not g.size:
+        return mx.zeros(input_shape, g.dtype)
+    each = zip(input_shape[1:-1], counts, strict=True)
+    return cast(_along_each(wide, [mx.transpose(_averaging(n, count, wide.dtype)) for n, count in each]), g.dtype)
+
+
+@op(
+    grad={"input": _adaptive_mean_gradient},
+    channels="last",
+    name="pool.adaptive_mean",
+    function=False,
+    method=False,
+)
+def adaptive_mean_pooled(input: Array, counts: Any) -> mx.array:
+    """The mean of each of ``counts`` windows, which begin at i * size // count and together are everything."""
+    x = widened(input)
+    if not all(counts) or not input.size:
+        return mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
+    each = zip(input.shape[1:-1], counts, strict=True)
+    return cast(_along_each(x, [_averaging(n, count, x.dtype) for n, count in each]), input.dtype)
