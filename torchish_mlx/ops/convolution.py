@@ -302,7 +302,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
         out: Tensor = _convolved(input, weight, bias, steps, around, apart, groups)
         return out
 
-    function.__doc__ = f"""The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last {n} of its sizes.
+    function.__doc__ = f"""The cross-correlation of ``input`` with ``weight`` over its last {n} sizes, plus ``bias``.
 
     out[b, o, x] = bias[o] + sum over c, k of input[b, c, stride * x + dilation * k - padding] * weight[o, c, k], for
     the channels c of the group of o. ``weight`` is (out, in / groups, *kernel); ``padding`` may be ``"same"`` or

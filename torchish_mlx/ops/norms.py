@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -80,6 +80,18 @@ def _normalized(
     input: Array, weight: Array | None, bias: Array | None, blocks: Any, over: Any, spread: Any, eps: float
 ) -> Any:
     """``input`` in the shape ``blocks`` with mean 0 and variance 1 along ``over``; times weight, plus bias."""
+    return _normal(input, weight, bias, blocks, over, spread, eps)
+
+
+def _normal(
+    input: mx.array,
+    weight: mx.array | None,
+    bias: mx.array | None,
+    blocks: Sequence[int],
+    over: tuple[int, ...],
+    spread: Sequence[int],
+    eps: float,
+) -> Any:
     if not input.size:
         return input, input, input
     x = mx.reshape(widened(input), blocks)
@@ -168,32 +180,88 @@ def _by_channel(size: Sequence[int]) -> tuple[int, ...]:
     return (1, size[1], *[1] * (len(size) - 2))
 
 
+def _along(size: Sequence[int], dim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The other dimensions than ``dim``, and the shape in which one number for each place along it broadcasts."""
+    return (
+        tuple([d for d in range(len(size)) if d != dim]),
+        tuple([n if d == dim else 1 for d, n in enumerate(size)]),
+    )
+
+
+def _around(size: Sequence[int], dim: int) -> tuple[Any, Any, Any]:
+    return (tuple(size), *_along(size, dim))
+
+
+@op(
+    grad={
+        "input": lambda g, input, weight, mean, rstd, dim: _input_gradient(
+            g, input, weight, mean, rstd, *_around(input.shape, dim)
+        ),
+        "weight": lambda g, input, weight, mean, rstd, dim: _weight_gradient(
+            g, input, weight, mean, rstd, input.shape, _along(input.shape, dim)[1]
+        ),
+        "bias": lambda g, bias, dim: _bias_gradient(g, bias, _along(g.shape, dim)[1]),
+    },
+    residuals=("mean", "rstd"),
+    name="norm.batch",
+    channels="dim",
+    function=False,
+    method=False,
+)
+def _normalized_batch(input: Array, weight: Array | None, bias: Array | None, dim: int, eps: float) -> Any:
+    """Mean 0 and variance 1 for each place along ``dim``; times weight, plus bias."""
+    return _normal(input, weight, bias, *_around(input.shape, dim), eps)
+
+
+class Statistics(NamedTuple):
+    """The mean and the unbiased variance for each place along a dimension."""
+
+    mean: Any
+    var: Any
+
+
+@op(name="norm.statistics", channels="dim", function=False, method=False)
+def _statistics(input: Array, dim: int) -> Statistics:
+    """The mean and the unbiased variance over all dimensions but ``dim``."""
+    over, _ = _along(input.shape, dim)
+    x = widened(input)
+    return Statistics(mx.mean(x, axis=over), mx.var(x, axis=over, ddof=1))
+
+
 def _fixed(mean: mx.array, var: mx.array, eps: float, spread: Sequence[int]) -> tuple[mx.array, mx.array]:
     return mx.reshape(widened(mean), spread), mx.reshape(mx.rsqrt(widened(var) + eps), spread)
 
 
-def _fixed_weight_gradient(
-    g: mx.array, input: mx.array, weight: mx.array, mean: mx.array, var: mx.array, eps: float, spread: Any
+def _fixed_input_gradient(
+    g: mx.array, weight: mx.array | None, mean: mx.array, var: mx.array, eps: float, dim: int
 ) -> mx.array:
+    spread = _along(g.shape, dim)[1]
+    return cast(_scaled(widened(g), weight, spread) * _fixed(mean, var, eps, spread)[1], g.dtype)
+
+
+def _fixed_weight_gradient(
+    g: mx.array, input: mx.array, weight: mx.array, mean: mx.array, var: mx.array, eps: float, dim: int
+) -> mx.array:
+    spread = _along(g.shape, dim)[1]
     return _weight_gradient(g, input, weight, *_fixed(mean, var, eps, spread), input.shape, spread)
 
 
 @op(
     grad={
-        "input": lambda g, weight, var, eps, spread: cast(
-            _scaled(widened(g), weight, spread) * mx.reshape(mx.rsqrt(widened(var) + eps), spread), g.dtype
-        ),
+        "input": _fixed_input_gradient,
         "weight": _fixed_weight_gradient,
-        "bias": _bias_gradient,
+        "bias": lambda g, bias, dim: _bias_gradient(g, bias, _along(g.shape, dim)[1]),
     },
     name="norm.fixed",
+    channels="dim",
     function=False,
     method=False,
 )
 def _normalized_by(
-    input: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float, spread: Any
+    input: Array, weight: Array | None, bias: Array | None, mean: Array, var: Array, eps: float, dim: int
 ) -> mx.array:
-    """(input - mean) / sqrt(var + eps), times weight, plus bias."""
+    """(input - mean) / sqrt(var + eps), times weight, plus bias; each has a number for every place along ``dim``."""
+    spread = _along(input.shape, dim)[1]
     out = _scaled(_standard(input, *_fixed(mean, var, eps, spread), input.shape), weight, spread)
     return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype)
 
@@ -223,19 +291,21 @@ def batch_norm(
     for name, tensor in given.items():
         if tensor is not None and tensor.numel() != size[1]:
             raise RuntimeError(f"{name} should contain {size[1]} elements not {tensor.numel()}")
-    over, spread = (0, *range(2, len(size))), _by_channel(size)
     if training:
-        normal: Tensor = _normalized(input, weight, bias, tuple(size), over, spread, eps)
+        normal: Tensor = _normalized_batch(input, weight, bias, 1, eps)
+        if running_mean is None and running_var is None:
+            return normal
         with no_grad():
+            now = _statistics(input, 1)
             if running_mean is not None:
-                running_mean.copy_(mean(input, over) * momentum + running_mean * (1 - momentum))
+                running_mean.copy_(now.mean * momentum + running_mean * (1 - momentum))
             if running_var is not None:
-                running_var.copy_(var(input, over) * momentum + running_var * (1 - momentum))
+                running_var.copy_(now.var * momentum + running_var * (1 - momentum))
         return normal
     for name, tensor in (("running_mean", running_mean), ("running_var", running_var)):
         if tensor is None:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
-    fixed: Tensor = _normalized_by(input, weight, bias, running_mean, running_var, eps, spread)
+    fixed: Tensor = _normalized_by(input, weight, bias, running_mean, running_var, eps, 1)
     return fixed
 
 
