@@ -1,4 +1,4 @@
-"""Writes ``_table.pyi`` in ``_tensor/`` and in ``nn/functional/``, which tells type checkers what the table of ops makes.
+"""Writes ``_table.pyi`` in ``_tensor/`` and ``nn/functional/``, which tells type checkers what the table of ops makes.
 
     python -m tests.table_stub
 

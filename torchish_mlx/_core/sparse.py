@@ -73,6 +73,9 @@ class RowSparse:
         made.indices, made.values, made.shape = indices, values, self.shape
         return made
 
+    def __add__(self, other: mx.array | RowSparse) -> mx.array | RowSparse:
+        return added(self, other)
+
     def __neg__(self) -> RowSparse:
         return self._with(self.indices, -self.values)
 

@@ -13,6 +13,7 @@ import mlx.core as mx
 from .._core.alone import Alone
 from .._core.evaluation import arrays_in, schedule, schedule_given
 from .._core.promotion import INEXACT
+from .._core.sparse import RowSparse
 from .modes import mode
 
 AGAIN = (
@@ -162,7 +163,10 @@ def run_backward(
                 to, index = edge
                 if index is None:
                     key = id(to)
-                    leaves[key] = (to, leaves[key][1] + gradient if key in leaves else gradient)
+                    if key in leaves:
+                        known = leaves[key][1]
+                        gradient = gradient + known if type(gradient) is RowSparse else known + gradient
+                    leaves[key] = (to, gradient)
                     continue
                 order = to.order
                 entry = pending.get(order)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._core.origin import MLX, Origin, of_another_library
 from .._core.promotion import INEXACT
-from .._core.sparse import RowSparse
+from .._core.sparse import RowSparse, added
 from .._docs import see
 from .arraylike import ArrayLike
 from .history import ViewNode
@@ -351,8 +351,13 @@ class Tensor(ArrayLike):
         return gradient
 
     def _accumulate(self, gradient: Any) -> None:
-        """Add a gradient, an array or (to be differentiated again) a Tensor, into ``grad``."""
+        """Add a gradient, an array, rows, or (to be differentiated again) a Tensor, into ``grad``."""
         old = self._grad
+        if isinstance(gradient, RowSparse):
+            if old is None or isinstance(old, RowSparse):
+                self._grad = gradient if old is None else added(old, gradient)
+                return
+            gradient = gradient.dense()
         if isinstance(old, RowSparse):
             old = Tensor(old.dense())
         if isinstance(gradient, Tensor):

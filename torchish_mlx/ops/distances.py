@@ -132,7 +132,7 @@ def _pair_gradient(g: mx.array, input: mx.array, result: mx.array, p: float) -> 
     return mx.zeros_like(input).at[first].add(terms).at[second].add(-terms)
 
 
-@op(grad={"input": _pair_gradient}, method=False, shape="(n, m) gives (n (n - 1) / 2,)")
+@op(grad={"input": _pair_gradient}, module="torch nn.functional", method=False, shape="(n, m) gives (n (n - 1) / 2,)")
 def pdist(input: Array, p: float = 2) -> mx.array:
     """The p-norm of the difference of each pair of rows, in the order of the rows."""
     if input.ndim != 2:
@@ -154,7 +154,11 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return length
 
 
-@composed(method=False, shape="the common one of the vectors, without the last dimension unless ``keepdim``")
+@composed(
+    module="torch nn.functional",
+    method=False,
+    shape="the common one of the vectors, without the last dimension unless ``keepdim``",
+)
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""
     length: Tensor = norm(add(sub(x1, x2), eps), p, max(x1.ndim, x2.ndim) - 1, keepdim)
@@ -169,7 +173,9 @@ def _bounded_length(x: Tensor, dim: int, eps: float) -> Tensor:
     return length
 
 
-@composed(method=False, shape="the common one of the tensors, without the dimension ``dim``")
+@composed(
+    module="torch nn.functional", method=False, shape="the common one of the tensors, without the dimension ``dim``"
+)
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between the vectors along ``dim``; a length is at least ``eps``."""
     dtype = result_type(x1.array, x2.array)

@@ -14,16 +14,20 @@ from . import convolution as _convolution
 from . import counting as _counting
 from . import creation as _creation
 from . import distances as _distances
+from . import embedding as _embedding
 from . import erf as _erf
 from . import exponential as _exponential
 from . import gates as _gates
 from . import indexing as _indexing
 from . import joining as _joining
 from . import limits as _limits
+from . import linear as _linear
 from . import matmul as _matmul
+from . import normalizing as _normalizing
 from . import norms as _norms
 from . import operators as _operators
 from . import parts as _parts
+from . import pixels as _pixels
 from . import pooling as _pooling
 from . import products as _products
 from . import reduction as _reduction
@@ -51,17 +55,21 @@ SUBJECTS = (
     _counting,
     _creation,
     _distances,
+    _embedding,
     _erf,
     _exponential,
     _gates,
     _indexing,
     _joining,
     _limits,
+    _linear,
     _matmul,
+    _normalizing,
     _norms,
     _operators,
     _parts,
     _pooling,
+    _pixels,
     _products,
     _reduction,
     _rounding,

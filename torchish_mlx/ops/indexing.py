@@ -41,7 +41,7 @@ def _outside(dim: int, size: int) -> Callable[[int], Exception]:
     return lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
 
 
-def _positions(mask: mx.array) -> list[mx.array]:
+def positions(mask: mx.array) -> list[mx.array]:
     """Where ``mask`` is true, for each of its dimensions: one evaluation, because the number of elements depends on it.
 
     Raises RuntimeError inside a traced step, where the mask has no values.
@@ -140,7 +140,7 @@ def _normal(shape: tuple[int, ...], key: Any, before: Callable[[], None] | None 
                         f"tensor {list(shape)} at index {at + d}"
                     )
             basic += [slice(None)] * k.ndim
-            arrays += _positions(k)
+            arrays += positions(k)
             at += k.ndim
         else:
             basic.append(slice(None))

@@ -1,4 +1,4 @@
-"""Normalization of layers, groups and batches, and the rows of an embedding."""
+"""Normalization of layers, groups and batches."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.bounds import inside
-from .._core.promotion import HALVES, INEXACT, NAMES, cast, widened
+from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
@@ -377,7 +376,7 @@ def _by_rms(input: Array, weight: Array | None, over: Any, eps: float) -> Any:
     return cast(out if weight is None else out * widened(weight), input.dtype), scale
 
 
-@composed(method=False, shape="that of ``input``")
+@composed(module="torch nn.functional", method=False, shape="that of ``input``")
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
@@ -390,47 +389,3 @@ def rms_norm(
     over = tuple(range(len(size) - len(shape), len(size)))
     out: Tensor = _by_rms(input, weight, over, eps)
     return out
-
-
-# Embedding ------------------------------------------------------------------------------------------------------------
-
-
-def _rows_gradient(
-    g: mx.array, weight_shape: tuple[int, ...], indices: mx.array, padding_idx: int, scale_grad_by_freq: bool
-) -> mx.array:
-    """g added up in the rows that were taken; none in the row of the padding."""
-    zeros = mx.zeros(weight_shape, mx.float32 if g.dtype in HALVES else g.dtype)
-    if not g.size:
-        return zeros.astype(g.dtype)
-    at = mx.clip(mx.reshape(indices, (-1,)), 0, weight_shape[0] - 1)
-    rows = widened(mx.reshape(g, (at.size, *weight_shape[1:])))
-    if scale_grad_by_freq:
-        counts = mx.zeros(weight_shape[:1], rows.dtype).at[at].add(mx.ones(at.shape, rows.dtype))
-        rows = rows / mx.expand_dims(counts[at], 1)
-    if padding_idx >= 0:
-        rows = mx.where(mx.expand_dims(at == padding_idx, 1), 0, rows)
-    return zeros.at[at].add(rows).astype(g.dtype)
-
-
-@op(grad={"weight": _rows_gradient}, method=False, shape="that of ``indices``, and then that of a row of ``weight``")
-def embedding(
-    weight: Array,
-    indices: Array,
-    padding_idx: int = -1,  # noqa: ARG001 - the gradient asks for it
-    scale_grad_by_freq: bool = False,  # noqa: ARG001
-    sparse: bool = False,
-) -> mx.array:
-    """The rows of a matrix that ``indices`` name; the row ``padding_idx`` gets no gradient."""
-    if weight.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
-    if indices.dtype not in (mx.int64, mx.int32):
-        raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{NAMES[indices.dtype]}Tensor instead (while checking arguments for embedding)"
-        )
-    if sparse:
-        raise RuntimeError("embedding(): sparse=True is not here: the gradient of the rows is dense")
-    if not indices.size:
-        return mx.zeros((*indices.shape, weight.shape[1]), weight.dtype)
-    at = inside(indices, weight.shape[0], lambda _: IndexError("index out of range in self"), negative=False)
-    return mx.take(weight, at, axis=0)

@@ -14,7 +14,7 @@ from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
 from ._op import Array
-from .indexing import _positions, gather, getitem
+from .indexing import positions, gather, getitem
 from .parts import _common, broadcast_tensors, unbind
 from .reduction import axis
 from .shaping import expand, flatten, reshape
@@ -63,7 +63,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 def _places(mask: mx.array, shape: Sequence[int]) -> mx.array:
     """Where ``mask`` is true in row-major order."""
-    return _positions(mx.reshape(mx.broadcast_to(mask, shape), (-1,)))[0].astype(mx.int64)
+    return positions(mx.reshape(mx.broadcast_to(mask, shape), (-1,)))[0].astype(mx.int64)
 
 
 def _source_gradient(g: mx.array, mask: mx.array, source_shape: tuple[int, ...]) -> mx.array:
@@ -108,9 +108,9 @@ def argwhere(input: Tensor) -> Tensor:
     """The indices of the elements that are not zero, a row for each."""
     array = input.array
     if not array.ndim:
-        n = _positions(mx.reshape(array != 0, (1,)))[0].size
+        n = positions(mx.reshape(array != 0, (1,)))[0].size
         return wrap(mx.zeros((n, 0), mx.int64))
-    return wrap(mx.stack([p.astype(mx.int64) for p in _positions(array != 0)], axis=1))
+    return wrap(mx.stack([p.astype(mx.int64) for p in positions(array != 0)], axis=1))
 
 
 @composed(outs=True)

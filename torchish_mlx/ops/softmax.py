@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, cast, widened
-from ._call import op
+from .._tensor.tensor import Tensor
+from ._call import composed, op
 from ._op import Array, Operand
+from .arithmetic import neg
 from .reduction import Dim, axes, axis, fold, restored
 
 
@@ -59,6 +62,34 @@ def log_softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
 def _sum_gradient(g: mx.array, result: mx.array, input: mx.array, dim: Dim, keepdim: bool) -> mx.array:
     where = axes(input.ndim, dim)
     return restored(g, where, keepdim) * mx.exp(input - restored(result, where, keepdim))
+
+
+def _dimension(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel + 1,
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+@composed(module="nn.functional", name="softmax", shape="that of ``input``")
+def _softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """exp(input) divided by its sum over ``dim``."""
+    return softmax(input, _dimension("softmax", input, dim, _stacklevel), dtype)
+
+
+@composed(module="nn.functional", name="log_softmax", shape="that of ``input``")
+def _log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """The logarithm of the softmax over ``dim``."""
+    return log_softmax(input, _dimension("log_softmax", input, dim, _stacklevel), dtype)
+
+
+@composed(module="nn.functional", shape="that of ``input``")
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """exp(-input) divided by its sum over ``dim``."""
+    return softmax(neg(input), _dimension("softmin", input, dim, _stacklevel), dtype)
 
 
 @op(grad={"input": _sum_gradient}, promote="float")
