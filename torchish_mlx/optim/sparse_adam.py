@@ -22,7 +22,7 @@ class SparseAdam(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps: as in the rule.
-        maximize (bool): ascend instead of descend.
+        maximize: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
