@@ -67,6 +67,9 @@ class LRScheduler:
         >>> scheduler.get_last_lr()
         [0.05]
 
+    A scheduler as a function of the step is made by :meth:`as_schedule`, from its curve; a subclass that has a function
+    writes ``as_schedule`` itself (``users_curve`` in ``_closed_forms.py``).
+
     Source: ``torch.optim.lr_scheduler.LRScheduler`` (torch 2.13).
     """
 
