@@ -8,7 +8,7 @@ and :func:`structure` makes a change of it visible to ``mx.compile`` as the shap
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import mlx.core as mx
 import numpy as np
@@ -18,6 +18,7 @@ from .._docs import see
 from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
+DecayPair: TypeAlias = tuple[mx.array, mx.array]  # what a formula sees of a Decay: b and 1 - b
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape represents its Python values
 FIRST = "_first_step"  # a slot that init() makes: whether the next step is the first one of the parameter
 
@@ -37,6 +38,20 @@ def as_number(name: str, value: Any) -> Any:
     if array.size != 1:
         raise ValueError(f"Tensor {name} must be 1-element")
     return array.item()
+
+
+class Hypers(Protocol):
+    """``h``, as editors and type checkers see it: what :meth:`Rule.hypers` gives to the formula of every rule.
+
+    Next to its class a rule lists its own entries, in a subclass: an array for a Hyper, a :data:`DecayPair` for a
+    Decay, a tuple for an Each, and the Python value for a Static. At run time ``h`` is a SimpleNamespace.
+    """
+
+    lr: mx.array
+    maximize: bool
+    first: mx.array | None  # whether this is the first step of a parameter, where init() made its slots
+    traced: bool  # see _kernels
+    apart: bool
 
 
 class Hyper:
@@ -109,7 +124,7 @@ class Decay(Hyper):
             return [super().carry(array)]
         return [mx.array(value, mx.float32), mx.array(1 - value, mx.float32)]
 
-    def read(self, carried: Any) -> tuple[mx.array, mx.array]:
+    def read(self, carried: Any) -> DecayPair:
         b = super().read(carried[0])
         return (b, carried[1]) if len(carried) == 2 else (b, 1 - b)
 

@@ -39,8 +39,11 @@ class Rule(Optimizer):
     - ``tick(h, clock)``: what depends on the step count alone, computed once per count and not once per parameter;
     - ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
 
-    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. These class methods are all that
-    an adapter of ``torchish_mlx.optim`` takes from a rule; the others make the rule, alone, an optimizer of MLX.
+    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. For editors, the types of ``h``
+    (a subclass of ``_hyper.Hypers``) and of ``s`` (a TypedDict) may be written next to the class.
+
+    These class methods are all that an adapter of ``torchish_mlx.optim`` takes from a rule; the others make the rule,
+    alone, an optimizer of MLX.
     """
 
     lr: Any = Hyper(1e-3)
@@ -89,7 +92,7 @@ class Rule(Optimizer):
         return ()
 
     @classmethod
-    def formula(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: Any, g: Any, p: mx.array, s: Any, k: Any) -> mx.array:
         """The new value of ``p``, given its gradient ``g``, its slots ``s`` (written to) and ``k`` of ``tick``."""
         raise NotImplementedError(f"{cls.__name__} has no formula: a subclass of Rule writes one")
 
