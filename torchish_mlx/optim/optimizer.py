@@ -242,7 +242,7 @@ class Optimizer(MLXSide):
             check_closure(closure)
             with enable_grad():
                 loss = closure()
-        with Alone("step()", self._tree, self._held):
+        with Alone("step()", self._tree, self._all_parameters):
             tree = self._settled()
             self._check_moved()
             # No name here may hold an old array, whose memory MLX would not use again.
@@ -265,7 +265,7 @@ class Optimizer(MLXSide):
 
     def _stepped(self) -> None:
         """Schedule what a step that a user wrote has computed, so that its loop collects no unevaluated work."""
-        self._schedule_state([p.array for p in self._held()])
+        self._schedule_state([p.array for p in self._all_parameters()])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -274,4 +274,4 @@ class Optimizer(MLXSide):
                 if p.grad is not None:
                     p.grad = None if set_to_none or p.grad.is_sparse else mx.zeros_like(p.grad.array)
         if not set_to_none:
-            schedule(arrays_in([p.grad for p in self._held()]))
+            schedule(arrays_in([p.grad for p in self._all_parameters()]))

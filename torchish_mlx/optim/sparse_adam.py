@@ -64,8 +64,10 @@ class SparseAdam(Optimizer):
         for i, group in enumerate(split):
             params = group["params"]
             for j, p in enumerate(params if isinstance(params, (list, tuple)) else [params]):
-                sparse += [[i, j]] * isinstance(p, rules.RowSparse)
-                complex_ += [[i, j]] * (isinstance(p, Tensor) and p.is_complex())
+                if isinstance(p, rules.RowSparse):
+                    sparse.append([i, j])
+                if isinstance(p, Tensor) and p.is_complex():
+                    complex_.append([i, j])
         if sparse:
             raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
         if complex_:

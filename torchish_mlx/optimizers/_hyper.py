@@ -102,11 +102,11 @@ class Hyper:
         return carried
 
     def read(self, carried: Any) -> Any:
-        """What a formula sees of the carried arrays: a number, or a vector with an entry for each of several groups."""
+        """What a formula sees of the carried arrays: a number. For several groups it is a vector, an entry for each."""
         return carried.reshape(()) if carried.ndim and carried.size == 1 else carried
 
     def restore(self, carried: Any, value: Any) -> Any:
-        """The Python value of loaded arrays: ``value`` itself where it is what they hold, to float32."""
+        """The Python value of loaded arrays: ``value``, the present one, where they hold it in float32."""
         return value if same(self.carry(value), carried) else shortest(carried)
 
 
@@ -165,7 +165,7 @@ def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
 
 
 class Static(Hyper):
-    """A choice that changes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+    """A choice that changes the formula itself, such as ``amsgrad`` and ``ns_steps``. It stays a Python value."""
 
     def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:  # noqa: ARG002 - any value may be one
         self._refuse_schedule(value)
@@ -196,12 +196,12 @@ def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.arr
 
 
 def renewed(before: mx.array, count: int) -> mx.array:
-    """The same with a shape that no trace has seen, if ``count`` is new."""
+    """``before`` with another shape, so that compiled steps are traced again; each ``count`` gives another shape."""
     return _empty((*before.shape[:2], count))
 
 
 def readable(before: mx.array) -> mx.array:
-    """``before``, an empty array, or another one of its shape where it can't be read.
+    """``before``, an empty array. Where it can't be read, another one of the same shape.
 
     MLX leaves traced arrays in a state when a compiled step raises, and unevaluated ones when their thread has ended.
     """
@@ -224,7 +224,7 @@ def _no_nan(name: str, value: Any) -> None:
 
 
 def nonneg(what: str) -> Check:
-    """Refuse a negative number and nan. (``not 0 <= x``, and not ``x < 0``, which nan passes.)"""
+    """Refuse a negative number and nan: ``not 0 <= x`` is true of nan, and ``x < 0`` is not."""
 
     def check(name: str, value: Any) -> None:
         if not 0.0 <= as_number(name, value):

@@ -27,15 +27,16 @@ def on_cpu() -> bool:
 
 
 def cut(h: Hypers, x: mx.array) -> mx.array:
-    """``x``, in row-major order, at the end of a kernel (or the beginning of one) where kernels are kept apart."""
+    """``x`` itself. Where kernels are kept apart, one kernel ends here, and ``x`` is in row-major order."""
     return mx.contiguous(x) if h.apart else x
 
 
 def computed_once(h: Any, k: T) -> T:
-    """``k``, numbers or arrays that are small next to the parameter, at the end of a kernel.
+    """``k``, numbers or arrays that are much smaller than the parameter, computed in a kernel of their own.
 
     ``mx.compile`` would move them into the kernel of the parameter, and compute them for each element. It ends a kernel
-    at a change of shape, which every transformation of MLX and ``mx.export_function`` can handle.
+    where a shape changes. So the shape is changed and changed back, which every transformation of MLX and
+    ``mx.export_function`` can handle.
     """
     if not h.traced:
         return k
@@ -44,7 +45,7 @@ def computed_once(h: Any, k: T) -> T:
 
 
 def after(h: Any, before: Sequence[mx.array], g: Any) -> Any:
-    """``g``, which is not used before the last of ``before`` is computed, where kernels are kept apart.
+    """``g`` itself. Where kernels are kept apart, what uses it waits until the last of ``before`` is computed.
 
     MLX evaluates breadth first: without this it runs the first kernel of every parameter, and then the second of every
     one. Then the caches hold nothing of use, and there is one more array in memory for each parameter.
