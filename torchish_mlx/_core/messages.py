@@ -46,8 +46,12 @@ def some(names: Collection[Any]) -> str:
 
 def as_lines(sentences: Sequence[str]) -> str:
     """The sentences below each other, if there are several; the first ones of many."""
-    more = [f"and {len(sentences) - 20} more"] * (len(sentences) > 20)
-    return "\n\t".join([""] * (len(sentences) > 1) + [*sentences[:20], *more])
+    lines = list(sentences[:20])
+    if len(sentences) > 20:
+        lines.append(f"and {len(sentences) - 20} more")
+    if len(sentences) > 1:
+        lines.insert(0, "")  # the first one begins a line as well
+    return "\n\t".join(lines)
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from .views import Step, apply, write
 
 
 class Parts(NamedTuple):
-    """Several views that together are the whole, along ``dim``, which a part does not have where they are stacked."""
+    """The views into which a call splits a tensor along ``dim``. If they are ``stacked``, each is without that axis."""
 
     steps: list[Step]
     dim: int
@@ -67,7 +67,9 @@ class PartsNode(Node):
 
 
 class WriteNode(Node):
-    """A recorded write of a value into a part: the part's gradient is the value's, and the rest is the base's."""
+    """A recorded write of a value into a part of a base. Of the result's gradient, that part goes to the value, and the
+    rest to the base.
+    """
 
     __slots__ = ("dtype", "path", "shape", "wants")
 

@@ -16,9 +16,9 @@ from .views import Step, apply, joined, layout_after, row_major, write
 
 
 class Storage:
-    """A box for one ``mx.array``, which is replaced and never mutated: it owns the array, or it is a slot.
+    """A box for one ``mx.array``, which is replaced and never mutated: it owns the array, or has a place for it.
 
-    A slot is a place in a module, dict or list: ``array`` reads and writes ``container[key]``. ``version`` counts
+    A place is ``container[key]`` of a module, dict or list, which ``array`` reads and writes. ``version`` counts
     the writes that autograd must know of. ``write`` replaces the array without counting: it is what ``.data``
     uses, whose writes torch's autograd does not see either.
 
@@ -58,10 +58,10 @@ class Storage:
         return bool(self.places or self.owned)
 
     def add_place(self, container: Any, key: Any) -> None:
-        """Become a slot, or one with a further place: a write goes to every place, a read comes from the first.
+        """Keep the array at this place, too: a write goes to every place, a read comes from the first.
 
         ``key`` may be a tuple, a path below the container that is walked at every access, so that replacing a
-        list of arrays by another does not leave the slot behind.
+        list of arrays by another does not leave the storage behind.
         """
         self._array = None
         if not any(c is container and k == key for c, k in self.places):
@@ -138,12 +138,12 @@ class Storage:
         return new
 
 
-def slot(container: Any, key: Any) -> Storage:
-    """A Storage that is a place from the start.
+def storage_at(container: Any, key: Any) -> Storage:
+    """A Storage whose array is at ``container[key]``.
 
     >>> import mlx.core as mx
     >>> d = {"w": mx.array([1.0])}
-    >>> slot(d, "w").array = mx.array([2.0])
+    >>> storage_at(d, "w").array = mx.array([2.0])
     >>> d["w"].item()
     2.0
     """

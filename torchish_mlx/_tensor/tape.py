@@ -55,7 +55,9 @@ class Node(ABC):
         """Let go of what was kept."""
 
     def moved(self, storage: Any) -> None:  # noqa: B027
-        """The call was in place: its first argument is what it was, and its result is in ``storage``, if not cast."""
+        """Forget the first argument, which an in-place call has overwritten. ``storage`` has the result, or is None
+        where the result was cast to another dtype.
+        """
 
     def in_torchs_order(self, grads: list[Any]) -> None:  # noqa: B027
         """Bring the gradients that came in the order of the memory to torch's, for whoever looks at them."""
@@ -145,8 +147,8 @@ def run_backward(
 
     The newest call goes first, so that every use of a value has been summed before its own call is pulled; there is no
     recursion. Gradients are arrays, or Tensors with ``create_graph``, where ``recorded`` makes them of a ``Pull``. What
-    a leaf gets from this pass is summed, scheduled for evaluation, and then added to what it has: a sum, and not the
-    work behind k losses, is what is kept.
+    a leaf gets from this pass is summed, scheduled for evaluation, and then added to the gradient that it has. So k
+    losses leave one sum in memory, and not all that they were computed from.
     """
     pending: dict[int, tuple[Node, list[Any]]] = {}
     queue: list[int] = []
@@ -199,7 +201,7 @@ def run_backward(
 
 
 def _watched(node: Node, grads: list[Any]) -> None:
-    """Show gradients to the hooks of a call's results, and to the results that keep theirs."""
+    """Call the hooks of a call's results with their gradients, and keep the gradient of those with ``retain_grad``."""
     node.in_torchs_order(grads)
     hooks: list[Any] = node.hooks or []
     for index, hook in list(hooks):

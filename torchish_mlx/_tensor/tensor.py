@@ -52,13 +52,13 @@ class Tensor(ArrayLike):
     _requires_grad: bool = False
     _retains: bool = False
     _hooks: dict[int, Callable[[Tensor], Any]] | None = None  #: of a leaf; those of a result are its call's
-    #: What a view shows that was made under no_grad.
+    #: Of a view that was made under no_grad: the Tensor that it shows.
     _unrecorded: Tensor | None = None
-    #: Whether a gradient was asked for this leaf itself. Otherwise a view without a history says that it requires grad
-    #: where what it shows does, and no gradient comes back through it, as in torch.
+    #: Whether a gradient was asked for this leaf itself. A view without a history also says that it requires grad
+    #: if the Tensor that it shows does, but no gradient comes back through it, as in torch.
     _asked: bool = False
-    #: Of a view made while recording: the Tensor it shows, the step from what it was taken from and that one's path,
-    #: and the version for which its history holds.
+    #: Of a view that was recorded: the Tensor that it shows in the end (its base); (the last step, the path of the
+    #: Tensor that the step was applied to); and the version of the base to which its history belongs.
     _base: Tensor | None = None
     _path: tuple[Step, Any] | None = None
     _seen: int = 0

@@ -18,7 +18,7 @@ from .._core.evaluation import arrays_in, schedule
 from .._core.promotion import compute
 from .._core.trace import value
 from .._docs import see
-from .._tensor.storage import slot
+from .._tensor.storage import storage_at
 from .._tensor.tensor import Tensor
 from ..optim import Optimizer
 from ._gradients import gradients_of, moved, nonfinite, unscale
@@ -123,8 +123,8 @@ class GradScaler:
         self._state["scale"] = mx.array(self._init_scale, mx.float32)
         self._state["growth_tracker"] = mx.array(self._init_growth_tracker, mx.int32)
         self._scale, self._growth_tracker = (
-            Tensor(slot(self._state, "scale")),
-            Tensor(slot(self._state, "growth_tracker")),
+            Tensor(storage_at(self._state, "scale")),
+            Tensor(storage_at(self._state, "growth_tracker")),
         )
 
     def _check_scale_growth_tracker(self, funcname: str) -> tuple[Tensor, Tensor]:

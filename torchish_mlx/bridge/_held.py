@@ -127,12 +127,12 @@ class Held(Storage):
             super().write(value)
 
     def lend(self, array: mx.array) -> None:
-        """Put another array to the places for a while, as a trace does."""
+        """Put another array to the places until :meth:`take_back`: inside a trace they hold arrays of the trace."""
         for registry, key in self.owned:
             put(registry, key, array)
 
     def take_back(self, lent: mx.array, array: mx.array) -> None:
-        """Put ``array`` to the places that hold what was lent still, and not what was written in the meantime."""
+        """Put ``array`` to the places that still hold what was lent. What was written in the meantime stays."""
         for registry, key in self.owned:
             if found(registry, key) is lent:
                 put(registry, key, array)
@@ -144,7 +144,7 @@ class Held(Storage):
         return all(found(*place) is array for place in others)
 
     def _lost(self, registry: Any, key: Key) -> mx.array:
-        """The array, where a place holds none any more."""
+        """Give up a place that holds no array any more, and read the array of the other places."""
         registry.forget(key)
         self.disown(registry, key)
         return self.read()

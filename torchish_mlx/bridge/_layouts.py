@@ -99,7 +99,7 @@ def check_layout(layout: str | None) -> None:
         )
 
 
-class Entry(NamedTuple):
+class LayerValue(NamedTuple):
     """A value of a state dict for the weights of a layer, or for a slot of them."""
 
     name: str
@@ -108,7 +108,7 @@ class Entry(NamedTuple):
     origin: Origin | None
 
 
-def doubts(entries: Iterable[Entry]) -> dict[str, str]:
+def doubts(entries: Iterable[LayerValue]) -> dict[str, str]:
     """name -> what to do, in words, for entries of which nothing tells that they are in MLX's layout.
 
     An entry is told by where it is from, if that is known, or by the shapes of other entries from there: a convolution
@@ -124,7 +124,7 @@ def doubts(entries: Iterable[Entry]) -> dict[str, str]:
     }
 
 
-def _in_doubt(entry: Entry) -> str:
+def _in_doubt(entry: LayerValue) -> str:
     kind, order = entry.layouts.kind, entry.layouts.order
     alike, origin = f"has the same shape in torch's layout of {kind} and in MLX's, and", entry.origin
     if origin is None:

@@ -53,7 +53,7 @@ class Registry(dict[Key, Tensor]):
         tensor._storage.own(self, key, array)  # type: ignore[attr-defined]
 
     def forget(self, key: Key) -> None:
-        """Have the place get another Tensor when it is asked for next."""
+        """Drop the Tensor of a place; the next look at the place makes another one."""
         tensor = self.pop(key, None)
         if tensor is not None:
             tensor.__dict__.pop("_also", None)
@@ -95,7 +95,7 @@ def registries(module: nn.Module) -> list[Any]:
 
 
 def without_registries(module: nn.Module) -> None:
-    """Remove what is no registry of its module, in a copy that was made without them."""
+    """Remove the None that replaces a registry in a copy that was made without registries."""
     for part in module.modules():
         if part.__dict__.get(_NAME, part) is None:
             del part.__dict__[_NAME]

@@ -31,7 +31,7 @@ class Renaming(NamedTuple):
     missing: list[str]
 
 
-class _Rule(NamedTuple):
+class _Candidate(NamedTuple):
     words: str  # what follows "every saved name"
     expression: str | None
     prefix: str  # what the names begin with that the rule is made for
@@ -54,7 +54,7 @@ def renaming(own: Collection[str], given: Collection[str], fits: Fits = lambda _
     """
     wanted = set(own)
     most = max(len(wanted & {*given}) + 1, (min(len(wanted), len(given)) + 1) // 2)
-    best: list[_Rule] = []
+    best: list[_Candidate] = []
     for rule in _rules(wanted, given, fits):
         if len(rule.names) > most or not best:
             best = [rule] if len(rule.names) >= most else []
@@ -72,11 +72,12 @@ def renaming(own: Collection[str], given: Collection[str], fits: Fits = lambda _
     elif len(rest) > _FEW:
         what = f"each of {len(rule.names)} of the {len(given)} saved names {rule.words}"
     else:
-        what = f"every saved name{' but ' * bool(rest)}{' and '.join(map(_quoted, rest))} {rule.words}"
+        but = f" but {' and '.join(map(_quoted, rest))}" if rest else ""
+        what = f"every saved name{but} {rule.words}"
     return Renaming(what, rule.expression, _condition(rule, given, rest), rest, missing)
 
 
-def _condition(rule: _Rule, given: Collection[str], rest: list[str]) -> str:
+def _condition(rule: _Candidate, given: Collection[str], rest: list[str]) -> str:
     """An expression of ``name`` that tells the names that fit from ``rest``, where there is a short one."""
     if not rest or rule.expression is None:
         return ""
@@ -93,14 +94,14 @@ def advice(found: Renaming, source: str) -> str:
         cure = f"load {{{found.expression}: value for name, value in {source}{condition}}}"
     out = f"{found.what[0].upper()}{found.what[1:]}: {cure}."
     if found.missing:
-        few = ", ".join(map(_quoted, found.missing[:_FEW])) + ", ..." * (len(found.missing) > _FEW)
+        few = ", ".join(map(_quoted, found.missing[:_FEW])) + (", ..." if len(found.missing) > _FEW else "")
         return f"{out} Then {few} {'is' if len(found.missing) == 1 else 'are'} missing still: pass strict=False, too."
     if found.rest and not found.condition:
         return f"{out} For the other saved names pass strict=False, too."
     return out
 
 
-def _rules(own: set[str], given: Collection[str], fits: Fits) -> Iterator[_Rule]:
+def _rules(own: set[str], given: Collection[str], fits: Fits) -> Iterator[_Candidate]:
     """The rules that make some of ``given`` names of ``own``, simple ones first."""
     plain = {name: name for name in given}
     yield from _by_prefix(own, plain, "", "name", fits)
@@ -114,7 +115,7 @@ def _rules(own: set[str], given: Collection[str], fits: Fits) -> Iterator[_Rule]
     yield from _by_layers(own, given, fits)
 
 
-def _by_prefix(own: set[str], given: Mapping[str, str], words: str, name: str, fits: Fits) -> Iterator[_Rule]:
+def _by_prefix(own: set[str], given: Mapping[str, str], words: str, name: str, fits: Fits) -> Iterator[_Candidate]:
     """A prefix of the saved names away, one of the model's names before them, or one in place of the other."""
     first = [""] if words else []  # without a wrapper's name, to change nothing is no rule
     added = [lead for lead, _ in _leads(own, {*given.values()}).most_common(_FEW)]
@@ -136,7 +137,7 @@ def _by_prefix(own: set[str], given: Mapping[str, str], words: str, name: str, f
             yield from _made(own, new, what, expression, "" if words else away, fits)
 
 
-def _by_layers(own: set[str], given: Collection[str], fits: Fits) -> Iterator[_Rule]:
+def _by_layers(own: set[str], given: Collection[str], fits: Fits) -> Iterator[_Candidate]:
     """Names that differ by ``layers.``, and maybe by a prefix."""
     bare = {name: _without_layers(name) for name in given}
     for lead in ["", *_shared(own)]:
@@ -159,13 +160,13 @@ def _by_layers(own: set[str], given: Collection[str], fits: Fits) -> Iterator[_R
 
 def _made(
     own: set[str], new: Mapping[str, str], words: str, expression: str | None, prefix: str, fits: Fits
-) -> Iterator[_Rule]:
+) -> Iterator[_Candidate]:
     """The rule, if no two saved names become one; of two, the one without the prefix is left out."""
     names = {old: name for old, name in new.items() if name in own and fits(name, old)}
     if prefix and len({*names.values()}) < len(names):
         names = {old: name for old, name in names.items() if old.startswith(prefix)}
     if names and len({*names.values()}) == len(names):
-        yield _Rule(words, expression, prefix, names)
+        yield _Candidate(words, expression, prefix, names)
 
 
 def _leads(names: Collection[str] | Iterator[str], wanted: Collection[str]) -> Counter[str]:

@@ -50,6 +50,7 @@ def united(tensors: Iterable[Tensor], held: Iterable[Tensor] = ()) -> list[Tenso
 
 
 def _of_place(tensor: Tensor) -> Tensor:
+    """The Parameter that has the place of ``tensor`` now; after a tie it may be another one."""
     owned = tensor._storage.owned
     if owned:
         registry, key = owned[0]
@@ -84,14 +85,15 @@ def tie(a: Tensor, b: Tensor, array: mx.array) -> Tensor:
 
 
 def _claim(storage: Any, array: mx.array) -> tuple[bool, bool]:
-    """What tells that the array was this storage's before it was assigned to another place, too."""
+    """The storage with the larger claim had the array first; then it was assigned to another place, too."""
     return storage.kept() is array, storage.seen() is array
 
 
 def retie_by_memory(before: Iterable[tuple[Tensor, mx.array]]) -> bool:
-    """The same look where MLX has made new objects already, at Parameters and the arrays that they had before.
+    """Do what :func:`retie` does where MLX has made new objects already; ``before`` are the arrays of earlier.
 
-    Two are one where their arrays share memory now and did not before. (Copies of a layer did, until they are trained.)
+    Two Parameters are tied if their arrays share memory now and did not before. (Copies of a layer share memory until
+    they are trained, and are not tied.)
     """
     alike: dict[Any, list[tuple[Tensor, mx.array, mx.array]]] = {}
     for tensor, old in before:

@@ -16,7 +16,7 @@ from .._docs import see
 from .._tensor.arraylike import Size
 from .._tensor.conversion import array_of
 from .._tensor.tensor import Tensor, origin_of
-from ._layouts import Entry, check_layout, doubts, in_mlx, layouts_of, torchs_layout, transposed
+from ._layouts import LayerValue, check_layout, doubts, in_mlx, layouts_of, torchs_layout, transposed
 from ._nested import below, flattened
 from ._renaming import Renaming, advice, renaming
 from ._walk import checked as _checked
@@ -151,7 +151,7 @@ def load_state_dict(
             arrays.append((place, array))
         if layout is None and array is not None and layouts is not None:
             origin = origin_of(value) or (Origin(MLX) if path in flat.nested else None)
-            entries.append(Entry(f'"{path}"', layouts, tuple(array.shape), origin))
+            entries.append(LayerValue(f'"{path}"', layouts, tuple(array.shape), origin))
     if not strict and (further_down := _further_down(own, given, state_dict)):
         errors.append("No name in state_dict is one of the model's, so that nothing would be loaded. ")
         cures.append(further_down)
@@ -239,8 +239,9 @@ _SAYS_TORCH = '"{}" has MLX\'s layout already, and not torch\'s: leave out layou
 def _reshaped(path: str, place: Tensor, shape: tuple[int, ...]) -> str:
     """How an array of ``shape`` would fit ``place``."""
     if cure := torchs_layout(place, shape):
-        every = f', or pass layout="{TORCH}" to have all convolutions transposed' * (layouts_of(place) is not None)
-        return f'"{path}" {cure}{every}.'
+        if layouts_of(place) is None:
+            return f'"{path}" {cure}.'
+        return f'"{path}" {cure}, or pass layout="{TORCH}" to have all convolutions transposed.'
     if len(shape) == 2 and shape[::-1] == tuple(place.shape):
         return f'"{path}" would fit transposed, if it is the same matrix: transpose it with (1, 0).'
     if place.dtype == mx.uint32 and "Quantized" in place._layer:

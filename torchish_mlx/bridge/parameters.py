@@ -24,11 +24,11 @@ def _key(inner: Path) -> Key:
 
 
 def at_place(owner: nn.Module, inner: Path) -> Tensor:
-    """The Parameter, or for a buffer the Tensor, of a place: always the same for as long as it lives."""
+    """The Parameter of a place, or the Tensor if it is a buffer: the same one as long as the module lives."""
     registry, key = registry_of(owner), _key(inner)
     tensor = registry.get(key)
     if tensor is not None and len(tensor._storage.owned) > 1:
-        tensor._storage.read()  # whether the place is still one of several
+        tensor._storage.read()  # which gives up the places where the tie has ended
         tensor = registry.get(key)
     if tensor is None:
         with LOCK:
@@ -40,7 +40,7 @@ def at_place(owner: nn.Module, inner: Path) -> Tensor:
 
 
 def walked(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """(path, Parameter or buffer) of every array of ``module``, at every path; what is one array is one of them."""
+    """(path, Parameter or buffer) at every path to an array of ``module``. One array has one Parameter at all paths."""
     listed: list[tuple[str, Tensor]] = []
     first: dict[int, Tensor] = {}
     owner, registry = None, None
@@ -61,7 +61,7 @@ def walked(module: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _looked_over(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """The same, where an array has no Parameter yet, or where Parameters are to be tied or to part."""
+    """What :func:`walked` gives, where an array has no Parameter yet, or where a tie begins or ends."""
     entries: list[tuple[str, Registry, Key, type[Tensor], mx.array]] = []
     known: dict[tuple[int, type[Tensor]], Tensor] = {}
     for path, owner, inner, array in places(module):
@@ -87,7 +87,7 @@ def _looked_over(module: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _noted(listed: list[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
-    """Note further paths of what was listed under several, for trees of arrays, which have paths only."""
+    """``listed``. A Parameter at several paths notes the others in ``_also``: trees of arrays have paths only."""
     paths: dict[int, list[str]] = {}
     for path, tensor in listed:
         others = paths.setdefault(id(tensor), [])

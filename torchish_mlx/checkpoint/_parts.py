@@ -129,8 +129,11 @@ def _refuse_names(here: list[list[str]], there: list[list[str]]) -> None:
     lacking, more = [n for n in theirs if n not in mine], [n for n in mine if n not in theirs]
     advice = "Construct it over the same parameters, in the same groups and order"
     if lacking or more:
-        what = [f"it was saved with the parameters {listed(lacking)}, which this one does not hold"] * bool(lacking)
-        what += [f"this one holds {listed(more)}, which the saved one did not"] * bool(more)
+        what = []
+        if lacking:
+            what.append(f"it was saved with the parameters {listed(lacking)}, which this one does not hold")
+        if more:
+            what.append(f"this one holds {listed(more)}, which the saved one did not")
         advice += " (only the trainable ones, if they were given alone, with the model frozen as it was)"
     elif list(map(len, here)) != list(map(len, there)):
         what = [f"it was saved with groups of {list(map(len, there))} parameters, and has {list(map(len, here))}"]

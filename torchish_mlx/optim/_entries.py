@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.trace import traced
 from .._docs import see
-from .._tensor.storage import Storage, slot
+from .._tensor.storage import Storage, storage_at
 from .._tensor.tensor import Tensor
 from ..bridge._layouts import in_mlx
 from ..optimizers._hyper import FIRST, STRUCTURE
@@ -76,11 +76,13 @@ class Entries(MutableMapping[Any, Any]):
     # Where the entries are ------------------------------------------------------------------------------------------
 
     def is_at(self, tree: Any, path: str | None = None) -> bool:
-        """Whether these are entries of ``tree``, of the parameter at ``path`` or of any; of None once taken out."""
+        """Whether these entries are in ``tree``, and at ``path`` if one is given. Entries that were taken out are in
+        None.
+        """
         return self._tree is tree and path in (None, self._path)
 
     def take_out(self, entries: dict[Any, Any]) -> None:
-        """Go on as a dict of its own, which holds ``entries``."""
+        """Hold ``entries`` from now on, and none of the tree."""
         self._tree, self._taken = None, entries
 
     def move(self, tree: Any, path: str) -> None:
@@ -218,4 +220,4 @@ def tensor_over(slots: dict[str, Any], arrays: dict[str, Any] | None, clock: Seq
     """A Tensor whose storage is the place of an entry."""
     if arrays is not None and name in clock:
         return Tensor(Count(slots, arrays, clock, name))
-    return Tensor(slot(slots, name))
+    return Tensor(storage_at(slots, name))

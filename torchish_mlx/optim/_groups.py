@@ -208,9 +208,9 @@ _TREE = (
 
 
 def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any, Any]]:
-    """(tensor, container, key) of every tensor in ``value`` and of the array with its number.
+    """(tensor, container, key) of every tensor in ``value``: the array with its number is ``container[key]``.
 
-    A decay rate is kept in a list, and a pair of decay rates in a list of lists.
+    The arrays of a decay rate are in a list, and those of several decay rates in a list of lists.
     """
     if isinstance(value, Tensor):
         carried = container.get(key) if isinstance(container, dict) else container[key]
@@ -226,7 +226,7 @@ def _places(value: Any, container: Any, key: Any) -> Iterator[tuple[Tensor, Any,
 
 
 def refuse_tree(params: Any) -> None:
-    """A tree of arrays is a throw-away copy of references; updating it would change nothing, without an error."""
+    """Raise TypeError for a tree of arrays. It is a copy of the model's references, so updating it changes nothing."""
     if isinstance(params, dict) and not isinstance(params, Module):
         raise TypeError(
             "params is a dict. MLX's model.parameters() is a throw-away tree of arrays, and updating it would change "

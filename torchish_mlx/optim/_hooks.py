@@ -88,7 +88,7 @@ def hooked(step: Callable[..., Any]) -> Callable[..., Any]:
                     )
                 given, kwargs = result
         if self.rule is None:
-            with Alone("step()", self._tree, self._held):
+            with Alone("step()", self._tree, self._all_parameters):
                 self._check_moved()
                 out = step(*given, **kwargs)
                 self._stepped()

@@ -90,7 +90,7 @@ def entry_faults(rule: type[Rule], h: Any, p: Tensor, entries: Mapping[str, Any]
                 "load by name (strict=True)."
             )
             if expected == shape and (layout := torchs_layout(p, tuple(value.shape))):
-                every = ', or pass layout="torch"' * (layouts_of(p) is not None)
+                every = "" if layouts_of(p) is None else ', or pass layout="torch"'
                 advice = f"{layout}, as every entry of these weights{every}."
             faults.append(
                 f"{entry}, of a parameter of shape {shape}, has shape {tuple(value.shape)}, expected {expected}. It "

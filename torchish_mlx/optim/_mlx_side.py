@@ -117,7 +117,7 @@ class MLXSide(Saving):
         Raises:
             ValueError: a gradient without a parameter, of another shape, or of a parameter that is not held here.
         """
-        with Alone("apply_gradients()", self._tree, self._held):
+        with Alone("apply_gradients()", self._tree, self._all_parameters):
             order, new, _ = self._applied(gradients, parameters)
         leaves = (new[path] for path in order)
         return tree_map(lambda _: next(leaves), gradients)
@@ -125,7 +125,7 @@ class MLXSide(Saving):
     def update(self, model: Module, gradients: Any) -> None:
         """Update ``model`` by a tree of gradients, as ``mlx.optimizers`` does. Tied weights change at all places."""
         check_update(model, gradients)
-        with Alone("update()", self._tree, self._held):
+        with Alone("update()", self._tree, self._all_parameters):
             if type(self).apply_gradients is not MLXSide.apply_gradients:
                 model.update(self.apply_gradients(gradients, model))
                 return

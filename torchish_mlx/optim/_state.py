@@ -17,7 +17,7 @@ from ..optimizers._state import GROUPS, State, copied, leaves
 from ._entries import Count, Entries, keep_count, tensor_over
 from ._groups import Group, GroupArrays
 
-LOOSE = "_loose"  # the place of entries that belong to no parameter; MLX keeps such names out of parameters()
+LOOSE = "_loose"  # the path of entries that belong to no parameter; MLX keeps such names out of parameters()
 
 
 class OptimizerState(State):
@@ -98,13 +98,13 @@ class OptimizerState(State):
         return group.rule.clock if group is not None and group.rule is not None and group.rule.counted else ()
 
     def early_names(self, path: str) -> Sequence[str]:
-        """The names of the entries that init() made, as long as they differ from those of the first step."""
+        """The names of the entries that init() made and that the first step has not used yet."""
         first = self.slots.get(path, {}).get(FIRST)
         rule = self.group_of[path].rule if first is not None and first.item() else None
         return () if rule is None else rule.late
 
     def saved(self) -> Iterator[tuple[Tensor, Entries]]:
-        """The parameters whose entries are saved: not those for which init() alone has made some."""
+        """The parameters whose entries are saved. Those that have only what init() made are left out."""
         for p in self.holders():
             entries = self.entries(self.paths[p])
             if entries.saved() or not entries:

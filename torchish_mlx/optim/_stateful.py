@@ -13,7 +13,7 @@ from .._core.evaluation import arrays_in, schedule, schedule_given
 from .._tensor.tensor import Tensor
 from ..bridge._ties import retie
 from ..optimizers import Rule
-from ..optimizers._mlx_state import Part, is_mlx_state
+from ..optimizers._mlx_state import MLXPart, is_mlx_state
 from ..optimizers._mlx_taken import taken
 from ..optimizers._state import GROUPS, entries_alone
 from ._groups import Group
@@ -47,7 +47,7 @@ class Stateful(Hooked):
             tree.settle(groups)
         return tree
 
-    def _held(self) -> list[Any]:
+    def _all_parameters(self) -> list[Any]:
         """The parameters of all groups."""
         return [p for group in self.param_groups for p in group["params"]]
 
@@ -164,14 +164,14 @@ class Stateful(Hooked):
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each group
 
-    def _mlx_parts(self) -> list[Part]:
+    def _mlx_parts(self) -> list[MLXPart]:
         """The groups as ``optimizers._mlx_state`` takes them."""
         parts, tree = [], self._settled()
         for group in self.param_groups:
             held = {tree.add(p, None, group): p for p in group["params"]}
             frozen = {path for path, p in held.items() if not p.requires_grad}
             arrays = {path: p.array for path, p in held.items()}
-            parts.append(Part(tree.rule_of(group), group, group.arrays, arrays, frozen))
+            parts.append(MLXPart(tree.rule_of(group), group, group.arrays, arrays, frozen))
         return parts
 
     @property
@@ -192,4 +192,4 @@ class Stateful(Hooked):
         """Where several threads take turns here, refuse what another one has left unevaluated."""
         if has_moved(self):
             what = "arrays among the parameters, the gradients or optimizer.state"
-            schedule_given(what, self._tree, arrays_in(self._held(), *given))
+            schedule_given(what, self._tree, arrays_in(self._all_parameters(), *given))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .._core.origin import MLX, TORCH, Origin
 from .._tensor.tensor import Tensor, origin_of
-from ..bridge._layouts import Entry, Layouts, doubts, layouts_of, torchs_layout, transposed
+from ..bridge._layouts import LayerValue, Layouts, doubts, layouts_of, torchs_layout, transposed
 
 
 class Arranged(NamedTuple):
@@ -34,12 +34,12 @@ def arranged(optimizer: Any, layout: str | None, entries: Mapping[Any, Any], of:
     if layout == TORCH:
         new = {n: _transposed(found, entries[n], n, out.faults) for n, found in known.items() if n in entries}
         return out._replace(entries={**entries, **new})
-    held: list[tuple[int, Entry]] = []
+    held: list[tuple[int, LayerValue]] = []
     for number, layouts in known.items():
         for name, value in _tensors(entries.get(number), f"state[{number}]"):
             shape = tuple(value.shape)
             if len(shape) == len(layouts.mlx) and max(shape) > 1:
-                held.append((number, Entry(name, layouts, shape, origin_of(value))))
+                held.append((number, LayerValue(name, layouts, shape, origin_of(value))))
                 if optimizer.rule is None and shape == layouts.torch != layouts.mlx:  # nothing else looks at its shape
                     what = torchs_layout(of[number], shape)
                     out.faults.setdefault(number, []).append(f"{name} {what}, as every entry of these weights.")

@@ -20,8 +20,7 @@ class Adafactor(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         beta2_decay, eps, d, weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
+        foreach, maximize: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

@@ -20,12 +20,7 @@ class Adam(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, amsgrad, decoupled_weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        capturable (bool): kept in the group; the numbers are the same either way.
-        differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
-            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
+        foreach, maximize, capturable, differentiable, fused: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -89,12 +84,7 @@ class AdamW(Adam):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, amsgrad: as in the rule.
-        maximize (bool): ascend instead of descend.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        capturable (bool): kept in the group; the numbers are the same either way.
-        differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
-            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
+        maximize, foreach, capturable, differentiable, fused: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -160,10 +150,7 @@ class Adamax(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        differentiable (bool): True raises NotImplementedError.
-        capturable (bool): kept in the group; the numbers are the same either way.
+        foreach, maximize, differentiable, capturable: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -221,10 +208,7 @@ class NAdam(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, momentum_decay, decoupled_weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        capturable (bool): kept in the group; the numbers are the same either way.
-        differentiable (bool): True raises NotImplementedError.
+        foreach, maximize, capturable, differentiable: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -286,10 +270,7 @@ class RAdam(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps, weight_decay, decoupled_weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        capturable (bool): kept in the group; the numbers are the same either way.
-        differentiable (bool): True raises NotImplementedError.
+        foreach, maximize, capturable, differentiable: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

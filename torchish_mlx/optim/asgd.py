@@ -20,10 +20,7 @@ class ASGD(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         lambd, alpha, t0, weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        differentiable (bool): True raises NotImplementedError.
-        capturable (bool): kept in the group; the numbers are the same either way.
+        foreach, maximize, differentiable, capturable: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

@@ -54,6 +54,18 @@ class Optimizer(MLXSide):
     ``torchish_mlx.optimizers.schedules``. Then ``group["lr"]`` is the rate of the last step, and ``group["lr_step"]``
     the number of steps that the schedule has counted; a number written to ``group["lr"]`` ends the schedule.
 
+    Five options mean the same in every optimizer that has them:
+
+    - ``maximize``: True goes up the gradient instead of down.
+    - ``foreach``: False updates one parameter after the other, True joins small ones. With None small ones are joined,
+      and the step may be compiled.
+    - ``fused``: True compiles the step, False does not. None compiles it where the parameters with a gradient have a
+      million elements or more, and ``foreach`` was not given. With True a step reads ``grad_scale`` and ``found_inf``,
+      which ``GradScaler`` sets on the optimizer.
+    - ``capturable``: torch's option for CUDA graphs. The numbers are the same either way. As in torch, Adam and AdamW
+      with ``foreach=True`` take a tensor as ``lr`` or in ``betas`` only with it.
+    - ``differentiable``: True raises NotImplementedError, because ``step()`` is not recorded for ``backward()``.
+
     Attributes:
         param_groups: a list of dicts, which may be edited: a parameter keeps its entries in another group.
         state: ``state[p]`` is torch's dict of a parameter. What the whole state is depends on the parameters. Where
@@ -230,7 +242,7 @@ class Optimizer(MLXSide):
             check_closure(closure)
             with enable_grad():
                 loss = closure()
-        with Alone("step()", self._tree, self._held):
+        with Alone("step()", self._tree, self._all_parameters):
             tree = self._settled()
             self._check_moved()
             # No name here may hold an old array, whose memory MLX would not use again.
@@ -253,7 +265,7 @@ class Optimizer(MLXSide):
 
     def _stepped(self) -> None:
         """Schedule what a step that a user wrote has computed, so that its loop collects no unevaluated work."""
-        self._schedule_state([p.array for p in self._held()])
+        self._schedule_state([p.array for p in self._all_parameters()])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or with ``set_to_none=False`` set them to zero."""
@@ -262,4 +274,4 @@ class Optimizer(MLXSide):
                 if p.grad is not None:
                     p.grad = None if set_to_none or p.grad.is_sparse else mx.zeros_like(p.grad.array)
         if not set_to_none:
-            schedule(arrays_in([p.grad for p in self._held()]))
+            schedule(arrays_in([p.grad for p in self._all_parameters()]))

@@ -20,11 +20,7 @@ class Adagrad(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         lr_decay, weight_decay, initial_accumulator_value, eps: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
-            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
+        foreach, maximize, differentiable, fused: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -84,10 +80,7 @@ class Adadelta(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         rho, eps, weight_decay: as in the rule.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        capturable (bool): kept in the group; the numbers are the same either way.
-        maximize (bool): ascend instead of descend.
-        differentiable (bool): True raises NotImplementedError.
+        foreach, capturable, maximize, differentiable: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -145,10 +138,7 @@ class RMSprop(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         alpha, eps, weight_decay, momentum, centered: as in the rule.
-        capturable (bool): kept in the group; the numbers are the same either way.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        maximize (bool): ascend instead of descend.
-        differentiable (bool): True raises NotImplementedError.
+        capturable, foreach, maximize, differentiable: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

@@ -20,11 +20,7 @@ class SGD(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         momentum, dampening, weight_decay, nesterov: as in the rule.
-        maximize (bool): ascend instead of descend.
-        foreach (bool, optional): False updates one parameter after the other, True joins small ones. None: the fastest.
-        differentiable (bool): True raises NotImplementedError.
-        fused (bool, optional): True compiles the step, False does not. None: where the parameters are 1 M or more.
-            With True a step reads ``grad_scale`` and ``found_inf``, which ``GradScaler`` sets on the optimizer.
+        maximize, foreach, differentiable, fused: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.

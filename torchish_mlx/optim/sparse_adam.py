@@ -22,7 +22,7 @@ class SparseAdam(Optimizer):
         lr (float, 1-element tensor or schedule): step length; a tensor may be changed in place, a schedule follows the
             steps (:class:`~torchish_mlx.optim.Optimizer`).
         betas, eps: as in the rule.
-        maximize (bool): ascend instead of descend.
+        maximize: as in :class:`~torchish_mlx.optim.Optimizer`.
 
     Raises:
         ValueError, TypeError, RuntimeError: in torch's words.
@@ -64,8 +64,10 @@ class SparseAdam(Optimizer):
         for i, group in enumerate(split):
             params = group["params"]
             for j, p in enumerate(params if isinstance(params, (list, tuple)) else [params]):
-                sparse += [[i, j]] * isinstance(p, rules.RowSparse)
-                complex_ += [[i, j]] * (isinstance(p, Tensor) and p.is_complex())
+                if isinstance(p, rules.RowSparse):
+                    sparse.append([i, j])
+                if isinstance(p, Tensor) and p.is_complex():
+                    complex_.append([i, j])
         if sparse:
             raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
         if complex_:

@@ -8,7 +8,7 @@ and :func:`structure` makes a change of it visible to ``mx.compile`` as the shap
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import mlx.core as mx
 import numpy as np
@@ -18,6 +18,7 @@ from .._docs import see
 from ._mixups import no_number
 
 Check = Callable[[str, Any], None]
+DecayPair: TypeAlias = tuple[mx.array, mx.array]  # what a formula sees of a Decay: b and 1 - b
 STRUCTURE = "_structure"  # the entry of a group's arrays whose shape represents its Python values
 FIRST = "_first_step"  # a slot that init() makes: whether the next step is the first one of the parameter
 
@@ -37,6 +38,20 @@ def as_number(name: str, value: Any) -> Any:
     if array.size != 1:
         raise ValueError(f"Tensor {name} must be 1-element")
     return array.item()
+
+
+class Hypers(Protocol):
+    """``h``, as editors and type checkers see it: what :meth:`Rule.hypers` gives to the formula of every rule.
+
+    Next to its class a rule lists its own entries, in a subclass: an array for a Hyper, a :data:`DecayPair` for a
+    Decay, a tuple for an Each, and the Python value for a Static. At run time ``h`` is a SimpleNamespace.
+    """
+
+    lr: mx.array
+    maximize: bool
+    first: mx.array | None  # whether this is the first step of a parameter, where init() made its slots
+    traced: bool  # see _kernels
+    apart: bool
 
 
 class Hyper:
@@ -87,11 +102,11 @@ class Hyper:
         return carried
 
     def read(self, carried: Any) -> Any:
-        """What a formula sees of the carried arrays: a number, or a vector with an entry for each of several groups."""
+        """What a formula sees of the carried arrays: a number. For several groups it is a vector, an entry for each."""
         return carried.reshape(()) if carried.ndim and carried.size == 1 else carried
 
     def restore(self, carried: Any, value: Any) -> Any:
-        """The Python value of loaded arrays: ``value`` itself where it is what they hold, to float32."""
+        """The Python value of loaded arrays: ``value``, the present one, where they hold it in float32."""
         return value if same(self.carry(value), carried) else shortest(carried)
 
 
@@ -109,7 +124,7 @@ class Decay(Hyper):
             return [super().carry(array)]
         return [mx.array(value, mx.float32), mx.array(1 - value, mx.float32)]
 
-    def read(self, carried: Any) -> tuple[mx.array, mx.array]:
+    def read(self, carried: Any) -> DecayPair:
         b = super().read(carried[0])
         return (b, carried[1]) if len(carried) == 2 else (b, 1 - b)
 
@@ -150,7 +165,7 @@ def refuse_several(field: Hyper, value: Any, error: type[Exception]) -> None:
 
 
 class Static(Hyper):
-    """A choice that changes the computation itself (``amsgrad``, ``ns_steps``); it stays a Python value."""
+    """A choice that changes the formula itself, such as ``amsgrad`` and ``ns_steps``. It stays a Python value."""
 
     def refuse(self, value: Any, error: type[Exception] = TypeError) -> None:  # noqa: ARG002 - any value may be one
         self._refuse_schedule(value)
@@ -181,12 +196,12 @@ def structure(values: tuple[Any, ...], before: mx.array | None = None) -> mx.arr
 
 
 def renewed(before: mx.array, count: int) -> mx.array:
-    """The same with a shape that no trace has seen, if ``count`` is new."""
+    """``before`` with another shape, so that compiled steps are traced again; each ``count`` gives another shape."""
     return _empty((*before.shape[:2], count))
 
 
 def readable(before: mx.array) -> mx.array:
-    """``before``, an empty array, or another one of its shape where it can't be read.
+    """``before``, an empty array. Where it can't be read, another one of the same shape.
 
     MLX leaves traced arrays in a state when a compiled step raises, and unevaluated ones when their thread has ended.
     """
@@ -209,7 +224,7 @@ def _no_nan(name: str, value: Any) -> None:
 
 
 def nonneg(what: str) -> Check:
-    """Refuse a negative number and nan. (``not 0 <= x``, and not ``x < 0``, which nan passes.)"""
+    """Refuse a negative number and nan: ``not 0 <= x`` is true of nan, and ``x < 0`` is not."""
 
     def check(name: str, value: Any) -> None:
         if not 0.0 <= as_number(name, value):

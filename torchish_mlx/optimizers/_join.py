@@ -82,11 +82,11 @@ class Plan:
             else:
                 self.alone.append(i)
         for members in alike.values():
-            for part in _parts(members, ps):
-                if len(part) == 1:
-                    self.alone += part
+            for run in _runs(members, ps):
+                if len(run) == 1:
+                    self.alone += run
                 else:
-                    self.buckets.append(Bucket(part, ps))
+                    self.buckets.append(Bucket(run, ps))
         self.places: list[Place] = []  # the groups of the buckets and of those alone, where there are several groups
         if len(groups) > 1:
             owners = [place for place, (_, count) in enumerate(groups) for _ in range(count)]
@@ -108,18 +108,18 @@ def _likes(gs: Sequence[Any], ps: Sequence[Any], slots: Sequence[dict[str, Any]]
     return [[*map(what, arrays)] for arrays in (gs, ps, own) for what in (_shape, _dtype)] + [names, [*map(len, slots)]]
 
 
-def _parts(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]:
+def _runs(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]:
     """``members`` in runs of at most MOST elements."""
-    part: list[int] = []
+    run: list[int] = []
     elements = 0
     for i in members:
-        if part and elements + ps[i].size > MOST:
-            yield part
-            part, elements = [], 0
-        part.append(i)
+        if run and elements + ps[i].size > MOST:
+            yield run
+            run, elements = [], 0
+        run.append(i)
         elements += ps[i].size
-    if part:
-        yield part
+    if run:
+        yield run
 
 
 def flattened(arrays: Sequence[mx.array]) -> mx.array:

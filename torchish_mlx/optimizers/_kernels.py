@@ -10,11 +10,14 @@ since each output holds them; and one that takes a root is not vectorized, since
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import mlx.core as mx
 from mlx.utils import tree_map
 
+from ._hyper import Hypers
+
+T = TypeVar("T")
 WORTHWHILE = 2**13  # elements of a parameter: for fewer, several kernels cost more than they save
 
 
@@ -23,24 +26,26 @@ def on_cpu() -> bool:
     return mx.default_device() == mx.Device(mx.cpu)
 
 
-def cut(h: Any, x: mx.array) -> mx.array:
-    """``x``, in row-major order, at the end of a kernel (or the beginning of one) where kernels are kept apart."""
+def cut(h: Hypers, x: mx.array) -> mx.array:
+    """``x`` itself. Where kernels are kept apart, one kernel ends here, and ``x`` is in row-major order."""
     return mx.contiguous(x) if h.apart else x
 
 
-def computed_once(h: Any, k: Any) -> Any:
-    """``k``, numbers or arrays that are small next to the parameter, at the end of a kernel.
+def computed_once(h: Any, k: T) -> T:
+    """``k``, numbers or arrays that are much smaller than the parameter, computed in a kernel of their own.
 
     ``mx.compile`` would move them into the kernel of the parameter, and compute them for each element. It ends a kernel
-    at a change of shape, which every transformation of MLX and ``mx.export_function`` can handle.
+    where a shape changes. So the shape is changed and changed back, which every transformation of MLX and
+    ``mx.export_function`` can handle.
     """
     if not h.traced:
         return k
-    return tree_map(lambda x: x.reshape(1, *x.shape).reshape(x.shape) if isinstance(x, mx.array) else x, k)
+    kept: T = tree_map(lambda x: x.reshape(1, *x.shape).reshape(x.shape) if isinstance(x, mx.array) else x, k)
+    return kept
 
 
 def after(h: Any, before: Sequence[mx.array], g: Any) -> Any:
-    """``g``, which is not used before the last of ``before`` is computed, where kernels are kept apart.
+    """``g`` itself. Where kernels are kept apart, what uses it waits until the last of ``before`` is computed.
 
     MLX evaluates breadth first: without this it runs the first kernel of every parameter, and then the second of every
     one. Then the caches hold nothing of use, and there is one more array in memory for each parameter.
@@ -48,7 +53,7 @@ def after(h: Any, before: Sequence[mx.array], g: Any) -> Any:
     return mx.depends(g, before[-1]) if h.apart and before and isinstance(g, mx.array) else g
 
 
-def root(h: Any, x: mx.array) -> mx.array:
+def root(h: Hypers, x: mx.array) -> mx.array:
     """The square root of x >= 0.
 
     Where kernels are kept apart it comes from arithmetic that C++ compilers vectorize, to 1.1 ulp (2e-20 below 1e-38;

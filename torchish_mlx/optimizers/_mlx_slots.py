@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from ._core import kept_shapes
-from ._mlx_state import Part
+from ._mlx_state import MLXPart
 
 Leaf = tuple[tuple[Any, ...], Mapping[str, mx.array]]  # where it is in the tree, and MLX's slots
 _SAVED_BY = {  # for messages: the classes that have these slots
@@ -29,7 +29,7 @@ def entry(keys: Iterable[Any]) -> str:
 
 
 def converted(
-    part: Part, h: Any, p: mx.array | None, step: int, keys: tuple[Any, ...], slots: Mapping[str, mx.array]
+    part: MLXPart, h: Any, p: mx.array | None, step: int, keys: tuple[Any, ...], slots: Mapping[str, mx.array]
 ) -> dict[str, mx.array]:
     """The rule's slots of one parameter, from MLX's."""
     mlx = part.counterpart()
@@ -86,7 +86,7 @@ def converted(
     return new
 
 
-def _stand_in(part: Part, new: Mapping[str, mx.array], keys: tuple[Any, ...]) -> mx.array:
+def _stand_in(part: MLXPart, new: Mapping[str, mx.array], keys: tuple[Any, ...]) -> mx.array:
     """An array of the shape that the parameter must have, which a rule alone does not know."""
     shape: tuple[int, ...] = ()
     for value in new.values():

@@ -51,7 +51,7 @@ class InMLX(NamedTuple):
     rate: bool = True  # whether there always is a learning rate
 
 
-class Part(NamedTuple):
+class MLXPart(NamedTuple):
     """What has one count and one learning rate in MLX: a rule that is used alone, or a parameter group."""
 
     rule: Any
@@ -142,7 +142,7 @@ def mlx_state(optimizer: Any) -> dict[str, Any]:
     return _given(parts, slots)
 
 
-def _given(parts: Sequence[Part], slots: Mapping[str, Mapping[str, mx.array]]) -> dict[str, Any]:
+def _given(parts: Sequence[MLXPart], slots: Mapping[str, Mapping[str, mx.array]]) -> dict[str, Any]:
     for part in parts:
         part.check()
     first = parts[0]
@@ -183,7 +183,7 @@ def _whole(count: mx.array) -> int:
     return int(count.astype(mx.uint64).item())  # type: ignore[arg-type]
 
 
-def _renamed(part: Part, path: str, held: Mapping[str, mx.array]) -> Iterator[tuple[str, mx.array]]:
+def _renamed(part: MLXPart, path: str, held: Mapping[str, mx.array]) -> Iterator[tuple[str, mx.array]]:
     """(MLX's name, array) of the slots of one parameter."""
     if path.split(".")[0] in GLOBAL:
         raise ValueError(

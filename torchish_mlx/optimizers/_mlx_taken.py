@@ -12,12 +12,12 @@ from .._core.trace import traced
 from .._docs import see
 from ._hyper import shortest
 from ._mlx_slots import Leaf, converted, entry
-from ._mlx_state import GLOBAL, Part
+from ._mlx_state import GLOBAL, MLXPart
 from ._rates import LR_STEP
 from ._state import State, copied
 
 
-def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:
+def taken(tree: Mapping[str, Any], parts: Sequence[MLXPart]) -> tuple[State, str]:
     """The state with which these parts continue MLX's ``tree``, and a sentence about what it does not hold.
 
     Raises ValueError or TypeError, which say which entry does not fit.
@@ -48,7 +48,7 @@ def taken(tree: Mapping[str, Any], parts: Sequence[Part]) -> tuple[State, str]:
     )
 
 
-def _split(tree: Mapping[str, Any], parts: Sequence[Part]) -> list[tuple[tuple[Any, ...], Any, list[int]]]:
+def _split(tree: Mapping[str, Any], parts: Sequence[MLXPart]) -> list[tuple[tuple[Any, ...], Any, list[int]]]:
     """(where, one optimizer's tree, the numbers of its parts) of a tree; a MultiOptimizer's has several."""
     for part in parts:
         part.check()
@@ -99,7 +99,7 @@ def _count(tree: Mapping[str, Any], where: tuple[Any, ...]) -> int:
     return int(step)
 
 
-def _rate(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[Part]) -> float | None:
+def _rate(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[MLXPart]) -> float | None:
     """The learning rate as a number; None where the tree has none and need not have one."""
     place = entry((*where, "learning_rate"))
     if "learning_rate" not in tree:
@@ -120,7 +120,7 @@ def _rate(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[Part]
     return shortest(tree["learning_rate"].astype(mx.float32))
 
 
-def _found(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[Part]) -> list[dict[str, Leaf]]:
+def _found(tree: Mapping[str, Any], where: tuple[Any, ...], parts: Sequence[MLXPart]) -> list[dict[str, Leaf]]:
     """For each part: path -> MLX's slots of that parameter, all of them evaluated."""
     found: list[dict[str, Leaf]] = [{} for _ in parts]
     leaves = (leaf for key, child in tree.items() if key not in GLOBAL for leaf in _leaves(child, (*where, key)))
@@ -158,7 +158,9 @@ def _leaves(node: Any, keys: tuple[Any, ...]) -> Iterator[Leaf]:
         yield from _leaves(child, (*keys, key))
 
 
-def _slots(part: Part, found: Mapping[str, Leaf], step: int, where: tuple[Any, ...]) -> dict[str, dict[str, mx.array]]:
+def _slots(
+    part: MLXPart, found: Mapping[str, Leaf], step: int, where: tuple[Any, ...]
+) -> dict[str, dict[str, mx.array]]:
     """path -> the rule's slots of every parameter, in the order of the parameters where they are known."""
     made: dict[str, dict[str, mx.array]] = {}
     h = part.h
@@ -186,12 +188,12 @@ def _slots(part: Part, found: Mapping[str, Leaf], step: int, where: tuple[Any, .
     return made
 
 
-def _keeps(part: Part, h: Any, p: mx.array) -> bool:
+def _keeps(part: MLXPart, h: Any, p: mx.array) -> bool:
     """Whether there are slots of ``p`` once it has been trained."""
     return bool(part.rule.slots(h, p)) or getattr(h, "remembers", False)
 
 
-def _unsaved(part: Part, rate_too: bool) -> str:
+def _unsaved(part: MLXPart, rate_too: bool) -> str:
     """The options of a part that MLX's state does not hold, with their values."""
     fields = part.rule.fields().items()
     values = {n: part.values.get(n, f.default) for n, f in fields if n in part.values or f.default}

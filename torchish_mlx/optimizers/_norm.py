@@ -77,10 +77,10 @@ def _row(leaves: Sequence[Leaf], order: float, dtype: mx.Dtype) -> mx.array:
 
 
 def _measured(vectors: list[mx.array], order: float) -> tuple[mx.array, mx.array, mx.array]:
-    """The largest |x| (for a negative order the smallest); the same, or 1, to divide by; the sum of the powers of all
-    |x| relative to that.
+    """(unit, scale, powers), where ``powers`` is the sum of (|x| / scale)^order: so none of them overflows.
 
-    For order 1 the sum is absolute, and for infinite orders there is none.
+    The unit is the largest |x|, and for a negative order the smallest. The scale is the unit, or 1 where one can't
+    divide by the unit. For order 1 all three are the sum of the |x|, and for infinite orders they are the unit.
     """
     vectors = _joined(vectors)
     if order == 1:

@@ -27,7 +27,7 @@ from ._hyper import STRUCTURE
 from ._kernels import on_cpu
 
 SMALL = 2**20  # elements
-KINDS = 8  # how many different sets of parameters a group compiles for by itself
+KINDS = 8  # for how many different sets of parameters a group is compiled by default
 
 
 def run(tasks: Sequence[Task], inputs: Sequence[Inputs]) -> list[Results]:
@@ -56,11 +56,14 @@ def _is_compiled(task: Task, large: bool) -> bool:
 
 
 def _varies_little(task: Task) -> bool:
-    """Whether few different sets of parameters had gradients so far: each is a trace of its own, and is kept."""
-    kinds = task.state.kinds.setdefault(id(task.arrays), set())
-    if len(kinds) < KINDS:
-        kinds.add(task.plan.paths)
-    return task.plan.paths in kinds
+    """Whether the parameters that have gradients now are one of the first few sets that had them.
+
+    Each set is a trace of its own, which is kept. So the sets are noted here, up to KINDS of them.
+    """
+    sets = task.state.kinds.setdefault(id(task.arrays), set())
+    if len(sets) < KINDS:
+        sets.add(task.plan.paths)
+    return task.plan.paths in sets
 
 
 @cache
@@ -95,7 +98,9 @@ class _Kind(NamedTuple):
 
 
 class _Function:
-    """The formulas of several tasks as one function, which is compiled in its first call, with the values of then."""
+    """The formulas of several tasks as one function. The first call compiles it, with the options of that call's tasks:
+    later tasks of the same kinds have equal ones.
+    """
 
     def __init__(self) -> None:
         self._compiled: Any = None
@@ -118,6 +123,6 @@ def _values(task: Task) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _compiled(kinds: tuple[_Kind, ...]) -> _Function:  # noqa: ARG001 - they are the key
-    """The one function for tasks of these kinds."""
+def _compiled(kinds: tuple[_Kind, ...]) -> _Function:  # noqa: ARG001 - lru_cache looks the function up by them
+    """The one function for tasks of these kinds; it is the same object for equal kinds."""
     return _Function()

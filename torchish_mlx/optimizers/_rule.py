@@ -21,7 +21,7 @@ from ._core import Share, Task, check_items, check_slots, formulas, paired
 from ._hyper import FIRST, STRUCTURE, Hyper, Static, as_array, structure
 from ._kernels import cut
 from ._mixups import check_update, no_number, refuse_parameters, unexpected
-from ._mlx_state import InMLX, Part, is_mlx_state
+from ._mlx_state import InMLX, MLXPart, is_mlx_state
 from ._mlx_taken import taken
 from ._rates import first_rate, is_schedule, rate_at
 from ._single import Single
@@ -39,8 +39,11 @@ class Rule(Optimizer):
     - ``tick(h, clock)``: what depends on the step count alone, computed once per count and not once per parameter;
     - ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
 
-    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. These class methods are all that
-    an adapter of ``torchish_mlx.optim`` takes from a rule; the others make the rule, alone, an optimizer of MLX.
+    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. For editors, the types of ``h``
+    (a subclass of ``_hyper.Hypers``) and of ``s`` (a TypedDict) may be written next to the class.
+
+    These class methods are all that an adapter of ``torchish_mlx.optim`` takes from a rule; the others make the rule,
+    alone, an optimizer of MLX.
     """
 
     lr: Any = Hyper(1e-3)
@@ -49,13 +52,13 @@ class Rule(Optimizer):
     integer_step: ClassVar[bool] = False  # whether that "step" is a Python int in torch
     sparse: ClassVar[bool] = False  # whether gradients are RowSparse
     densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it represents
-    elementwise: ClassVar[bool] = False  # whether the formula computes each element from those in the same place alone
-    traceable: ClassVar[bool] = False  # whether it may be compiled unasked, as what is elementwise may: no side effects
+    elementwise: ClassVar[bool] = False  # whether the formula treats each element by itself: then it is traceable, too
+    traceable: ClassVar[bool] = False  # whether it has no side effects, so that it may be compiled by default
     together: ClassVar[bool] = True  # whether one call may serve several groups, with numbers as vectors in tick()
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
-    late: ClassVar[tuple[str, ...]] = ()  # slots, shaped as the parameter, that the first step makes if h.remembers
+    late: ClassVar[tuple[str, ...]] = ()  # slots, in the parameter's shape, that the first step makes if h.remembers
     mlx: ClassVar[InMLX | None] = None  # what the slots are called in mlx.optimizers, where it has this optimizer
-    order: ClassVar[tuple[str, ...]] = ()  # its first arguments, where mlx.optimizers has them in another order
+    order: ClassVar[tuple[str, ...]] = ()  # the first arguments, if the order is not that of the declarations
     clock: ClassVar[tuple[str, ...]] = ("step",)  # 0-d entries of the state that depend on the count alone
 
     # The formula ----------------------------------------------------------------------------------------------------
@@ -67,9 +70,9 @@ class Rule(Optimizer):
 
     @classmethod
     def early_slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
-        """All slots of ``p`` before its first step, for :meth:`init`: also those that otherwise the first step makes.
+        """All slots of ``p`` before its first step, for :meth:`init`. The first step makes some of them otherwise.
 
-        Where ``h.marks``, the formula finds in ``h.first`` whether this is the first step of such a parameter.
+        If ``h.marks`` is true, the formula reads from ``h.first`` whether this is the first step of the parameter.
         """
         return cls.slots(h, p)
 
@@ -89,7 +92,7 @@ class Rule(Optimizer):
         return ()
 
     @classmethod
-    def formula(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: Any, g: Any, p: mx.array, s: Any, k: Any) -> mx.array:
         """The new value of ``p``, given its gradient ``g``, its slots ``s`` (written to) and ``k`` of ``tick``."""
         raise NotImplementedError(f"{cls.__name__} has no formula: a subclass of Rule writes one")
 
@@ -295,8 +298,8 @@ class Rule(Optimizer):
 
     _mlx_several: ClassVar[bool] = False  # whether MLX has a state for each part
 
-    def _mlx_parts(self) -> list[Part]:
-        return [Part(type(self), self.values, self.arrays)]
+    def _mlx_parts(self) -> list[MLXPart]:
+        return [MLXPart(type(self), self.values, self.arrays)]
 
     @property
     def step(self) -> mx.array:

@@ -8,9 +8,8 @@ import mlx.core as mx
 
 
 class Single:
-    """Such an optimizer as the rule that the core of a step asks for slots and new values, parameter by parameter.
-
-    Everything else is asked of its class.
+    """An optimizer with such methods, in the role of a rule: a step asks it for the slots and the new value of each
+    parameter, and it calls the methods. Everything else comes from the optimizer's class.
     """
 
     late = ()  # all slots are those that init_single makes
@@ -21,7 +20,7 @@ class Single:
     def __getattr__(self, name: str) -> Any:
         return getattr(type(self._optimizer), name)
 
-    def slots(self, h: Any, p: mx.array) -> dict[str, mx.array]:  # noqa: ARG002 - the method has its own options
+    def slots(self, h: Any, p: mx.array) -> dict[str, mx.array]:  # noqa: ARG002 - init_single reads the options itself
         made: dict[str, mx.array] = {}
         self._optimizer.init_single(p, made)
         return made

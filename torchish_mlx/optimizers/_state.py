@@ -27,7 +27,9 @@ _DEPTH = 200  # levels of nesting that no model has
 
 
 class ByGroup(dict[int, Any]):
-    """What steps know about a group, by the id of its arrays. A copy of the state has new groups, so it has none."""
+    """What the last steps found out about each group, by the id of its arrays. A copy of the state begins without it,
+    because its groups are new.
+    """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ByGroup:
         return ByGroup()
@@ -148,9 +150,9 @@ def _completed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]] 
 
 
 def _widened(number: Any, held: Any) -> Any:
-    """A loaded number in the dtype of the one that is held. If it is that one in half precision, the held one is kept.
+    """A loaded number, in the dtype of ``held``, the present one. If it is ``held`` in half precision, ``held`` stays.
 
-    A whole state is cast by ``tree_map``, to save memory: the betas and the count must not be rounded with it.
+    Users cast a whole state by ``tree_map`` to save memory, which must not round the betas and the count.
     """
     if isinstance(number, list):
         alike = isinstance(held, list) and len(held) == len(number)

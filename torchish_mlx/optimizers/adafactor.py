@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
-from ._hyper import Hyper, as_number, at_least_zero, refuse_several, same, shortest
+from ._hyper import Hyper, Hypers, as_number, at_least_zero, refuse_several, same, shortest
 from ._kernels import computed_once, cut, root
 from ._mlx_state import InMLX
 from ._rule import Rule, lerp
@@ -50,8 +50,21 @@ def _check_d(name: str, value: Any) -> None:
         raise ValueError(f"Clipping threshold d should be >= 1 but is: {value}")
 
 
-def _rms(h: Any, x: mx.array) -> mx.array:
+def _rms(h: Hypers, x: mx.array) -> mx.array:
     return mx.sqrt(computed_once(h, mx.sum(x * x) / x.size)) if x.size else mx.array(0.0)
+
+
+class AdafactorHypers(Hypers, Protocol):
+    beta2_decay: mx.array
+    eps: tuple[mx.array | None, mx.array]
+    d: mx.array
+    weight_decay: mx.array
+
+
+class AdafactorSlots(TypedDict):
+    variance: mx.array  # of a vector
+    row_var: mx.array  # of a matrix, and the next one
+    col_var: mx.array
 
 
 class Adafactor(Rule):
@@ -112,11 +125,11 @@ class Adafactor(Rule):
         return (*super().choices(values), values["eps"][0] is None)
 
     @classmethod
-    def coupled(cls, h: Any) -> bool:
+    def coupled(cls, h: AdafactorHypers) -> bool:
         return False
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: AdafactorHypers, p: mx.array) -> dict[str, mx.array]:
         if p.ndim < 2:
             return {"variance": mx.zeros_like(p)}
         *batch, rows, columns = p.shape
@@ -126,17 +139,24 @@ class Adafactor(Rule):
         }
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: AdafactorHypers, clock: dict[str, mx.array]) -> tuple[mx.array, mx.array, mx.array]:
         clock["step"] = t = clock["step"] + 1
         return t**h.beta2_decay, mx.minimum(h.lr, mx.rsqrt(t)), 1 - h.lr * h.weight_decay
 
     @classmethod
-    def apply(cls, h: Any, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def apply(cls, h: AdafactorHypers, g: Any, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
         eps1 = h.eps[0] if h.eps[0] is not None else mx.finfo(p.dtype).eps
         return super().apply(h, g, p, s, (*k, eps1))
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(
+        cls,
+        h: AdafactorHypers,
+        g: mx.array,
+        p: mx.array,
+        s: AdafactorSlots,
+        k: tuple[mx.array, mx.array, mx.array, Any],
+    ) -> mx.array:
         weight, relative, shrink, eps1 = k
         length = mx.maximum(h.eps[1], _rms(h, p)) * relative
         p = p * shrink

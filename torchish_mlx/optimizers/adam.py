@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 import numpy as np
 
 from .._docs import see
-from ._hyper import Decay, Each, Hyper, Static, as_array, each_in_unit, nonneg
+from ._hyper import Decay, DecayPair, Each, Hyper, Hypers, Static, as_array, each_in_unit, nonneg
 from ._kernels import root
 from ._mlx_state import InMLX
 from ._rule import Rule, bias_correction, lerp
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
+
+
+class MomentHypers(Hypers, Protocol):
+    eps: mx.array
+    weight_decay: mx.array
+
+
+class MomentSlots(TypedDict):
+    exp_avg: mx.array
+    exp_avg_sq: mx.array
+
+
+def _moments(betas: tuple[DecayPair, DecayPair], g: mx.array, s: MomentSlots) -> tuple[mx.array, mx.array]:
+    """m <- m + (1 - beta1) (g - m), v <- beta2 v + (1 - beta2) g g"""
+    (_, c1), (b2, c2) = betas
+    s["exp_avg"] = lerp(s["exp_avg"], g, c1)
+    s["exp_avg_sq"] = b2 * s["exp_avg_sq"]
+    s["exp_avg_sq"] = s["exp_avg_sq"] + c2 * g * g
+    return s["exp_avg"], s["exp_avg_sq"]
 
 
 class _Moments(Rule):
@@ -31,16 +50,7 @@ class _Moments(Rule):
         return {"exp_avg": mx.zeros_like(p), "exp_avg_sq": mx.zeros_like(p)}
 
     @classmethod
-    def _moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
-        """m <- m + (1 - beta1) (g - m), v <- beta2 v + (1 - beta2) g g"""
-        (_, c1), (b2, c2) = h.betas
-        s["exp_avg"] = lerp(s["exp_avg"], g, c1)
-        s["exp_avg_sq"] = b2 * s["exp_avg_sq"]
-        s["exp_avg_sq"] = s["exp_avg_sq"] + c2 * g * g
-        return s["exp_avg"], s["exp_avg_sq"]
-
-    @classmethod
-    def _shrink(cls, h: Any) -> mx.array:
+    def _shrink(cls, h: MomentHypers) -> mx.array:
         return 1 - h.lr * h.weight_decay
 
     @classmethod
@@ -48,7 +58,7 @@ class _Moments(Rule):
         return not getattr(h, "decoupled_weight_decay", False)
 
     @classmethod
-    def _shrunk(cls, h: Any, p: mx.array, shrink: mx.array) -> mx.array:
+    def _shrunk(cls, h: MomentHypers, p: mx.array, shrink: mx.array) -> mx.array:
         """``p`` after decoupled weight decay."""
         return p if cls.coupled(h) else p * shrink
 
@@ -64,6 +74,17 @@ def _check_bias_correction(_: str, value: Any) -> None:
             "bias_correction=False is not torch's Adam, which always corrects: use mlx.optimizers.Adam, or "
             "optim.from_mlx(mlx.optimizers.Adam) for parameter groups" + see("adam-without-bias-correction")
         )
+
+
+class AdamHypers(MomentHypers, Protocol):
+    betas: tuple[DecayPair, DecayPair]
+    amsgrad: bool
+    decoupled_weight_decay: bool
+    bias_correction: bool
+
+
+class AdamSlots(MomentSlots):
+    max_exp_avg_sq: mx.array
 
 
 class Adam(_Moments):
@@ -117,22 +138,24 @@ class Adam(_Moments):
             raise ValueError("betas must be either both floats or both Tensors")
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: AdamHypers, p: mx.array) -> dict[str, mx.array]:
         more = {"max_exp_avg_sq": mx.zeros_like(p)} if h.amsgrad else {}
         return super().slots(h, p) | more
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: AdamHypers, clock: dict[str, mx.array]) -> tuple[mx.array, mx.array, mx.array]:
         clock["step"] = t = clock["step"] + 1
         (_, c1), (_, c2) = h.betas
         scale = mx.sqrt(bias_correction(c2, t))
         return h.lr / bias_correction(c1, t) * scale, h.eps * scale, cls._shrink(h)
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(
+        cls, h: AdamHypers, g: mx.array, p: mx.array, s: AdamSlots, k: tuple[mx.array, mx.array, mx.array]
+    ) -> mx.array:
         step_size, eps, shrink = k  # both times sqrt(1 - beta2**t), so that no element is divided by it
         p = cls._shrunk(h, p, shrink)
-        m, v = cls._moments(h, g, s)
+        m, v = _moments(h.betas, g, s)
         if h.amsgrad:
             s["max_exp_avg_sq"] = mx.maximum(s["max_exp_avg_sq"], v)
             v = s["max_exp_avg_sq"]
@@ -157,6 +180,15 @@ class AdamW(Adam):
     order: ClassVar[tuple[str, ...]] = ("lr", "betas", "eps", "weight_decay", "bias_correction")
     weight_decay: Any = Hyper(1e-2, nonneg("weight_decay value"))
     decoupled_weight_decay: Any = Static(True)
+
+
+class AdamaxHypers(MomentHypers, Protocol):
+    betas: tuple[DecayPair, DecayPair]
+
+
+class AdamaxSlots(TypedDict):
+    exp_avg: mx.array
+    exp_inf: mx.array
 
 
 class Adamax(_Moments):
@@ -192,20 +224,26 @@ class Adamax(_Moments):
     lr: Any = Hyper(2e-3, nonneg("learning rate"))
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: AdamaxHypers, p: mx.array) -> dict[str, mx.array]:
         return {"exp_avg": mx.zeros_like(p), "exp_inf": mx.zeros_like(p)}
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: AdamaxHypers, clock: dict[str, mx.array]) -> mx.array:
         clock["step"] = t = clock["step"] + 1
         return h.lr / bias_correction(h.betas[0][1], t)
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: AdamaxHypers, g: mx.array, p: mx.array, s: AdamaxSlots, k: mx.array) -> mx.array:
         (_, c1), (b2, _) = h.betas
         s["exp_avg"] = lerp(s["exp_avg"], g, c1)
         s["exp_inf"] = mx.maximum(s["exp_inf"] * b2, mx.abs(g) + h.eps)
         return p - k * s["exp_avg"] / s["exp_inf"]
+
+
+class NAdamHypers(MomentHypers, Protocol):
+    betas: tuple[DecayPair, DecayPair]
+    momentum_decay: mx.array
+    decoupled_weight_decay: bool
 
 
 class NAdam(_Moments):
@@ -249,11 +287,11 @@ class NAdam(_Moments):
     decoupled_weight_decay: Any = Static(False)
 
     @classmethod
-    def start(cls, h: Any) -> dict[str, mx.array]:
+    def start(cls, h: NAdamHypers) -> dict[str, mx.array]:
         return {"step": mx.array(0.0), "mu_product": mx.array(1.0)}
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: NAdamHypers, clock: dict[str, mx.array]) -> tuple[mx.array, mx.array, mx.array, mx.array]:
         clock["step"] = t = clock["step"] + 1
         (b1, c1), (_, c2) = h.betas
         half, half_next = (0.5 * mx.exp(math.log(0.96) * (u * h.momentum_decay)) for u in (t, t + 1))
@@ -263,10 +301,12 @@ class NAdam(_Moments):
         return from_g, h.lr * mu_next / (1 - product * mu_next), bias_correction(c2, t), cls._shrink(h)
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(
+        cls, h: NAdamHypers, g: mx.array, p: mx.array, s: MomentSlots, k: tuple[mx.array, mx.array, mx.array, mx.array]
+    ) -> mx.array:
         from_g, from_m, correction, shrink = k
         p = cls._shrunk(h, p, shrink)
-        m, v = cls._moments(h, g, s)
+        m, v = _moments(h.betas, g, s)
         denominator = root(h, v / correction) + h.eps
         return p - from_g * g / denominator - from_m * m / denominator
 
@@ -289,6 +329,11 @@ class _RectifiedDecays(Each):
 
     def restore(self, carried: Any, value: Any) -> Any:
         return super().restore(carried[:2], value)
+
+
+class RAdamHypers(MomentHypers, Protocol):
+    betas: tuple[DecayPair, DecayPair, mx.array]  # and the constant of _RectifiedDecays
+    decoupled_weight_decay: bool
 
 
 class RAdam(_Moments):
@@ -330,15 +375,7 @@ class RAdam(_Moments):
     decoupled_weight_decay: Any = Static(False)
 
     @classmethod
-    def _moments(cls, h: Any, g: mx.array, s: dict[str, mx.array]) -> tuple[mx.array, mx.array]:
-        (_, c1), (b2, c2), _ = h.betas
-        s["exp_avg"] = lerp(s["exp_avg"], g, c1)
-        s["exp_avg_sq"] = b2 * s["exp_avg_sq"]
-        s["exp_avg_sq"] = s["exp_avg_sq"] + c2 * g * g
-        return s["exp_avg"], s["exp_avg_sq"]
-
-    @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: RAdamHypers, clock: dict[str, mx.array]) -> tuple[mx.array, mx.array, mx.array, mx.array]:
         r"""The length of the average, :math:`\rho_t`, is a small difference of large numbers (1 = 1999 - 1998 at t =
         1).
 
@@ -356,8 +393,10 @@ class RAdam(_Moments):
         return h.lr / bias_correction(c1, t), rho > 5, adaptive, cls._shrink(h)
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(
+        cls, h: RAdamHypers, g: mx.array, p: mx.array, s: MomentSlots, k: tuple[mx.array, mx.array, mx.array, mx.array]
+    ) -> mx.array:
         step_size, rectified, adaptive, shrink = k
         p = cls._shrunk(h, p, shrink)
-        m, v = cls._moments(h, g, s)
+        m, v = _moments(h.betas[:2], g, s)
         return p - step_size * m * mx.where(rectified, adaptive / (root(h, v) + h.eps), 1)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
-from ._hyper import Hyper, nonneg
+from ._hyper import Hyper, Hypers, nonneg
 from ._rule import Rule, lerp
 
 __all__ = ["ASGD"]
+
+
+class ASGDHypers(Hypers, Protocol):
+    lambd: mx.array
+    alpha: mx.array
+    t0: mx.array
+    weight_decay: mx.array
+
+
+class ASGDSlots(TypedDict):
+    ax: mx.array
 
 
 class ASGD(Rule):
@@ -50,26 +61,25 @@ class ASGD(Rule):
     weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
 
     @classmethod
-    def start(cls, h: Any) -> dict[str, mx.array]:
+    def start(cls, h: ASGDHypers) -> dict[str, mx.array]:
         return {"step": mx.array(0.0), "eta": h.lr, "mu": mx.array(1.0)}
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
-        eta, mu = (
-            mx.where(clock["step"] == 0, h.lr, clock["eta"]),
-            clock["mu"],
-        )  # the first step's eta is its lr
+    def tick(cls, h: ASGDHypers, clock: dict[str, mx.array]) -> tuple[mx.array, mx.array, mx.array]:
+        eta, mu = mx.where(clock["step"] == 0, h.lr, clock["eta"]), clock["mu"]  # the first step's eta is its lr
         clock["step"] = t = clock["step"] + 1
         clock["eta"] = h.lr / (1 + h.lambd * h.lr * t) ** h.alpha
         clock["mu"] = 1 / mx.maximum(1, t - h.t0)
         return eta, mu, 1 - h.lambd * eta
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: ASGDHypers, p: mx.array) -> dict[str, mx.array]:
         return {"ax": mx.zeros_like(p)}
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(
+        cls, h: ASGDHypers, g: mx.array, p: mx.array, s: ASGDSlots, k: tuple[mx.array, mx.array, mx.array]
+    ) -> mx.array:
         eta, mu, shrink = k
         p = p * shrink - eta * g
         s["ax"] = mx.where(mu == 1, p, lerp(s["ax"], p, mu))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
-from ._hyper import Decay, Hyper, Static, at_least_zero
+from ._hyper import Decay, DecayPair, Hyper, Hypers, Static, at_least_zero
 from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
@@ -32,6 +32,20 @@ def orthogonalized(x: mx.array, coefficients: Sequence[float], steps: int, eps: 
         gram = x @ x.T
         x = mx.addmm(x, mx.addmm(gram, gram, gram, alpha=c, beta=b), x, alpha=1.0, beta=a)
     return x.T if tall else x
+
+
+class MuonHypers(Hypers, Protocol):
+    momentum: DecayPair
+    weight_decay: mx.array
+    nesterov: bool
+    ns_steps: int
+    ns_coefficients: tuple[float, float, float]
+    eps: float
+    adjust_lr_fn: str | None
+
+
+class MuonSlots(TypedDict):
+    momentum_buffer: mx.array
 
 
 class Muon(Rule):
@@ -81,11 +95,11 @@ class Muon(Rule):
     adjust_lr_fn: Any = Static(None, _check_adjust)
 
     @classmethod
-    def coupled(cls, h: Any) -> bool:
+    def coupled(cls, h: MuonHypers) -> bool:
         return False
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: MuonHypers, p: mx.array) -> dict[str, mx.array]:
         return {"momentum_buffer": mx.zeros_like(p)}
 
     @classmethod
@@ -96,7 +110,7 @@ class Muon(Rule):
             )
 
     @classmethod
-    def _ratio(cls, h: Any, shape: Sequence[int]) -> float:
+    def _ratio(cls, h: MuonHypers, shape: Sequence[int]) -> float:
         rows, columns = shape
         return (
             0.2 * math.sqrt(max(rows, columns))
@@ -105,7 +119,7 @@ class Muon(Rule):
         )
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: MuonHypers, g: mx.array, p: mx.array, s: MuonSlots, k: Any) -> mx.array:
         _, c = h.momentum
         s["momentum_buffer"] = lerp(s["momentum_buffer"], g, c)
         b = s["momentum_buffer"]

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
-from ._hyper import Decay, Hyper, Static, as_number, nonneg
+from ._hyper import Decay, DecayPair, Hyper, Hypers, Static, as_number, nonneg
 from ._kernels import root
 from ._mlx_state import InMLX
 from ._rule import Rule, lerp
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
+
+
+class AdagradHypers(Hypers, Protocol):
+    eps: mx.array
+    weight_decay: mx.array
+    lr_decay: mx.array
+    initial_accumulator_value: mx.array
+
+
+class AdagradSlots(TypedDict):
+    sum: mx.array
 
 
 class Adagrad(Rule):
@@ -55,19 +66,30 @@ class Adagrad(Rule):
     initial_accumulator_value: Any = Hyper(0, nonneg("initial_accumulator_value value"))
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: AdagradHypers, p: mx.array) -> dict[str, mx.array]:
         return {"sum": mx.broadcast_to(h.initial_accumulator_value, p.shape).astype(p.dtype)}
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: AdagradHypers, clock: dict[str, mx.array]) -> mx.array:
         before = clock["step"]
         clock["step"] = before + 1
         return h.lr / (1 + before * h.lr_decay)
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: AdagradHypers, g: mx.array, p: mx.array, s: AdagradSlots, k: mx.array) -> mx.array:
         s["sum"] = s["sum"] + g * g
         return p - k * g / (root(h, s["sum"]) + h.eps)
+
+
+class AdadeltaHypers(Hypers, Protocol):
+    rho: DecayPair
+    eps: mx.array
+    weight_decay: mx.array
+
+
+class AdadeltaSlots(TypedDict):
+    square_avg: mx.array
+    acc_delta: mx.array
 
 
 class Adadelta(Rule):
@@ -113,16 +135,31 @@ class Adadelta(Rule):
     weight_decay: Any = Hyper(0, nonneg("weight_decay value"))
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: AdadeltaHypers, p: mx.array) -> dict[str, mx.array]:
         return {"square_avg": mx.zeros_like(p), "acc_delta": mx.zeros_like(p)}
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: AdadeltaHypers, g: mx.array, p: mx.array, s: AdadeltaSlots, k: Any) -> mx.array:
         b, c = h.rho
         s["square_avg"] = b * s["square_avg"] + c * g * g
         delta = root(h, s["acc_delta"] + h.eps) / root(h, s["square_avg"] + h.eps) * g
         s["acc_delta"] = b * s["acc_delta"] + c * delta * delta
         return p - h.lr * delta
+
+
+class RMSpropHypers(Hypers, Protocol):
+    alpha: DecayPair
+    eps: mx.array
+    weight_decay: mx.array
+    momentum: mx.array
+    centered: bool
+    remembers: bool  # whether momentum is more than 0, so that there is a buffer
+
+
+class RMSpropSlots(TypedDict):
+    square_avg: mx.array
+    momentum_buffer: mx.array
+    grad_avg: mx.array
 
 
 class RMSprop(Rule):
@@ -178,12 +215,16 @@ class RMSprop(Rule):
         return h
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
-        names = ["square_avg"] + ["momentum_buffer"] * h.remembers + ["grad_avg"] * h.centered
-        return {name: mx.zeros_like(p) for name in names}
+    def slots(cls, h: RMSpropHypers, p: mx.array) -> dict[str, mx.array]:
+        made = {"square_avg": mx.zeros_like(p)}
+        if h.remembers:
+            made["momentum_buffer"] = mx.zeros_like(p)
+        if h.centered:
+            made["grad_avg"] = mx.zeros_like(p)
+        return made
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: RMSpropHypers, g: mx.array, p: mx.array, s: RMSpropSlots, k: Any) -> mx.array:
         b, c = h.alpha
         s["square_avg"] = b * s["square_avg"] + c * g * g
         v = s["square_avg"]

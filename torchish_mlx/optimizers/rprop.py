@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
-from ._hyper import Each, Hyper, nonneg
+from ._hyper import Each, Hyper, Hypers, nonneg
 from ._rule import Rule
 
 __all__ = ["Rprop"]
@@ -15,6 +15,16 @@ __all__ = ["Rprop"]
 def _check_etas(_: str, value: Any) -> None:
     if not 0.0 < value[0] < 1.0 < value[1]:
         raise ValueError(f"Invalid eta values: {value[0]}, {value[1]}")
+
+
+class RpropHypers(Hypers, Protocol):
+    etas: tuple[mx.array, mx.array]
+    step_sizes: tuple[mx.array, mx.array]
+
+
+class RpropSlots(TypedDict):
+    prev: mx.array
+    step_size: mx.array
 
 
 class Rprop(Rule):
@@ -53,11 +63,11 @@ class Rprop(Rule):
     step_sizes: Any = Each(Hyper(None), (1e-6, 50))
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: RpropHypers, p: mx.array) -> dict[str, mx.array]:
         return {"prev": mx.zeros_like(p), "step_size": mx.broadcast_to(h.lr, p.shape).astype(p.dtype)}
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: RpropHypers, g: mx.array, p: mx.array, s: RpropSlots, k: Any) -> mx.array:
         (shrink, grow), (least, most) = h.etas, h.step_sizes
         agreement = g * s["prev"]
         factor = mx.where(agreement > 0, grow, mx.where(agreement < 0, shrink, 1))

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
-from ._hyper import FIRST, Decay, Hyper, Static, as_array, as_number, nonneg
+from ._hyper import FIRST, Decay, DecayPair, Hyper, Hypers, Static, as_array, as_number, nonneg
 from ._mlx_state import InMLX
 from ._rule import Rule
 
 __all__ = ["SGD"]
+
+
+class SGDHypers(Hypers, Protocol):
+    momentum: mx.array
+    weight_decay: mx.array
+    dampening: DecayPair
+    nesterov: bool
+    remembers: bool  # whether there is a buffer
+    marks: bool  # whether the first step, which is not dampened, differs from the others
+
+
+class SGDSlots(TypedDict, total=False):
+    momentum_buffer: mx.array
 
 
 class SGD(Rule):
@@ -72,7 +85,7 @@ class SGD(Rule):
         return remembers, remembers and (as_array(values["dampening"]) is not None or values["dampening"] != 0)
 
     @classmethod
-    def early_slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def early_slots(cls, h: SGDHypers, p: mx.array) -> dict[str, mx.array]:
         made = {"momentum_buffer": mx.zeros_like(p)} if h.remembers else {}
         return {**made, FIRST: mx.array(True)} if h.marks else made
 
@@ -83,7 +96,7 @@ class SGD(Rule):
         return h
 
     @classmethod
-    def formula(cls, h: Any, g: mx.array, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: SGDHypers, g: mx.array, p: mx.array, s: SGDSlots, k: Any) -> mx.array:
         if h.remembers:
             if "momentum_buffer" in s:
                 share = h.dampening[1] if h.first is None else mx.where(h.first, 1.0, h.dampening[1])

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
 
 from .._core.sparse import RowSparse
-from ._hyper import Decay, Each, Hyper, each_in_unit, positive
+from ._hyper import Decay, DecayPair, Each, Hyper, Hypers, each_in_unit, positive
 from ._rule import Rule, bias_correction, lerp
 
 __all__ = ["SparseAdam"]
+
+
+class SparseAdamHypers(Hypers, Protocol):
+    betas: tuple[DecayPair, DecayPair]
+    eps: mx.array
+
+
+class SparseAdamSlots(TypedDict):
+    exp_avg: mx.array
+    exp_avg_sq: mx.array
 
 
 class SparseAdam(Rule):
@@ -52,17 +62,17 @@ class SparseAdam(Rule):
     eps: Any = Hyper(1e-8, positive("epsilon value"))
 
     @classmethod
-    def slots(cls, h: Any, p: mx.array) -> dict[str, mx.array]:
+    def slots(cls, h: SparseAdamHypers, p: mx.array) -> dict[str, mx.array]:
         return {"exp_avg": mx.zeros_like(p), "exp_avg_sq": mx.zeros_like(p)}
 
     @classmethod
-    def tick(cls, h: Any, clock: dict[str, mx.array]) -> Any:
+    def tick(cls, h: SparseAdamHypers, clock: dict[str, mx.array]) -> mx.array:
         clock["step"] = t = clock["step"] + 1
         (_, c1), (_, c2) = h.betas
         return h.lr * mx.sqrt(bias_correction(c2, t)) / bias_correction(c1, t)
 
     @classmethod
-    def formula(cls, h: Any, g: RowSparse, p: mx.array, s: dict[str, mx.array], k: Any) -> mx.array:
+    def formula(cls, h: SparseAdamHypers, g: RowSparse, p: mx.array, s: SparseAdamSlots, k: mx.array) -> mx.array:
         if g.indices.size == 0:
             return p
         (_, c1), (_, c2) = h.betas

@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from .families import Family
 from .plots import as_png, as_svg, figure_of
-from .rows import Line, Row, in_json, summary
+from .rows import Line, ReportRow, in_json, summary
 
 TEMPLATE = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
 
@@ -26,13 +26,13 @@ class Section:
     """A family and what was found."""
 
     family: Family
-    rows: list[Row]
+    rows: list[ReportRow]
     lines: list[Line]
     figure: Figure | None
     svg: Markup
 
     @classmethod
-    def of(cls, family: Family, rows: list[Row]) -> Section:
+    def of(cls, family: Family, rows: list[ReportRow]) -> Section:
         figure = figure_of(family, rows)
         svg = as_svg(figure, family.name) if figure else ""
         return cls(family, rows, summary(rows), figure, Markup(svg))
@@ -42,7 +42,7 @@ class Section:
         return len(self.rows)
 
     @property
-    def failures(self) -> list[Row]:
+    def failures(self) -> list[ReportRow]:
         return [row for row in self.rows if not row.passed]
 
     @property

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from .families import Family
-from .rows import Point, Row
+from .rows import Point, ReportRow
 
 INK = "#010203"  # replaced by the reader's text colour in the SVG
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1"]  # seen by the colour-blind
 LEAST = 2.0**-6  # where an error of 0 is drawn on the logarithmic axis
 
 
-def over_steps(rows: Sequence[Row], value: Callable[[Point], float | None]) -> tuple[list[int], list[float]]:
+def over_steps(rows: Sequence[ReportRow], value: Callable[[Point], float | None]) -> tuple[list[int], list[float]]:
     """The worst of all rows at each step where there is one."""
     worst: dict[int, float] = {}
     for row in rows:
@@ -36,7 +36,7 @@ def few(axis: Any) -> bool:
     return bool(high < 300 * low)
 
 
-def figure_of(family: Family, rows: Sequence[Row]) -> Figure | None:
+def figure_of(family: Family, rows: Sequence[ReportRow]) -> Figure | None:
     """The picture of a family, or None where there are no steps, or no errors."""
     points = [point for row in rows for point in row.points]
     if len({point.step for point in points}) < 2 or not any(0 < point.error < math.inf for point in points):

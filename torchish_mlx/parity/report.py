@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .facts import facts
 from .families import chosen, families
 from .pages import Section, as_text, files, verdict
-from .rows import Check, Row, run
+from .rows import Check, ReportRow, run
 
 
 def report(options: argparse.Namespace, warnings: list[str]) -> int:
@@ -41,7 +41,7 @@ def report(options: argparse.Namespace, warnings: list[str]) -> int:
     return 0 if passed == total else 1
 
 
-def run_all(checks: list[Check]) -> list[Row]:
+def run_all(checks: list[Check]) -> list[ReportRow]:
     """Every check, under a progress bar where standard error is a terminal."""
     rows = []
     with tqdm(total=len(checks), unit="check", leave=False, disable=None, dynamic_ncols=True) as bar:

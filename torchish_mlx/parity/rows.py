@@ -49,7 +49,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """A check that was run: what parity.json holds."""
 
     family: str
@@ -96,7 +96,7 @@ def in_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def run(checks: Iterable[Check]) -> Iterator[Row]:
+def run(checks: Iterable[Check]) -> Iterator[ReportRow]:
     """Each check's row. One that raises is a row that failed, and the next goes on."""
     for check in checks:
         try:
@@ -106,7 +106,7 @@ def run(checks: Iterable[Check]) -> Iterator[Row]:
         except Exception as error:
             text = " ".join(str(error).split())
             found = Measured([], message=f"{type(error).__name__}: {text}"[:500])
-        yield Row(
+        yield ReportRow(
             check.family,
             check.subject,
             check.configuration,
@@ -120,15 +120,15 @@ def run(checks: Iterable[Check]) -> Iterator[Row]:
         )
 
 
-def summary(rows: Iterable[Row]) -> list[Line]:
+def summary(rows: Iterable[ReportRow]) -> list[Line]:
     """A line for each subject and mode, in the order in which they come."""
-    grouped: dict[tuple[str, str], list[Row]] = {}
+    grouped: dict[tuple[str, str], list[ReportRow]] = {}
     for row in rows:
         grouped.setdefault((row.subject, row.mode), []).append(row)
     return [line(subject, mode, members) for (subject, mode), members in grouped.items()]
 
 
-def line(subject: str, mode: str, rows: list[Row]) -> Line:
+def line(subject: str, mode: str, rows: list[ReportRow]) -> Line:
     def most(name: str) -> float | None:
         return max((value for row in rows if (value := row.worst(name)) is not None), default=None)
 

@@ -67,6 +67,9 @@ class LRScheduler:
         >>> scheduler.get_last_lr()
         [0.05]
 
+    A scheduler as a function of the step is made by :meth:`as_schedule`, from its curve; a subclass that has a function
+    writes ``as_schedule`` itself (``users_curve`` in ``_closed_forms.py``).
+
     Source: ``torch.optim.lr_scheduler.LRScheduler`` (torch 2.13).
     """
 
@@ -264,12 +267,14 @@ class LRScheduler:
         known = set(state_dict) if self._is_a_users() else {*self._keys, *self.__dict__}
         foreign = sorted((self._all_keys & set(state_dict)) - known)
         if lacking or foreign:
-            what = " and ".join(
-                [f"lacks {lacking}"] * bool(lacking) + [f"has {foreign}, which belong to another class"] * bool(foreign)
-            )
+            faults = []
+            if lacking:
+                faults.append(f"lacks {lacking}")
+            if foreign:
+                faults.append(f"has {foreign}, which belong to another class")
             raise ValueError(
-                f"this is not the state dict of a {type(self).__name__}: it {what}. Load it into a scheduler of the "
-                "class that saved it." + see("another-schedulers-state")
+                f"this is not the state dict of a {type(self).__name__}: it {' and '.join(faults)}. Load it into a "
+                "scheduler of the class that saved it." + see("another-schedulers-state")
             )
 
     def _is_a_users(self) -> bool:
@@ -373,7 +378,7 @@ def _within_step(scheduler: LRScheduler) -> Iterator[None]:
 
 def kept(scheduler: LRScheduler) -> Callable[[], None]:
     """A function that puts ``scheduler``, what it is made of, and the groups back as they are now."""
-    states = [(part, dict(part.__dict__)) for part in _parts(scheduler)]
+    states = [(part, dict(part.__dict__)) for part in _stateful_objects(scheduler)]
     groups = [
         (group, {key: _copied(value) for key, value in group.items()}, dict(group))
         for group in scheduler.optimizer.param_groups
@@ -395,11 +400,13 @@ def kept(scheduler: LRScheduler) -> Callable[[], None]:
     return put_back
 
 
-def _parts(scheduler: Any) -> Iterator[Any]:
-    """It, the callable objects that it was given, whose attributes its state dict carries, and its schedulers'."""
+def _stateful_objects(scheduler: Any) -> Iterator[Any]:
+    """The scheduler, the callable objects that it was given (its state dict has their attributes), and the same of the
+    schedulers that it is made of.
+    """
     yield scheduler
     for function in (*getattr(scheduler, "lr_lambdas", ()), getattr(scheduler, "_scale_fn_custom", None)):
         if hasattr(function, "__dict__") and not isinstance(function, types.FunctionType):
             yield function
     for part in getattr(scheduler, "_schedulers", ()):
-        yield from _parts(part)
+        yield from _stateful_objects(part)

@@ -1,6 +1,6 @@
 """What each class of scheduler does to the rate, entered for ``as_schedule``.
 
-See :class:`Entry` for what a function gets.
+See :class:`Wanted` for what a function gets.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from ._cycle import CyclicLR, OneCycleLR
 from ._decay import ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
 from ._lambda import LambdaLR, MultiplicativeLR
 from ._plateau import ReduceLROnPlateau
-from ._schedule import Entry, build, closed_form, lr
+from ._schedule import Wanted, build, closed_form, lr
 
 
 @closed_form(LRScheduler)
-def _(e: Entry) -> Curve:
+def users_curve(e: Wanted) -> Curve:
+    """:class:`.LRScheduler`, and a class of a user."""
     if type(e.scheduler).as_schedule is not LRScheduler.as_schedule:  # a user's own
         return Sets(e.scheduler.as_schedule(e.group))
     raise NoClosedForm(
@@ -36,23 +37,27 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(MultiplicativeLR)
-def _(_e: Entry) -> Curve:
+def multiplicative_lr_curve(_e: Wanted) -> Curve:
+    """:class:`.MultiplicativeLR`, which has no function of the step."""
     raise NoClosedForm("MultiplicativeLR multiplies by a function of every step, whose product may be any function")
 
 
 @closed_form(ReduceLROnPlateau)
-def _(_e: Entry) -> Curve:
+def reduce_lr_on_plateau_curve(_e: Wanted) -> Curve:
+    """:class:`.ReduceLROnPlateau`, which has no function of the step."""
     raise NoClosedForm("ReduceLROnPlateau depends on the metrics that it is given")
 
 
 @closed_form(LambdaLR)
-def _(e: Entry) -> Curve:
+def lambda_lr_curve(e: Wanted) -> Curve:
+    """:class:`.LambdaLR`; by itself it gives :func:`.lambda_lr`."""
     s = e.scheduler
     return Sets(schedules.lambda_lr(e.base, s.lr_lambdas[e.group]))
 
 
 @closed_form(StepLR)
-def _(e: Entry) -> Curve:
+def step_lr_curve(e: Wanted) -> Curve:
+    """:class:`.StepLR`; by itself it gives :func:`.step_lr`."""
     s = e.scheduler
     power, size = powers(s.gamma), count("step_size", s.step_size, 1)
     return Multiplies(
@@ -61,7 +66,8 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(MultiStepLR)
-def _(e: Entry) -> Curve:
+def multi_step_lr_curve(e: Wanted) -> Curve:
+    """:class:`.MultiStepLR`; by itself it gives :func:`.multi_step_lr`."""
     s = e.scheduler
     power, milestones = powers(s.gamma), sorted(s.milestones.elements())
     passed = milestones_passed(milestones)
@@ -75,7 +81,8 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(ConstantLR)
-def _(e: Entry) -> Curve:
+def constant_lr_curve(e: Wanted) -> Curve:
+    """:class:`.ConstantLR`; by itself it gives :func:`.constant_lr`."""
     s = e.scheduler
     total, rate = count("total_iters", s.total_iters), e.found
     factor = 1.0 if e.begin == RESTARTED and not total else s.factor
@@ -88,7 +95,8 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(LinearLR)
-def _(e: Entry) -> Curve:
+def linear_lr_curve(e: Wanted) -> Curve:
+    """:class:`.LinearLR`; by itself it gives :func:`.linear_lr`."""
     s = e.scheduler
     _check_division(s, e.begin == RESTARTED and s.total_iters == 0)
     args = (s.start_factor, s.end_factor, s.total_iters)
@@ -97,7 +105,8 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(ExponentialLR)
-def _(e: Entry) -> Curve:
+def exponential_lr_curve(e: Wanted) -> Curve:
+    """:class:`.ExponentialLR`; by itself it gives :func:`.exponential_lr`."""
     s = e.scheduler
     power, first = powers(s.gamma), s.gamma if e.begin > 0 else 1.0
     return Multiplies(
@@ -106,7 +115,8 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(PolynomialLR)
-def _(e: Entry) -> Curve:
+def polynomial_lr_curve(e: Wanted) -> Curve:
+    """:class:`.PolynomialLR`; by itself it gives :func:`.polynomial_lr`."""
     s = e.scheduler
     total = count("total_iters", s.total_iters)
     _check_division(s, e.begin != 0 and total == 0)
@@ -135,20 +145,23 @@ def _check_division(s: Any, by_zero: bool) -> None:
 
 
 @closed_form(CosineAnnealingLR)
-def _(e: Entry) -> Curve:
+def cosine_annealing_lr_curve(e: Wanted) -> Curve:
+    """:class:`.CosineAnnealingLR`; by itself it gives :func:`.cosine_annealing_lr`."""
     s = e.scheduler
     period = count("T_max", s.T_max, 1)
     return Cosine(e.base, e.found, period, float(s.eta_min), e.begin > 0)
 
 
 @closed_form(CosineAnnealingWarmRestarts)
-def _(e: Entry) -> Curve:
+def cosine_annealing_warm_restarts_curve(e: Wanted) -> Curve:
+    """:class:`.CosineAnnealingWarmRestarts`; by itself it gives :func:`.cosine_annealing_warm_restarts`."""
     s = e.scheduler
     return Sets(schedules.cosine_annealing_warm_restarts(e.base, s.T_0, s.T_mult, s.eta_min))
 
 
 @closed_form(CyclicLR)
-def _(e: Entry) -> Curve:
+def cyclic_lr_curve(e: Wanted) -> Curve:
+    """:class:`.CyclicLR`; by itself it gives :func:`.cyclic_lr`."""
     s, low = e.scheduler, e.base
     up = count("step_size_up", round(s.step_ratio * s.total_size, 6), 1)  # kept as a ratio
     down = count("step_size_up + step_size_down", s.total_size) - up
@@ -160,7 +173,8 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(OneCycleLR)
-def _(e: Entry) -> Curve:
+def one_cycle_lr_curve(e: Wanted) -> Curve:
+    """:class:`.OneCycleLR`; by itself it gives :func:`.one_cycle_lr`."""
     group, parts = e.scheduler.optimizer.param_groups[e.group], e.scheduler._schedule_phases
     rates = [lr(group[name]) for name in (parts[0]["start_lr"], *(part["end_lr"] for part in parts))]
     ends = [part["end_step"] for part in parts]
@@ -168,22 +182,24 @@ def _(e: Entry) -> Curve:
 
 
 @closed_form(SequentialLR)
-def _(e: Entry) -> Curve:
+def sequential_lr_curve(e: Wanted) -> Curve:
+    """:class:`.SequentialLR`; by itself it gives :func:`.sequential_lr`."""
     _check_begin(e)
 
     def part(scheduler: Any, begin: int, start: float | None = None) -> Curve:
-        return build(Entry(scheduler, e.group, begin, start))
+        return build(Wanted(scheduler, e.group, begin, start))
 
     return sequence(part, e.scheduler._schedulers, e.scheduler._milestones, e.begin, e.initial)
 
 
 @closed_form(ChainedScheduler)
-def _(e: Entry) -> Curve:
+def chained_scheduler_curve(e: Wanted) -> Curve:
+    """:class:`.ChainedScheduler`; by itself it gives :func:`.chained_scheduler`."""
     _check_begin(e)
     members = list(_members(e.scheduler))
     own = e.start is None and hasattr(members[0], "base_lrs")
-    start = Entry(members[0], e.group).base if own else e.initial
-    return Chain([build(Entry(member, e.group, e.begin, e.start)) for member in members], start)
+    start = Wanted(members[0], e.group).base if own else e.initial
+    return Chain([build(Wanted(member, e.group, e.begin, e.start)) for member in members], start)
 
 
 def _members(scheduler: Any) -> Iterator[Any]:
@@ -195,7 +211,7 @@ def _members(scheduler: Any) -> Iterator[Any]:
             yield part
 
 
-def _check_begin(e: Entry) -> None:
+def _check_begin(e: Wanted) -> None:
     if e.begin == RESTARTED:
         raise NoClosedForm(
             f"a {type(e.scheduler).__name__} can't begin at a milestone of a SequentialLR, its step() raises there"

@@ -91,6 +91,9 @@ class SequentialLR(_Composite):
         >>> rates
         [0.5, 0.75, 1.0, 0.5, 0.25]
 
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.sequential_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``sequential_lr_curve`` in ``_closed_forms.py``.
+
     Source: ``torch.optim.lr_scheduler.SequentialLR``.
     """
 
@@ -164,6 +167,9 @@ class ChainedScheduler(_Composite):
         ...     scheduler.step()
         >>> rates
         [0.5, 0.25, 0.25, 0.125]
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.chained_scheduler`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``chained_scheduler_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.ChainedScheduler``.
     """

@@ -32,6 +32,9 @@ class CosineAnnealingLR(LRScheduler):
         >>> round(scheduler.get_last_lr()[0], 12)
         0.5
 
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.cosine_annealing_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``cosine_annealing_lr_curve`` in ``_closed_forms.py``.
+
     Source: ``torch.optim.lr_scheduler.CosineAnnealingLR``; "SGDR", Loshchilov and Hutter, arXiv:1608.03983.
     """
 
@@ -87,6 +90,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         >>> scheduler.step(0.5)
         >>> round(scheduler.get_last_lr()[0], 4), scheduler.last_epoch
         (0.8536, 0)
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.cosine_annealing_warm_restarts`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``cosine_annealing_warm_restarts_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts``; Loshchilov and Hutter, arXiv:1608.03983.
     """

@@ -22,8 +22,9 @@ import mlx.core as mx
 from ...optimizers.schedules import Schedule, cosine_annealing_lr
 from ...optimizers.schedules._curves import hump, single
 
-#: How a scheduler reaches its step 0: by its constructor, or by a SequentialLR of which it is the first; again at a
-#: milestone; or, a positive number, by that many calls of ``step()``, as part of the first scheduler of a SequentialLR.
+#: How a scheduler comes to its step 0. MADE: by its constructor, or by a SequentialLR whose first scheduler it is.
+#: RESTARTED: at a milestone of a SequentialLR. A positive number: by that many calls of ``step()``, where it is a part
+#: of the first scheduler of a SequentialLR.
 MADE, RESTARTED = 0, -1
 Rate = Callable[[], mx.array]
 
@@ -37,8 +38,8 @@ class Curve:
 
     sets_sometimes = True  # whether it may set the rate
     has_cosine = False  # whether it holds a CosineAnnealingLR
-    why_not_chained = ""  # why it can't be taken apart in a chain,
-    after_setting = False  # unless right before it, in every step, another scheduler sets the rate
+    why_not_chained = ""  # why it has no closed form in a chain; "" where it has one
+    after_setting = False  # whether it has one all the same, if the scheduler before it sets the rate in every step
 
     def alone(self, n: mx.array, start: Rate) -> mx.array:
         """The rate of step ``n``, where nothing else moves it; ``start()`` is that at which the scheduler began."""
@@ -49,7 +50,7 @@ class Curve:
         return n
 
     def grow(self, _t: mx.array, n: mx.array) -> mx.array:
-        """The factor of the steps after t up to ``n``, if none of them sets the rate; t = -1 is before all steps."""
+        """The factor of the steps t + 1 to ``n`` together, if none of them sets the rate; t = -1 is before step 0."""
         return mx.ones(n.shape)
 
     def after(self, value: mx.array, n: mx.array) -> mx.array:
@@ -152,7 +153,7 @@ class Succession(Curve):
         return self._up_to(len(self.parts), n)
 
     def _up_to(self, count: int, n: mx.array) -> mx.array:
-        """With the first ``count`` parts only. A part that begins asks for the rate that the one before has left."""
+        """The rate with the first ``count`` parts only. A part may ask for the rate of the step before it begins."""
         value = self.parts[0][1].alone(n, lambda: mx.array(self.start))
         for k in range(1, count):
             begin, curve = self.parts[k]

@@ -82,6 +82,9 @@ class CyclicLR(LRScheduler):
         >>> optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]
         (0.5, 0.8500000000000001)
 
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.cyclic_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``cyclic_lr_curve`` in ``_closed_forms.py``.
+
     Source: ``torch.optim.lr_scheduler.CyclicLR``; "Cyclical Learning Rates", Smith, arXiv:1506.01186.
     """
 
@@ -227,6 +230,9 @@ class OneCycleLR(LRScheduler):
         ...     scheduler.step()
         >>> round(optimizer.param_groups[0]["lr"], 3), round(optimizer.param_groups[0]["betas"][0], 3)
         (0.971, 0.853)
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.one_cycle_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``one_cycle_lr_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.OneCycleLR``; "Super-Convergence", Smith and Topin, arXiv:1708.07120.
     """

@@ -39,6 +39,9 @@ class StepLR(_Factors):
         >>> rates
         [1.0, 1.0, 0.5, 0.5, 0.25]
 
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.step_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``step_lr_curve`` in ``_closed_forms.py``.
+
     Source: ``torch.optim.lr_scheduler.StepLR``.
     """
 
@@ -77,6 +80,9 @@ class MultiStepLR(_Factors):
         ...     scheduler.step()
         >>> rates
         [1.0, 0.5, 0.5, 0.25, 0.25]
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.multi_step_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``multi_step_lr_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.MultiStepLR``.
     """
@@ -121,6 +127,9 @@ class ConstantLR(_Factors):
         ...     scheduler.step()
         >>> rates
         [0.5, 0.5, 1.0, 1.0]
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.constant_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``constant_lr_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.ConstantLR``.
     """
@@ -170,6 +179,9 @@ class LinearLR(_Factors):
         ...     scheduler.step()
         >>> rates
         [0.5, 0.75, 1.0, 1.0]
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.linear_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``linear_lr_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.LinearLR``.
     """
@@ -222,6 +234,9 @@ class ExponentialLR(_Factors):
         >>> scheduler.get_last_lr()
         [0.5]
 
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.exponential_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``exponential_lr_curve`` in ``_closed_forms.py``.
+
     Source: ``torch.optim.lr_scheduler.ExponentialLR``.
     """
 
@@ -259,6 +274,9 @@ class PolynomialLR(_Factors):
         >>> scheduler.step()
         >>> scheduler.get_last_lr()
         [0.5625]
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.polynomial_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``polynomial_lr_curve`` in ``_closed_forms.py``.
 
     Source: ``torch.optim.lr_scheduler.PolynomialLR``.
     """

@@ -14,7 +14,7 @@ from ..optimizer import Optimizer
 from ._base import _warn_get_lr_called_within_step
 from ._curve import Curve, Sets
 from ._lambda import _ByFunction
-from ._schedule import Entry, closed_form
+from ._schedule import Wanted, closed_form
 
 
 class FromSchedule(_ByFunction):
@@ -33,6 +33,9 @@ class FromSchedule(_ByFunction):
     Raises:
         TypeError: a schedule is not callable.
         ValueError: a list of another length than the groups, or a schedule that gives no scalar.
+
+    The schedule is the same as a function of the step already: :meth:`~LRScheduler.as_schedule` makes it from
+    ``from_schedule_curve`` in this file.
 
     Example:
         >>> import mlx.core as mx
@@ -80,5 +83,6 @@ def _scalar(schedule: Callable[[mx.array], Any], step: mx.array) -> float:
 
 
 @closed_form(FromSchedule)
-def _(e: Entry) -> Curve:
+def from_schedule_curve(e: Wanted) -> Curve:
+    """:class:`FromSchedule`, whose schedule is the function already."""
     return Sets(lambda_lr(1.0, e.scheduler.schedules[e.group]))

@@ -79,6 +79,9 @@ class LambdaLR(_ByFunction):
         >>> optimizer.param_groups[0]["lr"]
         0.25
 
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.lambda_lr`.
+    :meth:`~LRScheduler.as_schedule` makes it from ``lambda_lr_curve`` in ``_closed_forms.py``.
+
     Source: ``torch.optim.lr_scheduler.LambdaLR``.
     """
 
@@ -109,6 +112,9 @@ class MultiplicativeLR(_ByFunction):
         >>> scheduler.step()
         >>> optimizer.param_groups[0]["lr"]
         0.25
+
+    It is no function of the step, because each rate depends on all before it: ``multiplicative_lr_curve`` in
+    ``_closed_forms.py`` refuses it.
 
     Source: ``torch.optim.lr_scheduler.MultiplicativeLR``.
     """

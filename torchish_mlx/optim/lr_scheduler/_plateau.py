@@ -47,6 +47,9 @@ class ReduceLROnPlateau(LRScheduler):
         >>> scheduler.get_last_lr()
         [0.1]
 
+    It is no function of the step, because it depends on the metrics: ``reduce_lr_on_plateau_curve`` in
+    ``_closed_forms.py`` refuses it.
+
     Source: ``torch.optim.lr_scheduler.ReduceLROnPlateau``.
     """
 

@@ -16,7 +16,7 @@ from ._curve import MADE, Curve, NoClosedForm
 
 
 @dataclass(frozen=True)
-class Entry:
+class Wanted:
     """A scheduler whose curve is wanted."""
 
     scheduler: Any
@@ -37,7 +37,7 @@ class Entry:
         return lr(self.scheduler.optimizer.param_groups[self.group]["initial_lr"])
 
 
-Form = Callable[[Entry], Curve]
+Form = Callable[[Wanted], Curve]
 FORMS: dict[type, Form] = {}
 #: What makes a user's subclass another schedule than its base class.
 METHODS = (
@@ -79,7 +79,7 @@ def to_schedule(scheduler: Any, group: int | None) -> Schedule:
     elif not isinstance(group, int) or not 0 <= group < len(groups):
         raise ValueError(f"group must be the index of a group, 0 to {len(groups) - 1}, but got {group!r}")
     try:
-        curve = build(Entry(scheduler, group))
+        curve = build(Wanted(scheduler, group))
     except NoClosedForm as error:
         raise ValueError(
             f"{type(scheduler).__name__} has no closed form: {error}. Call step() in the loop instead; it writes into "
@@ -88,7 +88,7 @@ def to_schedule(scheduler: Any, group: int | None) -> Schedule:
     return lambda step: curve.alone(whole(step), _no_start)
 
 
-def build(entry: Entry) -> Curve:
+def build(entry: Wanted) -> Curve:
     """The curve of a scheduler and of what it is made of."""
     classes = type(entry.scheduler).__mro__
     known = next((base for base in classes if base in FORMS), None)

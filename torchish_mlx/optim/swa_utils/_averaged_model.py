@@ -211,7 +211,7 @@ def _paired(averaged: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]
     ]
     if len(mine) != len(theirs):
         lacking, more = [k for k in mine if k not in theirs], [k for k in theirs if k not in mine]
-        wrong = [f"it lacks {lacking}"] * bool(lacking) + [f"it has {more}"] * bool(more)
+        wrong = [f"it {verb} {names}" for verb, names in (("lacks", lacking), ("has", more)) if names]
     if wrong:
         raise ValueError(f"the model given is not like the averaged one: {'; '.join(wrong)}. Nothing was averaged.")
     return [(mine[a], theirs[b]) for a, b in pairs]

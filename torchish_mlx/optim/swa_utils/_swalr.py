@@ -17,7 +17,7 @@ from ..lr_scheduler._base import (
     kept,
 )
 from ..lr_scheduler._curve import MADE, Anneals, Curve, NoClosedForm
-from ..lr_scheduler._schedule import Entry, closed_form, lr
+from ..lr_scheduler._schedule import Wanted, closed_form, lr
 from ..optimizer import Optimizer
 
 
@@ -50,6 +50,9 @@ class SWALR(LRScheduler):
         ...     scheduler.step()
         >>> rates
         [1.0, 0.75, 0.5, 0.5]
+
+    The same as a function of the step: :func:`~torchish_mlx.optimizers.schedules.swa_lr`.
+    :meth:`~.LRScheduler.as_schedule` makes it from ``swa_lr_curve`` in this file.
 
     Source: ``torch.optim.swa_utils.SWALR``.
     """
@@ -116,8 +119,8 @@ class SWALR(LRScheduler):
 
 
 @closed_form(SWALR)
-def _(e: Entry) -> Curve:
-    """For ``as_schedule``: from the rate at which it began, which it does not keep."""
+def swa_lr_curve(e: Wanted) -> Curve:
+    """:class:`SWALR`; by itself it gives :func:`.swa_lr`, from the rate at which it began, which it does not keep."""
     s, end = e.scheduler, lr(e.scheduler.optimizer.param_groups[e.group]["swa_lr"])
     length, strategy = s.anneal_epochs, s._anneal_strategy
     if e.begin > MADE:

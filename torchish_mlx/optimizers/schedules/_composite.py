@@ -30,6 +30,8 @@ def sequential_lr(schedules: Sequence[Schedule], milestones: Sequence[int]) -> S
         >>> schedule(mx.arange(5)).tolist()
         [0.5, 0.75, 1.0, 0.5, 0.25]
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.SequentialLR`.
+
     Source: ``torch.optim.lr_scheduler.SequentialLR``.
     """
     _check_schedules("SequentialLR expects at least one scheduler, but got no scheduler.", schedules)
@@ -65,6 +67,8 @@ def chained_scheduler(schedules: Sequence[Schedule]) -> Schedule:
         >>> parts = [schedules.constant_lr(1.0, 0.5, total_iters=2), schedules.exponential_lr(1.0, gamma=0.5)]
         >>> schedules.chained_scheduler(parts)(mx.arange(4)).tolist()
         [0.5, 0.25, 0.25, 0.125]
+
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.ChainedScheduler`.
 
     Source: ``torch.optim.lr_scheduler.ChainedScheduler``.
     """

@@ -28,6 +28,8 @@ def cosine_annealing_lr(lr: float, T_max: int, eta_min: float = 0.0) -> Schedule
         >>> schedules.cosine_annealing_lr(1.0, T_max=100)(mx.array([0, 100, 200])).tolist()
         [1.0, 0.0, 1.0]
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.CosineAnnealingLR`.
+
     Source: ``torch.optim.lr_scheduler.CosineAnnealingLR``; "SGDR", Loshchilov and Hutter, arXiv:1608.03983.
     """
     lr, period, low = number("lr", lr), count("T_max", T_max, 1), number("eta_min", eta_min)
@@ -51,6 +53,8 @@ def cosine_annealing_warm_restarts(lr: float, T_0: int, T_mult: int = 1, eta_min
         >>> from torchish_mlx.optimizers import schedules
         >>> [round(x, 4) for x in schedules.cosine_annealing_warm_restarts(1.0, T_0=2, T_mult=2)(mx.arange(6)).tolist()]
         [1.0, 0.5, 1.0, 0.8536, 0.5, 0.1464]
+
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.CosineAnnealingWarmRestarts`.
 
     Source: ``torch.optim.lr_scheduler.CosineAnnealingWarmRestarts``; Loshchilov and Hutter, arXiv:1608.03983.
     """
@@ -94,6 +98,8 @@ def swa_lr(
         >>> from torchish_mlx.optimizers import schedules
         >>> [round(x, 4) for x in schedules.swa_lr(1.0, 0.5, anneal_epochs=2)(mx.arange(4)).tolist()]
         [1.0, 0.75, 0.5, 0.5]
+
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.swa_utils.SWALR`.
 
     Source: ``torch.optim.swa_utils.SWALR``.
     """

@@ -48,6 +48,8 @@ def cyclic_lr(
         >>> [round(x, 4) for x in schedule(mx.arange(8)).tolist()]
         [0.5, 0.75, 1.0, 0.75, 0.5, 0.625, 0.75, 0.625]
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.CyclicLR`.
+
     Source: ``torch.optim.lr_scheduler.CyclicLR``; Smith, arXiv:1506.01186.
     """
     low, high = number("base_lr", base_lr), number("max_lr", max_lr)
@@ -106,6 +108,8 @@ def one_cycle_lr(
         >>> schedule = schedules.one_cycle_lr(1.0, total_steps=10, pct_start=0.4, div_factor=4.0, final_div_factor=2.5)
         >>> [round(x, 4) for x in schedule(mx.array([0, 3, 9])).tolist()]
         [0.25, 1.0, 0.1]
+
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.OneCycleLR`.
 
     Source: ``torch.optim.lr_scheduler.OneCycleLR``; Smith and Topin, arXiv:1708.07120.
     """

@@ -27,6 +27,8 @@ def lambda_lr(lr: float, lr_lambda: Callable[[Any], Any]) -> Schedule:
         >>> schedules.lambda_lr(0.5, lambda n: 1 / (1 + n))(3).item()
         0.125
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.LambdaLR`.
+
     Source: ``torch.optim.lr_scheduler.LambdaLR``.
     """
     lr = number("lr", lr)
@@ -59,6 +61,8 @@ def step_lr(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
         >>> schedules.step_lr(1.0, step_size=2, gamma=0.5)(5).item()
         0.25
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.StepLR`.
+
     Source: ``torch.optim.lr_scheduler.StepLR``.
     """
     size, power = count("step_size", step_size, 1), powers(number("gamma", gamma), number("lr", lr))
@@ -79,6 +83,8 @@ def multi_step_lr(lr: float, milestones: Iterable[int], gamma: float = 0.1) -> S
         >>> from torchish_mlx.optimizers import schedules
         >>> schedules.multi_step_lr(1.0, milestones=[3, 6], gamma=0.5)(mx.array([2, 3, 6])).tolist()
         [1.0, 0.5, 0.25]
+
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.MultiStepLR`.
 
     Source: ``torch.optim.lr_scheduler.MultiStepLR``.
     """
@@ -115,6 +121,8 @@ def constant_lr(lr: float, factor: float = 1.0 / 3, total_iters: int = 5) -> Sch
         >>> schedules.constant_lr(1.0, factor=0.5, total_iters=2)(mx.arange(4)).tolist()
         [0.5, 0.5, 1.0, 1.0]
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.ConstantLR`.
+
     Source: ``torch.optim.lr_scheduler.ConstantLR``.
     """
     lr, factor = number("lr", lr), number("factor", factor)
@@ -144,6 +152,8 @@ def linear_lr(lr: float, start_factor: float = 1.0 / 3, end_factor: float = 1.0,
         >>> schedules.linear_lr(1.0, start_factor=0.5, total_iters=2)(mx.arange(4)).tolist()
         [0.5, 0.75, 1.0, 1.0]
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.LinearLR`.
+
     Source: ``torch.optim.lr_scheduler.LinearLR``.
     """
     lr, start, end = number("lr", lr), number("start_factor", start_factor), number("end_factor", end_factor)
@@ -171,6 +181,8 @@ def exponential_lr(lr: float, gamma: float) -> Schedule:
         >>> schedules.exponential_lr(1.0, gamma=0.5)(3).item()
         0.125
 
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.ExponentialLR`.
+
     Source: ``torch.optim.lr_scheduler.ExponentialLR``.
     """
     power = powers(number("gamma", gamma), number("lr", lr))
@@ -195,6 +207,8 @@ def polynomial_lr(lr: float, total_iters: int = 5, power: float = 1.0) -> Schedu
         >>> from torchish_mlx.optimizers import schedules
         >>> schedules.polynomial_lr(1.0, total_iters=4, power=2)(mx.array([0, 1, 4])).tolist()
         [1.0, 0.5625, 0.0]
+
+    The scheduler that writes these rates: :class:`~torchish_mlx.optim.lr_scheduler.PolynomialLR`.
 
     Source: ``torch.optim.lr_scheduler.PolynomialLR``.
     """

@@ -29,11 +29,11 @@ def record_of(foreign: Collection[int]) -> bytes:
     return " ".join(["mlx", *map(str, sorted(foreign))]).encode("ascii")
 
 
-def mark_records(records: Iterable[Any], record: bytes | None) -> None:
+def mark_storages(storages: Iterable[Any], record: bytes | None) -> None:
     """Note in the tensors of a torch file where they are from, by the record; torch wrote a file without it."""
     first, *rest = (record or b"").decode("ascii", "replace").split(" ")
     foreign = frozenset(rest)
-    for storage in records:
+    for storage in storages:
         origin: Origin | None = Origin(TORCH)
         if record is not None:
             origin = Origin(MLX) if first == "mlx" and storage.key not in foreign else None

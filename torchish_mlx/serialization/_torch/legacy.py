@@ -13,10 +13,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 from .._shared.input import AGAIN, Input, Pickled, Stream
-from .._shared.layout_note import mark_records
+from .._shared.layout_note import mark_storages
 from .._shared.map_location import Restored
-from .place import placed, survey
-from .rebuild import Record, TorchBuilder, is_name
+from .fill import placed, survey
+from .rebuild import FileStorage, TorchBuilder, is_name
 from .unpickle import unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -44,35 +44,35 @@ def load_legacy(source: Input, restored: Restored) -> Any:
     builder = TorchBuilder()
     made = unpickle(stream, builder)
     survey(made)
-    places = _places(source, stream, builder)
+    offsets = _offsets(source, stream, builder)
 
-    def read(record: Record, memory: memoryview) -> Callable[[], object]:
-        return source.filling(places[record.key], memory, summed=False)
+    def read(stored: FileStorage, memory: memoryview) -> Callable[[], object]:
+        return source.filling(offsets[stored.key], memory, summed=False)
 
     placed(made, builder, read, restored)
-    mark_records(builder.records.values(), None)
+    mark_storages(builder.storages.values(), None)
     return made
 
 
-def _places(source: Input, stream: Stream, builder: TorchBuilder) -> dict[Any, int]:
+def _offsets(source: Input, stream: Stream, builder: TorchBuilder) -> dict[Any, int]:
     """Where the bytes of each storage begin."""
     keys = unpickle(stream, TorchBuilder())
     if type(keys) is not list or not all(map(is_name, keys)):
         raise RuntimeError(f"where the list of storages should be, there is something else. {AGAIN}")
-    records = builder.records
-    if len(set(map(str, keys))) != len(keys) or set(map(str, keys)) != set(records):
-        raise RuntimeError(f"the file lists {len(keys)} storages, and its tensors use {len(records)} others. {AGAIN}")
+    storages = builder.storages
+    if len(set(map(str, keys))) != len(keys) or set(map(str, keys)) != set(storages):
+        raise RuntimeError(f"the file lists {len(keys)} storages, and its tensors use {len(storages)} others. {AGAIN}")
     out = {}
     at = stream.tell()
     for key in keys:
-        record = records[str(key)]
-        size = 1 if record.dtype is None else record.dtype.size
+        stored = storages[str(key)]
+        size = 1 if stored.dtype is None else stored.dtype.size
         count = int.from_bytes(source.read(at, 8), "little", signed=True)
-        if count * size != record.nbytes or at + 8 + record.nbytes > source.size:
+        if count * size != stored.nbytes or at + 8 + stored.nbytes > source.size:
             raise RuntimeError(
-                f"storage {key!r} has {count} elements in the file and {record.nbytes // size} by its tensors, or the "
+                f"storage {key!r} has {count} elements in the file and {stored.nbytes // size} by its tensors, or the "
                 f"file ends too early. {AGAIN}"
             )
-        out[record.key] = at + 8
-        at += 8 + record.nbytes
+        out[stored.key] = at + 8
+        at += 8 + stored.nbytes
     return out

@@ -7,11 +7,11 @@ The order of the calls, which are one level below the other::
       Archive                  reads the directory of the zip, strictly                   (zip_read.py)
       unpickle                 reads data.pkl, opcode by opcode, into a TorchBuilder      (unpickle.py)
         TorchBuilder           makes the object, with tensors that have no numbers yet    (rebuild.py)
-      survey                   looks the object over, and refuses what can't be here      (place.py)
-      (all records are compared with the tensors, before memory is taken for any)
+      survey                   looks the object over, and refuses what can't be here      (fill.py)
+      (all storages are compared with the tensors, before memory is taken for any)
       placed                   takes the memory, reads each record, checks its CRC, and
-                               gives the tensors their arrays                             (place.py)
-      mark_records             notes whose layout the tensors have                        (_shared/layout_note.py)
+                               gives the tensors their arrays                             (fill.py)
+      mark_storages            notes whose layout the tensors have                        (_shared/layout_note.py)
     load_legacy                does the same for the format before the zip                (legacy.py)
 """
 
@@ -25,11 +25,11 @@ import mlx.core as mx
 import numpy as np
 
 from .._shared.input import AGAIN, Input, Pickled, opened
-from .._shared.layout_note import RECORD, mark_records
+from .._shared.layout_note import RECORD, mark_storages
 from .._shared.map_location import Restored, restorer
+from .fill import entry_of, placed, survey
 from .legacy import is_legacy, load_legacy
-from .place import entry_of, placed, survey
-from .rebuild import Record, TorchBuilder
+from .rebuild import FileStorage, TorchBuilder
 from .unpickle import unpickle
 from .zip_read import Archive, has_zip_end
 
@@ -63,31 +63,31 @@ def _load_zip(archive: Archive, restored: Restored) -> Any:
     made = unpickle(Pickled(archive.read("data.pkl")), builder)
     survey(made)
 
-    def read(record: Record, memory: memoryview) -> Callable[[], None]:
-        name = f"data/{record.key}"
+    def read(stored: FileStorage, memory: memoryview) -> Callable[[], None]:
+        name = f"data/{stored.key}"
         if name not in archive:
             return lambda: None  # it is empty
         check = archive.fill(name, memory)
         if archive.byteorder == "big":
             check()
-            _swap(memory, record.tensors[0][1].dtype)
+            _swap(memory, stored.tensors[0][1].dtype)
             return lambda: None
         return check
 
-    for record in builder.records.values():  # before memory is taken for any
-        name = f"data/{record.key}"
+    for stored in builder.storages.values():  # before memory is taken for any
+        name = f"data/{stored.key}"
         if name not in archive:
-            if record.nbytes:
+            if stored.nbytes:
                 raise RuntimeError(
-                    f"cannot load {entry_of(made, record)}: the file has no record {name!r}, where its numbers should "
+                    f"cannot load {entry_of(made, stored)}: the file has no record {name!r}, where its numbers should "
                     f"be. {AGAIN}"
                 )
-        elif archive.size(name) != record.nbytes:
+        elif archive.size(name) != stored.nbytes:
             raise RuntimeError(
-                f"the record {name!r} has {archive.size(name)} bytes and its tensors say {record.nbytes}. {AGAIN}"
+                f"the record {name!r} has {archive.size(name)} bytes and its tensors say {stored.nbytes}. {AGAIN}"
             )
     placed(made, builder, read, restored)
-    mark_records(builder.records.values(), archive.read(RECORD) if RECORD in archive else None)
+    mark_storages(builder.storages.values(), archive.read(RECORD) if RECORD in archive else None)
     return made
 
 

@@ -1,6 +1,6 @@
 """What a torch pickle may build: the fixed table of its globals.
 
-A tensor is built without its numbers: the builder notes where they are in the file, and ``place.py`` fills them in.
+A tensor is built without its numbers: the builder notes where they are in the file, and ``fill.py`` fills them in.
 What is not in the table is replaced by a ``Refusal``; nothing is imported or called by name.
 
 Source: ``torch._utils._rebuild_*``, ``torch._weights_only_unpickler._get_allowed_globals``.
@@ -47,7 +47,7 @@ class StorageType(NamedTuple):
     dtype: mx.Dtype | None
 
 
-class Record:
+class FileStorage:
     """A storage in the file."""
 
     __slots__ = ("key", "dtype", "nbytes", "location", "tensors")
@@ -60,16 +60,16 @@ class Record:
         self.tensors: list[tuple[Tensor, Layout]] = []
 
 
-class Part(NamedTuple):
-    """A storage as a tensor sees it: a record, or in old files a piece of one, in bytes."""
+class Piece(NamedTuple):
+    """A storage as a tensor sees it: a storage in the file, or in old files a piece of one, in bytes."""
 
-    record: Record
+    storage: FileStorage
     begin: int
     nbytes: int
 
 
 class Layout(NamedTuple):
-    """How the elements of a tensor are placed in a record, counted in elements of its dtype."""
+    """How the elements of a tensor are arranged in its storage, counted in elements of its dtype."""
 
     dtype: mx.Dtype
     offset: int
@@ -83,9 +83,9 @@ class TorchBuilder(Builder):
     """Builds what torch's own loader builds with ``weights_only=True``, as far as MLX has it."""
 
     def __init__(self) -> None:
-        self.records: dict[str, Record] = {}
-        self._views: dict[Any, Part] = {}
-        self._at: dict[int, tuple[Record, Layout, Tensor]] = {}
+        self.storages: dict[str, FileStorage] = {}
+        self._views: dict[Any, Piece] = {}
+        self._at: dict[int, tuple[FileStorage, Layout, Tensor]] = {}
         self._copied = 0
         self._keys = Keys(Refusal)
 
@@ -177,16 +177,16 @@ class TorchBuilder(Builder):
             return Refusal("a tensor on the meta device, which has no numbers", "Save the tensors themselves.")
         nbytes = numel * (1 if kind.dtype is None else kind.dtype.size)
         key = str(key)
-        record = self.records.get(key)
-        if record is None:
-            record = self.records[key] = Record(key, kind.dtype, nbytes, location)
-        elif record.nbytes != nbytes:
+        stored = self.storages.get(key)
+        if stored is None:
+            stored = self.storages[key] = FileStorage(key, kind.dtype, nbytes, location)
+        elif stored.nbytes != nbytes:
             raise _damaged(f"gives storage {key!r} two sizes")
         if not view or view[0] is None:
-            return Part(record, 0, nbytes)
-        return self._part(record, kind, view[0])
+            return Piece(stored, 0, nbytes)
+        return self._piece(stored, kind, view[0])
 
-    def _part(self, record: Record, kind: StorageType, view: Any) -> Part:
+    def _piece(self, stored: FileStorage, kind: StorageType, view: Any) -> Piece:
         """A view of a storage, which torch 0.3 and earlier had."""
         size = 1 if kind.dtype is None else kind.dtype.size
         if (
@@ -194,49 +194,49 @@ class TorchBuilder(Builder):
             or len(view) != 3
             or not is_name(_text(view[0]))
             or not (_natural(view[1]) and _natural(view[2]))
-            or (view[1] + view[2]) * size > record.nbytes
+            or (view[1] + view[2]) * size > stored.nbytes
         ):
             raise _damaged("describes a part of a storage in a way that torch does not")
-        return self._views.setdefault(_text(view[0]), Part(record, view[1] * size, view[2] * size))
+        return self._views.setdefault(_text(view[0]), Piece(stored, view[1] * size, view[2] * size))
 
     # -- tensors
 
-    def tensor(self, part: Any, offset: Any, shape: Any, strides: Any) -> Any:
-        return self._tensor(part, offset, shape, strides, False, None, None, None)
+    def tensor(self, piece: Any, offset: Any, shape: Any, strides: Any) -> Any:
+        return self._tensor(piece, offset, shape, strides, False, None, None, None)
 
     def tensor_v2(
-        self, part: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, metadata: Any = None
+        self, piece: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, metadata: Any = None
     ) -> Any:
-        return self._tensor(part, offset, shape, strides, grad, hooks, None, metadata)
+        return self._tensor(piece, offset, shape, strides, grad, hooks, None, metadata)
 
     def tensor_v3(
-        self, part: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any = None
+        self, piece: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any = None
     ) -> Any:
         if not isinstance(dtype, mx.Dtype):
             raise _damaged("makes a tensor of what is no dtype")
-        return self._tensor(part, offset, shape, strides, grad, hooks, dtype, metadata)
+        return self._tensor(piece, offset, shape, strides, grad, hooks, dtype, metadata)
 
     def _tensor(
-        self, part: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any
+        self, piece: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any
     ) -> Any:
-        if type(part) is not Part:
+        if type(piece) is not Piece:
             raise _damaged("makes a tensor of what is no storage")
-        dtype = dtype or part.record.dtype or mx.uint8
+        dtype = dtype or piece.storage.dtype or mx.uint8
         if not _natural(offset) or not _naturals(shape) or not _naturals(strides) or len(shape) != len(strides):
             raise _damaged("makes a tensor with a shape, strides or an offset that no tensor has")
-        refused = _misfit(part, offset, tuple(shape), tuple(strides), dtype)
+        refused = _misfit(piece, offset, tuple(shape), tuple(strides), dtype)
         if refused is not None:
             return refused
         conj, neg = _flags(metadata, dtype)
         if _any(hooks):
             return Refusal("a tensor with hooks, which are code", "In torch, save tensor.detach().")
-        layout = Layout(dtype, part.begin // dtype.size + offset, tuple(shape), tuple(strides), conj, neg)
-        return self._placed(Tensor, part.record, layout, grad)
+        layout = Layout(dtype, piece.begin // dtype.size + offset, tuple(shape), tuple(strides), conj, neg)
+        return self._placed(Tensor, piece.storage, layout, grad)
 
-    def _placed(self, kind: type[Tensor], record: Record, layout: Layout, grad: Any) -> Tensor:
+    def _placed(self, kind: type[Tensor], stored: FileStorage, layout: Layout, grad: Any) -> Tensor:
         made = kind.__new__(kind)
-        record.tensors.append((made, layout))
-        self._at[id(made)] = record, layout, made  # made is kept, so that its id stays its own
+        stored.tensors.append((made, layout))
+        self._at[id(made)] = stored, layout, made  # made is kept, so that its id stays its own
         made._requires_grad = self._wanted(made, grad)
         return made
 
@@ -252,8 +252,8 @@ class TorchBuilder(Builder):
             raise _damaged(f"makes a Parameter of a {type(data).__name__}")
         if _any(hooks):
             return Refusal("a Parameter with hooks, which are code", "In torch, save parameter.detach().")
-        record, layout, _ = self._at[id(data)]
-        return self._placed(Parameter, record, layout, grad)
+        stored, layout, _ = self._at[id(data)]
+        return self._placed(Parameter, stored, layout, grad)
 
     def parameter_with_state(self, data: Any, grad: Any, hooks: Any, state: Any) -> Any:
         return self._with_state(self.parameter(data, grad, hooks), state)
@@ -391,12 +391,12 @@ def _naturals(values: Any) -> bool:
     return type(values) in (tuple, list, Size) and len(values) <= 64 and all(map(_natural, values))
 
 
-def _misfit(part: Part, offset: int, shape: Sequence[int], strides: Sequence[int], dtype: mx.Dtype) -> Refusal | None:
+def _misfit(piece: Piece, offset: int, shape: Sequence[int], strides: Sequence[int], dtype: mx.Dtype) -> Refusal | None:
     """Why a tensor does not fit into its storage; None if it does."""
-    here = part.nbytes // dtype.size
+    here = piece.nbytes // dtype.size
     size = math.prod(shape)
     what = f"a tensor of shape {list(shape)}, strides {list(strides)} and offset {offset}"
-    if part.begin % dtype.size:
+    if piece.begin % dtype.size:
         return Refusal(f"{what} at a place in the storage where no {dtype} can begin", AGAIN)
     if size and offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) >= here:
         return Refusal(f"{what}, which its storage of {here} elements does not hold", AGAIN)

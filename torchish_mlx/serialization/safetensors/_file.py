@@ -98,7 +98,9 @@ class Reader:
                 raise RuntimeError(f"{self._what}: tensor {shortened(name)}: the checksum does not fit. {AGAIN}")
         return {name: found[name] for name in self.entries}
 
-    def _fill(self, name: str, place: header.Entry, sums: dict[str, Callable[[], int]], memory: memoryview) -> None:
+    def _fill(
+        self, name: str, place: header.StoredTensor, sums: dict[str, Callable[[], int]], memory: memoryview
+    ) -> None:
         """Read a tensor; its checksum is computed while the next ones are read."""
         sums[name] = self._source.filling(self._data + place.start, memory, summed=bool(self.note))
 

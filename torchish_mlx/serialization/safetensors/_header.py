@@ -25,7 +25,7 @@ _ALIGNMENT = 8
 _MAX_DIMENSIONS = 64
 
 
-class Entry(NamedTuple):
+class StoredTensor(NamedTuple):
     """A tensor of a file: its bytes are ``data[start:end]``."""
 
     dtype: mx.Dtype
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     end: int
 
 
-def placed(arrays: Iterable[tuple[str, mx.Dtype, tuple[int, ...]]]) -> dict[str, Entry]:
+def placed(arrays: Iterable[tuple[str, mx.Dtype, tuple[int, ...]]]) -> dict[str, StoredTensor]:
     """Entries in the order given, with their places: the widest dtype first, so that every tensor is aligned."""
     wanted = list(arrays)
     places, at = {}, 0
@@ -42,10 +42,10 @@ def placed(arrays: Iterable[tuple[str, mx.Dtype, tuple[int, ...]]]) -> dict[str,
         end = at + math.prod(shape) * dtype.size
         places[name] = (at, end)
         at = end
-    return {name: Entry(dtype, shape, *places[name]) for name, dtype, shape in wanted}
+    return {name: StoredTensor(dtype, shape, *places[name]) for name, dtype, shape in wanted}
 
 
-def written(entries: Mapping[str, Entry], metadata: Mapping[str, str]) -> bytes:
+def written(entries: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> bytes:
     """The first bytes of a file, up to the data: the length and the header, with its own checksum."""
     header: dict[str, Any] = {METADATA: {SEAL: UNSEALED, **metadata}}
     for name, (dtype, shape, start, end) in entries.items():
@@ -74,7 +74,7 @@ def header_length(start: bytes, size: int, what: str) -> int:
     return length
 
 
-def read(raw: bytes, data_size: int, what: str) -> tuple[dict[str, Entry], dict[str, str]]:
+def read(raw: bytes, data_size: int, what: str) -> tuple[dict[str, StoredTensor], dict[str, str]]:
     """The entries and the metadata of a header, all of it checked; ``data_size`` bytes follow it in the file.
 
     Raises:
@@ -103,7 +103,7 @@ def read(raw: bytes, data_size: int, what: str) -> tuple[dict[str, Entry], dict[
     return entries, metadata
 
 
-def _entry(value: Any, data_size: int, what: str) -> Entry:
+def _entry(value: Any, data_size: int, what: str) -> StoredTensor:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
         raise RuntimeError(f"{what} should have 'dtype', 'shape' and 'data_offsets', and nothing else. {AGAIN}")
     name, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
@@ -126,7 +126,7 @@ def _entry(value: Any, data_size: int, what: str) -> Entry:
         raise RuntimeError(
             f"{what} has {here:,} bytes, and {name} of shape {_shown(shape)} needs {shortened(needed)}. {AGAIN}"
         )
-    return Entry(dtype, tuple(shape), *offsets)
+    return StoredTensor(dtype, tuple(shape), *offsets)
 
 
 def _counts(value: Any) -> bool:

@@ -185,7 +185,7 @@ def _weight_map(source: Input, what: str) -> tuple[dict[str, str], dict[str, Any
     return files, metadata
 
 
-class Index:
+class ShardIndex:
     """An index of shards: their headers were checked, and together they hold what it names.
 
     The shards are opened one after the other: there may be more of them than a process may have open.

@@ -3,7 +3,7 @@
 The order of the calls, which are one level below the other::
 
     load_safetensors           finds the file, or the index of several
-      Reader / Index           reads and checks the header, or the index and all headers  (_file.py, _shards.py)
+      Reader / ShardIndex           reads and checks the header, or the index and all headers  (_file.py, _shards.py)
       (the bytes of all tensors are read, and their CRCs compared)
       put_together             makes the object from the JSON and the tensors             (_tree_read.py)
     save_safetensors
@@ -27,7 +27,7 @@ from .._shared.output import check_target, saving
 from .._shared.seal import NOTE
 from .._shared.spread import check_spread
 from ._file import Reader, Written
-from ._shards import Index, bytes_in, index_of, remove_shards, save_shards, split
+from ._shards import ShardIndex, bytes_in, index_of, remove_shards, save_shards, split
 from ._tree_read import put_together
 from ._tree_write import taken_apart
 
@@ -163,11 +163,11 @@ def _standing(f: Any) -> Any:
     return f
 
 
-def _content(source: Input, f: Any) -> Reader | Index:
+def _content(source: Input, f: Any) -> Reader | ShardIndex:
     """What the file is, by its first bytes: a header's length has zeros, and JSON has none."""
     start = source.read(0, 8)
     if not start.lstrip().startswith(b"{") or b"\0" in start:
         return Reader(source, str(f) if isinstance(f, (str, os.PathLike)) else "the file")
     if not isinstance(f, (str, os.PathLike)):
         raise RuntimeError("the file is an index of shards, which are found next to it: pass its path instead")
-    return Index(source, Path(f).parent, str(f))
+    return ShardIndex(source, Path(f).parent, str(f))

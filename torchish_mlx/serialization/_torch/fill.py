@@ -1,4 +1,4 @@
-"""The last part of loading: look the object over, read the storages, and give the tensors their places in them."""
+"""The last part of loading: look the object over, read the storages, and give the tensors their numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .._shared.map_location import Restored
 from .._shared.spread import EXPLODES, explodes
 from .._shared.where import entry
 from .pickler import DEEPEST
-from .rebuild import Global, Layout, Record, TorchBuilder
+from .rebuild import FileStorage, Global, Layout, TorchBuilder
 from .unpickle import Refusal
 
 _PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype, Device, Size}
@@ -30,21 +30,21 @@ _BARE = {dict, list, tuple, set, Counter}  # that have nothing but their entries
 T = TypeVar("T")
 _Node = Any  # (node above, key), None for the whole object
 
-#: Reads a record into memory. What it returns raises if the check sum is wrong.
-Read = Callable[[Record, memoryview], Callable[[], object]]
+#: Reads a storage of the file into memory. What it returns raises if the check sum is wrong.
+Read = Callable[[FileStorage, memoryview], Callable[[], object]]
 
 
 def placed(made: Any, builder: TorchBuilder, read: Read, restored: Restored) -> Any:
-    """``made`` with its tensors filled from the records that hold their numbers.
+    """``made`` with its tensors filled from the storages in the file.
 
     Raises:
         RuntimeError: a storage is damaged, or a tensor shows it in a way that MLX does not have.
     """
-    before: tuple[Record, Storage, Callable[[], object]] | None = None
-    for record in (*builder.records.values(), None):
-        if record is not None and not record.tensors:
+    before: tuple[FileStorage, Storage, Callable[[], object]] | None = None
+    for stored in (*builder.storages.values(), None):
+        if stored is not None and not stored.tensors:
             continue
-        now = None if record is None else (record, *_named(made, record, partial(_fill, record, read)))
+        now = None if stored is None else (stored, *_named(made, stored, partial(_fill, stored, read)))
         if before is not None:  # its sum was taken while this one was read
             _named(made, before[0], before[2])
             restored(before[1], before[0].location)
@@ -52,20 +52,23 @@ def placed(made: Any, builder: TorchBuilder, read: Read, restored: Restored) -> 
     return made
 
 
-def _named(made: Any, record: Record, action: Callable[[], T]) -> T:
-    """What ``action`` returns; an error names the entry of ``record`` too."""
+def _named(made: Any, stored: FileStorage, action: Callable[[], T]) -> T:
+    """What ``action`` returns; an error names the entry of ``stored`` too."""
     try:
         return action()
     except RuntimeError as error:
-        raise type(error)(f"cannot load {entry_of(made, record)}: {error}") from error
+        raise type(error)(f"cannot load {entry_of(made, stored)}: {error}") from error
 
 
 # -- the storages
 
 
-def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], object]]:
-    """Read a record and give its tensors their storages: the one that owns the array, and the check of its sum."""
-    layouts = dict.fromkeys(layout for _, layout in record.tensors)
+def _fill(stored: FileStorage, read: Read) -> tuple[Storage, Callable[[], object]]:
+    """Read a storage of the file, and give its tensors their storages.
+
+    Returns the storage that owns the array, and the check of its sum.
+    """
+    layouts = dict.fromkeys(layout for _, layout in stored.tensors)
     first = next(iter(layouts))
     if any(layout.dtype != first.dtype for layout in layouts):
         names = ", ".join(dict.fromkeys(OF_DTYPE[layout.dtype].torch for layout in layouts))
@@ -78,9 +81,9 @@ def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], object]]:
             "its storage is shown both as it is and conjugated or negated, which MLX arrays cannot share. In torch, "
             "take tensor.resolve_conj().resolve_neg() and torch.save again."
         )
-    count = record.nbytes // first.dtype.size
-    if count * first.dtype.size != record.nbytes:
-        raise RuntimeError(f"its storage of {record.nbytes} bytes holds no whole number of {first.dtype}. {AGAIN}")
+    count = stored.nbytes // first.dtype.size
+    if count * first.dtype.size != stored.nbytes:
+        raise RuntimeError(f"its storage of {stored.nbytes} bytes holds no whole number of {first.dtype}. {AGAIN}")
     whole = next((layout for layout in layouts if _is_whole(layout, count)), None)
     shape = (count,) if whole is None else whole.shape
     if whole is None and count > LARGEST:
@@ -89,14 +92,14 @@ def _fill(record: Record, read: Read) -> tuple[Storage, Callable[[], object]]:
             f"{LARGEST}. In torch, clone() it and torch.save again."
         )
     checks: list[Callable[[], object]] = []
-    array = filled(lambda memory: checks.append(read(record, memory)), first.dtype, shape)
+    array = filled(lambda memory: checks.append(read(stored, memory)), first.dtype, shape)
     for changed, change in ((first.conj, mx.conjugate), (first.neg, mx.negative)):
         if changed:
             array = change(array, stream=mx.cpu)
             mx.eval(array)
     base = Storage(array)
     storages = {layout: _storage(base, layout, count) for layout in layouts}
-    for tensor, layout in record.tensors:
+    for tensor, layout in stored.tensors:
         tensor._storage = storages[layout]
     return base, checks[0]
 
@@ -226,9 +229,9 @@ def _refusal(node: _Node, value: Any) -> str:
     )
 
 
-def entry_of(made: Any, record: Record) -> str:
-    """The entry of the first tensor whose numbers are in ``record``."""
-    wanted = {id(tensor) for tensor, _ in record.tensors}
+def entry_of(made: Any, stored: FileStorage) -> str:
+    """The entry of the first tensor whose numbers are in ``stored``."""
+    wanted = {id(tensor) for tensor, _ in stored.tensors}
     seen: set[int] = set()
     stack: list[tuple[_Node, Any]] = [(None, made)]
     while stack:
