@@ -3,27 +3,37 @@
     python benchmarks/engine.py [--quick]
 
 The models are written twice: in torch's words over ``torchish_mlx``, and by hand over arrays with
-``mx.value_and_grad``. *host* builds the graph and evaluates nothing; *eager* evaluates it; *compiled* is ``mx.compile``
-around all of it. Times are those of the processor: the least of rounds whose order is rotated, in one process.
+``mx.value_and_grad``. *host* builds the graph and evaluates nothing (what ``backward()`` schedules is held back);
+*eager* evaluates it; *compiled* is ``mx.compile`` around all of it. Times are those of the processor: the least of
+rounds whose order is rotated, in one process.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import math
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 import torchish_mlx as torch
+from torchish_mlx._core import evaluation
 from torchish_mlx.nn import functional as F
 
 Run = Callable[..., Any]
 Arrays = dict[str, mx.array]
+
+
+def say(line: str) -> None:
+    """Write a line of the tables."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def least(
@@ -37,6 +47,8 @@ def least(
         first = turn % len(order)
         for name, run in order[first:] + order[:first]:
             out = run()
+            mx.eval(out)
+            mx.synchronize()
             start = clock()
             for _ in range(repeat):
                 out = run()
@@ -98,7 +110,7 @@ def functions(rounds: int) -> None:
         return run
 
     columns = ("MLX", "MLX, both", "no grad", "recorded", "recorded, both")
-    print(f"\n{'us a call, chain of 20':26}" + "".join(f"{c:>16}" for c in (*columns, "both / MLX's")))
+    say(f"\n{'us a call, chain of 20':26}" + "".join(f"{c:>16}" for c in (*columns, "both / MLX's")))
     x, w, seed = torch.tensor(a), torch.tensor(b), torch.tensor(a)
     for name, f in ours.items():
         leaf, weight = torch.tensor(a).requires_grad_(), torch.tensor(b).requires_grad_()
@@ -111,7 +123,18 @@ def functions(rounds: int) -> None:
         }
         found = least(runs, rounds, 40)
         ratio = found["recorded, both"] / found["MLX, both"]
-        print(f"{name:26}" + "".join(f"{found[c] / length:16.2f}" for c in columns) + f"{ratio:16.2f}")
+        say(f"{name:26}" + "".join(f"{found[c] / length:16.2f}" for c in columns) + f"{ratio:16.2f}")
+
+
+@contextlib.contextmanager
+def nothing_scheduled() -> Iterator[None]:
+    """Have ``backward()`` build gradients and leave their evaluation to the caller, as MLX does."""
+    schedule = evaluation.schedule
+    evaluation.schedule = lambda *_: True
+    try:
+        yield
+    finally:
+        evaluation.schedule = schedule
 
 
 # Whole models --------------------------------------------------------------------------------------------------------
@@ -128,26 +151,26 @@ def compared(title: str, runs: Mapping[str, Run], args: tuple[Any, ...], repeat:
             if error > 2e-3:
                 raise AssertionError(f"{name}: a gradient is {error:.1e} off")
     called = {n: (lambda r=r: r(*args)) for n, r in runs.items()}
-    host = least(called, rounds, repeat)
+    with nothing_scheduled():
+        host = least(called, rounds, repeat)
     eager = least(called, rounds, 1, time.process_time, evaluate=True)
     compiled = {n: mx.compile(r) for n, r in runs.items()}
     for each in compiled.values():
         mx.eval(each(*args))
-    fused = least(
-        {n: (lambda r=r: r(*args)) for n, r in compiled.items()}, rounds, 1, time.process_time, evaluate=True
-    )
-    print(f"\n{title:42}{'host ms':>9}{'x':>6}{'eager ms':>10}{'x':>6}{'compiled':>10}{'x':>6}")
+    fused = least({n: (lambda r=r: r(*args)) for n, r in compiled.items()}, rounds, 1, time.process_time, evaluate=True)
+    say(f"\n{title:42}{'host ms':>9}{'x':>6}{'eager ms':>10}{'x':>6}{'compiled':>10}{'x':>6}")
     for n in runs:
         cells = ((host[n], host[base]), (eager[n], eager[base]), (fused[n], fused[base]))
-        print(f"{n:42}" + "".join(f"{a / 1e3:{w}.2f}{a / b:6.2f}" for w, (a, b) in zip((9, 10, 10), cells, strict=True)))
+        shown = [f"{a / 1e3:{w}.2f}{a / b:6.2f}" for w, (a, b) in zip((9, 10, 10), cells, strict=True)]
+        say(f"{n:42}" + "".join(shown))
 
 
 def by_tape(loss: Run) -> Run:
     """Forward and backward on the tape, as a function of arrays."""
 
     def run(p: Arrays, *data: mx.array) -> Any:
-        leaves = {n: torch.tensor(v).requires_grad_() for n, v in p.items()}
-        out = loss(leaves, *[torch.tensor(x) for x in data])
+        leaves = {n: torch.Tensor(v).requires_grad_() for n, v in p.items()}
+        out = loss(leaves, *[torch.Tensor(x) for x in data])
         out.backward()
         return out.array, [t.grad.array for t in leaves.values()]
 
@@ -311,7 +334,7 @@ def slices() -> None:
         return x.grad.array
 
     found = least({"ours": loop}, 3, 1, time.process_time, evaluate=True)["ours"]
-    print(f"\n1,024 writes h[i] = x[i] and their backward: {found / 1e3:.0f} ms")
+    say(f"\n1,024 writes h[i] = x[i] and their backward: {found / 1e3:.0f} ms")
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import mlx.core as mx
+import numpy as np
 
-from .trace import value
+from .trace import of_a_trace
 
 LOOKED_AT = 2**16  # indices; the values of more are not waited for
 _SIGNED = (mx.int32, mx.int64)
@@ -26,15 +27,30 @@ def inside(
         return index
     if not size:
         raise refused(0)
-    index = index if index.dtype in _SIGNED else index.astype(mx.int64)
+    given, index = index, index if index.dtype in _SIGNED else index.astype(mx.int64)
     if known or (index.size <= LOOKED_AT and mx.default_device() == mx.Device(mx.cpu)):
-        least, most = value(mx.min(index)), value(mx.max(index))
-        if least is not None and least < (-size if negative else 0):
-            raise refused(least)
-        if most is not None and most >= size:
-            raise refused(most)
-        if least is not None and least >= 0:
-            return index
+        seen = _values(given)
+        if seen is not None:
+            least, most = int(seen.min()), int(seen.max())
+            if least < (-size if negative else 0):
+                raise refused(least)
+            if most >= size:
+                raise refused(most)
+            if least >= 0:
+                return index
     if negative:
         index = mx.where(index < 0, index + size, index)
     return mx.clip(index, 0, size - 1)
+
+
+def _values(index: mx.array) -> np.ndarray | None:
+    """The values, without a wait where they are there already; None in a traced step.
+
+    (MLX would compute the least and the largest behind all the work that is scheduled, and so wait for that.)
+    """
+    try:
+        return np.asarray(index)
+    except (ValueError, RuntimeError) as error:
+        if not of_a_trace(error):
+            raise
+        return None

@@ -93,12 +93,14 @@ def atleast_2d(*tensors: Sequence[_TensorLike]) -> Tensor:
     """Tensors with two dimensions or more: new ones of size one are in front."""
 def atleast_3d(*tensors: Sequence[_TensorLike]) -> Tensor:
     """Tensors with three dimensions or more: a vector is the middle one, a matrix the first two."""
-def avg_pool1d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
+def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
     """The mean of each window of the last 1 of the sizes."""
 def baddbmm(input: _TensorLike, batch1: _TensorLike, batch2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
 def batch_norm(input: _TensorLike, weight: _TensorLike | None, bias: _TensorLike | None, running_mean: _TensorLike | None, running_var: _TensorLike | None, training: _bool, momentum: _float, eps: _float, cudnn_enabled: _bool) -> Tensor:
     """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias."""
+def bilinear(input1: _TensorLike, input2: _TensorLike, weight: _Operand, bias: _TensorLike | None = None) -> Tensor:
+    """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
 def bincount(input: _TensorLike, weights: _TensorLike | None = None, minlength: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """How often each number from 0 on is in ``input``, or the sum of its weights."""
 def bitwise_and(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -137,6 +139,8 @@ def celu_(input: _TensorLike, alpha: _Operand = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def chain_matmul(*matrices: _TensorLike, out: Tensor | None = None) -> Tensor:
     """The product of several matrices."""
+def channel_shuffle(input: _TensorLike, groups: _int) -> Tensor:
+    """The channels in another order: the first of each group, then the second of each, and so on."""
 def chunk(input: _TensorLike, chunks: _int, dim: _Dim = 0) -> Tensor:
     """At most ``chunks`` views of one size along ``dim``, the last one of what is left."""
 def clamp(input: _TensorLike, min: _Operand | None = None, max: _Operand | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -157,17 +161,17 @@ def concat(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None 
     """The tensors one after the other along ``dim``."""
 def concatenate(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``."""
-def conv1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
-    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 1 of its sizes."""
-def conv2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
-    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 2 of its sizes."""
-def conv3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
-    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 3 of its sizes."""
-def conv_transpose1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+def conv1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight`` over its last 1 sizes, plus ``bias``."""
+def conv2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight`` over its last 2 sizes, plus ``bias``."""
+def conv3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight`` over its last 3 sizes, plus ``bias``."""
+def conv_transpose1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv1d`` is, plus ``bias``."""
-def conv_transpose2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+def conv_transpose2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv2d`` is, plus ``bias``."""
-def conv_transpose3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+def conv_transpose3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv3d`` is, plus ``bias``."""
 def copysign(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """The size of input with the sign of other, as floats."""
@@ -221,7 +225,7 @@ def dsplit(input: _TensorLike, *indices: Any, **given: Any) -> Tensor:
     """``tensor_split`` along dimension 2, of a size that the number of parts divides."""
 def dstack(tensors: Sequence[_TensorLike], *, out: Tensor | None = None) -> Tensor:
     """The tensors behind each other: along the third dimension."""
-def embedding(weight: _TensorLike, indices: _TensorLike, padding_idx: _int = -1, scale_grad_by_freq: _bool = False, sparse: _bool = False, *, out: Tensor | None = None) -> Tensor:
+def embedding(weight: _TensorLike, indices: _TensorLike, padding_idx: _int = -1, scale_grad_by_freq: _bool = False, sparse: _bool = False) -> Tensor:
     """The rows of a matrix that ``indices`` name; the row ``padding_idx`` gets no gradient."""
 def eq(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input == other, as booleans."""
@@ -381,13 +385,13 @@ def max(input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 def max(input: Tensor, dim: _int, keepdim: _bool = False, *, out: Any = None) -> MaxResult: ...
 @overload
 def max(input: Tensor, other: _TensorLike, *, out: Tensor | None = None) -> Tensor: ...
-def max_pool1d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+def max_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False) -> Tensor:
     """The largest element of each window of the last 1 of the sizes."""
-def max_pool1d_with_indices(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+def max_pool1d_with_indices(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False) -> Tensor:
     """``max_pool1d``, and the place of each element in its channel."""
-def max_pool2d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+def max_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False) -> Tensor:
     """The largest element of each window of the last 2 of the sizes."""
-def max_pool3d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False) -> Tensor:
+def max_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False) -> Tensor:
     """The largest element of each window of the last 3 of the sizes."""
 def maximum(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The larger of input and other; the gradient is halved where they are equal."""
@@ -453,6 +457,10 @@ def pdist(input: _TensorLike, p: _float | str | None = 2, *, out: Tensor | None 
     """The p-norm of the difference of each pair of rows, in the order of the rows."""
 def permute(input: _TensorLike, *dims: _int | Sequence[_int]) -> Tensor:
     """The dimensions in another order."""
+def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
+    """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
+def pixel_unshuffle(input: _TensorLike, downscale_factor: _int) -> Tensor:
+    """Each r times r pixels as r^2 channels, where r is ``downscale_factor``."""
 def positive(input: _TensorLike) -> Tensor:
     """The Tensor itself, which must not be of booleans."""
 def pow(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:

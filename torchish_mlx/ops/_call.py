@@ -55,7 +55,8 @@ def _general(op: Op, args: tuple[Any, ...]) -> Any:
     What is refused in the order of the memory is refused again in torch's, so that the message names torch's
     dimensions.
     """
-    args = tuple([_tensors(op, i, a) if i in op.lists else a for i, a in enumerate(args)])
+    if op.lists:
+        args = tuple([_tensors(op, i, a) if i in op.lists else a for i, a in enumerate(args)])
     ndim = images_of(op, args) if op.channels else 0
     if ndim and op.channels != "last":
         try:
@@ -67,25 +68,35 @@ def _general(op: Op, args: tuple[Any, ...]) -> Any:
 
 def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
     """A call whose images, if they have ``ndim`` dimensions, are in channels-last memory order, or in torch's for 0."""
-    arrays, edges, key = [*args], [()] * op.arity, 0
+    arrays, edges, key, usual = [*args], [()] * op.arity, 0, True
     for i, a in enumerate(args):
-        if i not in op.lists and not isinstance(a, Tensor):
+        if isinstance(a, Tensor):
+            wanted = a._requires_grad and mode.enabled
+            if ndim:
+                array, edge = in_memory_order(op, i, a, ndim, wanted)
+            else:
+                array, edge = a._read(), a._to() if wanted else None
+            arrays[i], edges[i] = array, (edge,)  # type: ignore[call-overload]
+            if not array.dtype == FLOAT32:  # noqa: SIM201 - as in the usual path
+                usual = False
+        elif i in op.lists:
+            wanted = mode.enabled and any(t._requires_grad for t in a)
+            if ndim:
+                read = [in_memory_order(op, i, t, ndim, t._requires_grad and wanted) for t in a]
+            else:
+                read = [(t._read(), t._to() if t._requires_grad and wanted else None) for t in a]
+            arrays[i] = [array for array, _ in read]
+            edges[i] = [edge for _, edge in read]  # type: ignore[call-overload]
+        else:
             continue
-        tensors = a if i in op.lists else [a]
-        read = [in_memory_order(op, i, t, ndim) if ndim else (t._read(), t._to) for t in tensors]
-        wanted = mode.enabled and any(t._requires_grad for t in tensors)
-        arrays[i] = [array for array, _ in read] if i in op.lists else read[0][0]
-        if wanted:
-            edges[i] = [to() if t._requires_grad else None for t, (_, to) in zip(tensors, read, strict=True)]  # type: ignore[call-overload]
-            key += 1 << i + WANTED
-        key += 1 << i
-    if ndim:
+        key += (1 << i | 1 << i + WANTED) if wanted else 1 << i
+    if ndim and op.channels == "dim":
         with_dim_in_memory(op, arrays, ndim)
     dtype = None
-    if op.promote and any(isinstance(arrays[i], ARRAY) and arrays[i].dtype != FLOAT32 for i in op.operands):
-        out, dtype = op.promoted(arrays)
-    else:
+    if usual or op.promote is None:
         out = op.fn(*arrays)
+    else:
+        out, dtype = op.promoted(arrays)
     if key >> WANTED and (type(out) is not ARRAY or out.dtype in INEXACT):
         return record(op, key, args, arrays, out, dtype, edges, ndim)
     return finished(op, out, ndim)

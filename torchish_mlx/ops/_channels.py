@@ -30,21 +30,21 @@ def images_of(op: Op, args: Sequence[Any]) -> int:
     return 0
 
 
-def in_memory_order(op: Op, i: int, t: Tensor, ndim: int) -> tuple[mx.array, Any]:
-    """The array of ``t`` for a body that works on channels-last memory, and a function for where its gradient goes."""
+def in_memory_order(op: Op, i: int, t: Tensor, ndim: int, wanted: bool) -> tuple[mx.array, Any]:
+    """The array of ``t`` for a body that works on channels-last memory, and where its gradient goes if it is wanted."""
     storage = t._storage
-    if type(storage) is ChannelsLast and storage.last is not None:
-        if storage.last.ndim != ndim:
+    if type(storage) is ChannelsLast and (last := storage.last) is not None:
+        if last.ndim != ndim:
             raise NoOrder
-        return storage.last, lambda: _edge_in_memory(t)
+        return last, _edge_in_memory(t) if wanted else None
     array = t._read()
     if array.ndim == ndim and (i == 0 or op.channels == "any"):
-        return mx.transpose(array, to_last(ndim)), lambda: _edge_in_memory(t)
+        return mx.transpose(array, to_last(ndim)), _edge_in_memory(t) if wanted else None
     if not array.ndim or op.channels != "any":
-        return array, t._to
+        return array, (t._edge or t._to()) if wanted else None
     if array.ndim == ndim - 1 and array.size == array.shape[0]:  # (c, 1, 1): one number for each channel
         step = Reshape(array.shape, array.shape[:1])
-        return step.forward(array), lambda: _through(step, t._to())
+        return step.forward(array), _through(step, t._to()) if wanted else None
     raise NoOrder
 
 
@@ -54,16 +54,18 @@ def _through(step: Any, edge: Any) -> Any:
 
 def _edge_in_memory(t: Tensor) -> Any:
     """Where a gradient of ``t`` in channels-last memory order goes."""
-    edge = t._to()
-    if edge is not None and type(edge[0]) is RecordedLast and edge[1] < edge[0].results:
-        return edge[0].own(edge[1])
+    edge = t._edge or t._to()
+    if edge is None:
+        return None
+    node, k = edge
+    if type(node) is RecordedLast and k < node.results:
+        return node.own(k)
     shape = t._storage.read().shape
     return _through(Permute(shape, to_last(len(shape))), edge)
 
 
 def with_dim_in_memory(op: Op, arrays: list[Any], ndim: int) -> None:
     """Have the argument ``dim`` mean the same in channels-last memory."""
-    if op.channels == "dim":
-        at = op.names.index("dim")
-        if isinstance(arrays[at], int):
-            arrays[at] = axis_in_memory(arrays[at], ndim)
+    at = op.names.index("dim")
+    if isinstance(arrays[at], int):
+        arrays[at] = axis_in_memory(arrays[at], ndim)

@@ -13,8 +13,6 @@ from ._call import composed
 from .shaping import squeeze, unsqueeze
 from .windows import MaxPooled, Windows, adaptive_max_pooled, adaptive_mean_pooled, max_pooled, mean_pooled
 
-Sizes = int | Sequence[int]
-
 # What torch refuses ---------------------------------------------------------------------------------------------------
 
 _WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
@@ -113,7 +111,7 @@ def _max_pools(n: int) -> None:
     name = f"max_pool{n}d"
 
     def largest(
-        input: Tensor, kernel_size: Sizes, stride: Any, padding: Sizes, dilation: Sizes, ceil_mode: bool
+        input: Tensor, kernel_size: int | Sequence[int], stride: Any, padding: Any, dilation: Any, ceil_mode: bool
     ) -> MaxPooled:
         kernel = _numbers(name, "kernel_size", kernel_size, n)
         steps = _numbers(name, "stride", stride, n, omitted=kernel)
@@ -123,10 +121,10 @@ def _max_pools(n: int) -> None:
 
     def function(
         input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes = (),
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = (),
+        padding: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
         ceil_mode: bool = False,
     ) -> Tensor:
         values: Tensor = largest(input, kernel_size, stride, padding, dilation, ceil_mode).values
@@ -134,10 +132,10 @@ def _max_pools(n: int) -> None:
 
     def functional(
         input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
-        dilation: Sizes = 1,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
@@ -163,10 +161,10 @@ def _max_pools(n: int) -> None:
 
         def with_indices(
             input: Tensor,
-            kernel_size: Sizes,
-            stride: Sizes = (),
-            padding: Sizes = 0,
-            dilation: Sizes = 1,
+            kernel_size: int | Sequence[int],
+            stride: int | Sequence[int] = (),
+            padding: int | Sequence[int] = 0,
+            dilation: int | Sequence[int] = 1,
             ceil_mode: bool = False,
         ) -> Any:
             """``max_pool1d``, and the place of each element in its channel."""
@@ -181,9 +179,9 @@ def _mean_pools(n: int) -> None:
 
     def pooled(
         input: Tensor,
-        kernel_size: Sizes,
+        kernel_size: int | Sequence[int],
         stride: Any,
-        padding: Sizes,
+        padding: int | Sequence[int],
         ceil_mode: bool,
         count_include_pad: bool,
         divisor_override: int | None,
@@ -199,9 +197,9 @@ def _mean_pools(n: int) -> None:
 
     def of_one(
         input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes = (),
-        padding: Sizes = 0,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = (),
+        padding: int | Sequence[int] = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> Tensor:
@@ -209,9 +207,9 @@ def _mean_pools(n: int) -> None:
 
     def of_more(
         input: Tensor,
-        kernel_size: Sizes,
-        stride: Sizes | None = None,
-        padding: Sizes = 0,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,

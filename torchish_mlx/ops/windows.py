@@ -187,10 +187,10 @@ def adaptive_max_pooled(input: Array, counts: Any) -> MaxPooled:
     kernel = [p.shape[1] for p in places]
     place = _largest(_gathered(shown, n), n + 1)
     flat: Any = 0
-    for axis, (size, p) in enumerate(zip(sizes, places, strict=True)):
+    for axis, (size, at) in enumerate(zip(sizes, places, strict=True)):
         within = (place // math.prod(kernel[axis + 1 :]) % kernel[axis]).astype(mx.int32)
-        starts = p[:, :1].reshape((counts[axis], *[1] * (n - axis)))
-        flat = flat * size + mx.minimum(starts + within, p[:, -1:].reshape(starts.shape))
+        first = at[:, :1].reshape((counts[axis], *[1] * (n - axis)))
+        flat = flat * size + mx.minimum(first + within, at[:, -1:].reshape(first.shape))
     return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
 
 

@@ -26,36 +26,48 @@ def adaptive_max_pool2d(input: _TensorLike, output_size: Any, return_indices: _b
     """The largest of each of ``output_size`` windows along each of the last 2 of the sizes."""
 def adaptive_max_pool3d(input: _TensorLike, output_size: Any, return_indices: _bool = False) -> Tensor:
     """The largest of each of ``output_size`` windows along each of the last 3 of the sizes."""
-def avg_pool1d(input: _TensorLike, kernel_size: Sizes, stride: Sizes = (), padding: Sizes = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
+def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
     """The mean of each window of the last 1 of the sizes."""
-def avg_pool2d(input: _TensorLike, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: _bool = False, count_include_pad: _bool = True, divisor_override: _int | None = None) -> Tensor:
+def avg_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True, divisor_override: _int | None = None) -> Tensor:
     """The mean of each window of the last 2 of the sizes."""
-def avg_pool3d(input: _TensorLike, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: _bool = False, count_include_pad: _bool = True, divisor_override: _int | None = None) -> Tensor:
+def avg_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True, divisor_override: _int | None = None) -> Tensor:
     """The mean of each window of the last 3 of the sizes."""
+def batch_norm(input: _TensorLike, running_mean: _TensorLike | None, running_var: _TensorLike | None, weight: _TensorLike | None = None, bias: _TensorLike | None = None, training: _bool = False, momentum: _float = 0.1, eps: _float = 1e-05) -> Tensor:
+    """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias."""
+def bilinear(input1: _TensorLike, input2: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None) -> Tensor:
+    """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
 def celu(input: _Operand, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def celu_(input: _Operand, alpha: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input / alpha) - 1)."""
-def conv1d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
-    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 1 of its sizes."""
-def conv2d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
-    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 2 of its sizes."""
-def conv3d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes | str = 0, dilation: Sizes = 1, groups: _int = 1) -> Tensor:
-    """The cross-correlation of ``input`` with ``weight``, plus ``bias``, over the last 3 of its sizes."""
-def conv_transpose1d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+def channel_shuffle(input: _TensorLike, groups: _int) -> Tensor:
+    """The channels in another order: the first of each group, then the second of each, and so on."""
+def conv1d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight`` over its last 1 sizes, plus ``bias``."""
+def conv2d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight`` over its last 2 sizes, plus ``bias``."""
+def conv3d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
+    """The cross-correlation of ``input`` with ``weight`` over its last 3 sizes, plus ``bias``."""
+def conv_transpose1d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv1d`` is, plus ``bias``."""
-def conv_transpose2d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+def conv_transpose2d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv2d`` is, plus ``bias``."""
-def conv_transpose3d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: Sizes = 1, padding: Sizes = 0, output_padding: Sizes = 0, groups: _int = 1, dilation: Sizes = 1) -> Tensor:
+def conv_transpose3d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv3d`` is, plus ``bias``."""
+def cosine_similarity(x1: _TensorLike, x2: _TensorLike, dim: _int = 1, eps: _float = 1e-08) -> Tensor:
+    """The cosine of the angle between the vectors along ``dim``; a length is at least ``eps``."""
 def elu(input: _Operand, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
 def elu_(input: _Operand, alpha: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input) - 1)."""
+def embedding(input: _TensorLike, weight: _TensorLike, padding_idx: _int | None = None, max_norm: _float | None = None, norm_type: _float = 2.0, scale_grad_by_freq: _bool = False, sparse: _bool = False) -> Tensor:
+    """The rows of the matrix ``weight`` that ``input`` names; the row ``padding_idx`` gets no gradient."""
 def gelu(input: _Operand, *, approximate: str = "none") -> Tensor:
     """input times the probability that a normal number is smaller; with ``approximate="tanh"`` by torch's formula."""
 def glu(input: _Operand, dim: _int = -1) -> Tensor:
     """The first half along ``dim`` times the sigmoid of the second half."""
+def group_norm(input: _TensorLike, num_groups: _int, weight: _TensorLike | None = None, bias: _TensorLike | None = None, eps: _float = 1e-05) -> Tensor:
+    """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
 def hardshrink(input: _Operand, lambd: _float = 0.5) -> Tensor:
     """input where its size is larger than ``lambd``, else 0."""
 def hardsigmoid(input: _Operand, inplace: _bool = False) -> Tensor:
@@ -66,20 +78,42 @@ def hardtanh(input: _TensorLike, min_val: _float = -1.0, max_val: _float = 1.0, 
     """The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0."""
 def hardtanh_(input: _TensorLike, min_val: _float = -1.0, max_val: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0."""
+def instance_norm(input: _TensorLike, running_mean: _TensorLike | None = None, running_var: _TensorLike | None = None, weight: _TensorLike | None = None, bias: _TensorLike | None = None, use_input_stats: _bool = True, momentum: _float = 0.1, eps: _float = 1e-05) -> Tensor:
+    """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias."""
+def layer_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, bias: _TensorLike | None = None, eps: _float = 1e-05) -> Tensor:
+    """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
 def leaky_relu(input: _Operand, negative_slope: _float = 0.01, inplace: _bool = False) -> Tensor:
     """input where it is positive, else negative_slope * input."""
 def leaky_relu_(input: _Operand, negative_slope: _float = 0.01) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else negative_slope * input."""
+def linear(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None) -> Tensor:
+    """input times the transposed weight, plus bias."""
+def local_response_norm(input: _TensorLike, size: _int, alpha: _float = 0.0001, beta: _float = 0.75, k: _float = 1.0) -> Tensor:
+    """input / (k + alpha * the mean of the squares of ``size`` channels around each) ** beta."""
+def log_softmax(input: _TensorLike, dim: _int | None = None, _stacklevel: _int = 3, dtype: Any = None) -> Tensor:
+    """The logarithm of the softmax over ``dim``."""
 def logsigmoid(input: _Operand) -> Tensor:
     """log(sigmoid(input))."""
-def max_pool1d(input: _TensorLike, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
+def max_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
     """The largest element of each window of the last 1 of the sizes."""
-def max_pool2d(input: _TensorLike, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
+def max_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
     """The largest element of each window of the last 2 of the sizes."""
-def max_pool3d(input: _TensorLike, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
+def max_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
     """The largest element of each window of the last 3 of the sizes."""
 def mish(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * tanh(log(1 + exp(input)))."""
+def normalize(input: _TensorLike, p: _float = 2.0, dim: _int | Sequence[_int] = 1, eps: _float = 1e-12) -> Tensor:
+    """input over its p-norm along ``dim``, or over ``eps`` where that is larger."""
+def one_hot(input: _TensorLike, num_classes: _int = -1) -> Tensor:
+    """Zeros, and a one at the place that each int64 class names."""
+def pairwise_distance(x1: _TensorLike, x2: _TensorLike, p: _float = 2, eps: _float = 1e-06, keepdim: _bool = False) -> Tensor:
+    """The p-norm of x1 - x2 + eps over the last dimension."""
+def pdist(input: _TensorLike, p: _float = 2) -> Tensor:
+    """The p-norm of the difference of each pair of rows, in the order of the rows."""
+def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
+    """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
+def pixel_unshuffle(input: _TensorLike, downscale_factor: _int) -> Tensor:
+    """Each r times r pixels as r^2 channels, where r is ``downscale_factor``."""
 def prelu(input: _TensorLike, weight: _TensorLike) -> Tensor:
     """input where it is positive, else weight * input, with one weight for all or one for each channel."""
 def relu(input: _TensorLike, inplace: _bool = False) -> Tensor:
@@ -88,6 +122,8 @@ def relu6(input: _TensorLike, inplace: _bool = False) -> Tensor:
     """The input, at least 0 and at most 6; the slope at these bounds is 0."""
 def relu_(input: _TensorLike) -> Tensor:
     """In place, returning the Tensor itself: The larger of input and 0; the slope at 0 is 0."""
+def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, eps: _float | None = None) -> Tensor:
+    """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
 def selu(input: _Operand, inplace: _bool = False) -> Tensor:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
 def selu_(input: _Operand) -> Tensor:
@@ -96,6 +132,10 @@ def sigmoid(input: _TensorLike) -> Tensor:
     """1 / (1 + exp(-input))."""
 def silu(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * sigmoid(input)."""
+def softmax(input: _TensorLike, dim: _int | None = None, _stacklevel: _int = 3, dtype: Any = None) -> Tensor:
+    """exp(input) divided by its sum over ``dim``."""
+def softmin(input: _TensorLike, dim: _int | None = None, _stacklevel: _int = 3, dtype: Any = None) -> Tensor:
+    """exp(-input) divided by its sum over ``dim``."""
 def softplus(input: _Operand, beta: _float = 1, threshold: _float = 20) -> Tensor:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is larger than ``threshold``."""
 def softshrink(input: _Operand, lambd: _float = 0.5) -> Tensor:
