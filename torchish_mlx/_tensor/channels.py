@@ -49,7 +49,9 @@ class ChannelsLast(Storage):
     __slots__ = ("_from", "_shown", "last")
 
     def __init__(self, last: mx.array) -> None:
-        super().__init__(None)
+        self._array: Any = None
+        self.places: Any = ()
+        self.version = 0
         self.last: Any = last
         self._from: Any = None
         self._shown: Any = None

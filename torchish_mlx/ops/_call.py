@@ -18,7 +18,8 @@ from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
-from ._record import ARRAY, FLOAT32, NEW, finished, record
+from ._record import FLOAT32, NEW, finished, record
+from ._recorded import ARRAY
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
 from ._view import overwrite, refuse_write, show, write_out
 
@@ -68,7 +69,8 @@ def _general(op: Op, args: tuple[Any, ...]) -> Any:
 
 def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
     """A call whose images, if they have ``ndim`` dimensions, are in channels-last memory order, or in torch's for 0."""
-    arrays, edges, key, usual = [*args], [()] * op.arity, 0, True
+    arrays, key, usual = [*args], 0, True
+    edges: list[Any] = [()] * op.arity
     for i, a in enumerate(args):
         if isinstance(a, Tensor):
             wanted = a._requires_grad and mode.enabled
@@ -76,7 +78,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
                 array, edge = in_memory_order(op, i, a, ndim, wanted)
             else:
                 array, edge = a._read(), a._to() if wanted else None
-            arrays[i], edges[i] = array, (edge,)  # type: ignore[call-overload]
+            arrays[i], edges[i] = array, (edge,)
             if not array.dtype == FLOAT32:  # noqa: SIM201 - as in the usual path
                 usual = False
         elif i in op.lists:
@@ -86,7 +88,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
             else:
                 read = [(t._read(), t._to() if t._requires_grad and wanted else None) for t in a]
             arrays[i] = [array for array, _ in read]
-            edges[i] = [edge for _, edge in read]  # type: ignore[call-overload]
+            edges[i] = [edge for _, edge in read]
         else:
             continue
         key += (1 << i | 1 << i + WANTED) if wanted else 1 << i
@@ -122,6 +124,29 @@ def _public(op: Op) -> Callable[..., Any]:
     wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
     least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
 
+    def on_images(args: tuple[Any, ...]) -> Any:
+        """A call with channels-last images: here where all Tensors are, and the order does not matter."""
+        arrays, key, ndim = [*args], 0, 0
+        for i, t in enumerate(args):
+            if isinstance(t, Tensor):
+                storage = t._storage
+                last = storage.last if type(storage) is ChannelsLast else None
+                if last is None or (ndim and last.ndim != ndim) or not last.dtype == FLOAT32:  # noqa: SIM201
+                    return _explained(op, args)
+                arrays[i], ndim = last, last.ndim
+                key += wanting[i] if t._requires_grad else plain[i]
+            elif type(t) not in _PLAIN:
+                return _explained(op, args)
+        if op.channels != "any":
+            return _explained(op, args)
+        try:
+            out = fn(*arrays)
+        except ValueError:
+            return _explained(op, args)  # refuses it in torch's order
+        if key >= least and mode.enabled and (wholly or type(out) is not ARRAY or out.dtype in INEXACT):
+            return record(op, key, args, arrays, out, None, None, ndim)
+        return finished(op, out, ndim)
+
     def function(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             if "out" in kwargs:
@@ -145,7 +170,7 @@ def _public(op: Op) -> Callable[..., Any]:
                 array = t._storage._array
                 if array is None or t._base is not None:
                     if ordered and type(t._storage) is ChannelsLast:
-                        return _explained(op, args)
+                        return on_images(args)
                     array = t._read()
                 arrays[i] = array
                 if not key:

@@ -36,10 +36,10 @@ def in_memory_order(op: Op, i: int, t: Tensor, ndim: int, wanted: bool) -> tuple
     if type(storage) is ChannelsLast and (last := storage.last) is not None:
         if last.ndim != ndim:
             raise NoOrder
-        return last, _edge_in_memory(t) if wanted else None
+        return last, edge_in_memory(t) if wanted else None
     array = t._read()
     if array.ndim == ndim and (i == 0 or op.channels == "any"):
-        return mx.transpose(array, to_last(ndim)), _edge_in_memory(t) if wanted else None
+        return mx.transpose(array, to_last(ndim)), edge_in_memory(t) if wanted else None
     if not array.ndim or op.channels != "any":
         return array, (t._edge or t._to()) if wanted else None
     if array.ndim == ndim - 1 and array.size == array.shape[0]:  # (c, 1, 1): one number for each channel
@@ -52,7 +52,7 @@ def _through(step: Any, edge: Any) -> Any:
     return None if edge is None else (ViewNode((step,), edge), 0)
 
 
-def _edge_in_memory(t: Tensor) -> Any:
+def edge_in_memory(t: Tensor) -> Any:
     """Where a gradient of ``t`` in channels-last memory order goes."""
     edge = t._edge or t._to()
     if edge is None:

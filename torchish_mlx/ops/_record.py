@@ -10,6 +10,7 @@ from .._core.promotion import INEXACT
 from .._tensor.channels import ChannelsLast
 from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor, wrap
+from ._channels import edge_in_memory
 from ._op import Op, Recipe
 from ._recorded import ARRAY, Recorded, RecordedLast
 
@@ -39,12 +40,14 @@ def record(
     to: list[Any] = []
     kept: list[Any] = []
     fit: Any = None
-    if edges is None:
+    if edges is not None:
+        to = [e for i in wants for e in edges[i]]
+    elif ndim:
+        to = [edge_in_memory(args[i]) for i in wants]
+    else:
         for i in wants:
             t = args[i]
             to.append(t._edge or t._to())
-    else:
-        to = [e for i in wants for e in edges[i]]
     for i in recipe.keep:
         for t in args[i] if i in op.lists else (args[i],):
             storage = t._storage
@@ -71,14 +74,18 @@ def record(
                 known += [x if k in recipe.results else None for k, x in enumerate(out)]
     for i in recipe.drop:
         known[i] = None
-    node = (RecordedLast if ndim else Recorded)(recipe, to, known, kept, fit)
+    node: Any = (RecordedLast if ndim else Recorded)(recipe, to, known, kept, fit)
     for i in recipe.spare:
         storage = args[i]._storage
         node.spare.append((storage, storage.version))
-    if ndim or type(out) is not ARRAY:
+    if type(out) is not ARRAY:
         return filled(op, recipe, node, out, ndim)
     made = NEW(Tensor)
-    made._storage = storage = Storage(out)
+    if ndim:
+        node.of_one(out, ndim)
+        made._storage = storage = ChannelsLast(out) if out.ndim == ndim else Storage(out)
+    else:
+        made._storage = storage = Storage(out)
     made._requires_grad, made._edge = True, (node, 0)
     if recipe.results:
         kept.append((storage, 0))
@@ -90,14 +97,14 @@ def filled(op: Op, recipe: Recipe, node: Recorded, out: Any, ndim: int) -> Any:
     made = finished(op, out, ndim)
     if type(made) is Tensor:
         if type(node) is RecordedLast:
-            node.shaped([out if type(out) is ARRAY else out[0]], ndim)
+            node.of_one(out[0], ndim)
         made._requires_grad, made._edge = True, (node, 0)
         if recipe.results[:1] == [0]:
             node.kept.append((made._storage, 0))
         return made
     node.outs, node.outputs = [(o.shape, o.dtype) for o in out], len(made)
     if type(node) is RecordedLast:
-        node.shaped(out, ndim)
+        node.of_several(out, ndim)
     for k, t in enumerate(made):
         if node.outs[k][1] in INEXACT:
             t._requires_grad, t._edge = True, (node, k)

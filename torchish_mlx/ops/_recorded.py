@@ -127,11 +127,15 @@ class RecordedLast(Recorded):
 
     __slots__ = ("images", "results")
 
-    def shaped(self, outs: Sequence[mx.array], ndim: int) -> None:
+    def of_one(self, out: mx.array, ndim: int) -> None:
+        """Learn the one result: its shape and dtype in memory order if it is an image."""
+        self.results, self.outputs = 1, 2
+        self.images = [(out.shape, out.dtype) if out.ndim == ndim else None]
+
+    def of_several(self, outs: Sequence[mx.array], ndim: int) -> None:
         """Learn the results: which are images, with their shapes and dtypes in memory order."""
-        self.results = len(outs)
+        self.results, self.outputs = len(outs), 2 * len(outs)
         self.images = [(o.shape, o.dtype) if o.ndim == ndim else None for o in outs]
-        self.outputs = 2 * self.results
 
     def own(self, k: int) -> Any:
         return (self, k if self.images[k] is None else self.results + k)
@@ -157,6 +161,8 @@ class RecordedLast(Recorded):
                 grads[self.results + k] = None
 
     def pull(self, grads: list[Any]) -> Any:
+        if self.results == 1 and grads[0] is None:
+            return super().pull(grads[1:])
         return super().pull(self._joined(grads))
 
     def again(self) -> Pull:

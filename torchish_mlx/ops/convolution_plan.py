@@ -147,9 +147,7 @@ def _check_numbers(stride: Sequence[int], padding: Sequence[int], dilation: Sequ
         raise RuntimeError("non-positive dilation is not supported")
 
 
-def _padding(
-    given: int | Sequence[int] | str, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> Any:
+def _padding(given: Any, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Any:
     """(before, after) for each dimension; ``"same"`` pads more behind where the sum is odd."""
     if isinstance(given, str):
         if given == "valid":
