@@ -93,6 +93,8 @@ def baddbmm(input: _TensorLike, batch1: _TensorLike, batch2: _TensorLike, *, bet
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
 def batch_norm(input: _TensorLike, weight: _TensorLike | None, bias: _TensorLike | None, running_mean: _TensorLike | None, running_var: _TensorLike | None, training: _bool, momentum: _float, eps: _float, cudnn_enabled: _bool) -> Tensor:
     """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias."""
+def bilinear(input1: _TensorLike, input2: _TensorLike, weight: _Operand, bias: _TensorLike | None = None) -> Tensor:
+    """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
 def bincount(input: _TensorLike, weights: _TensorLike | None = None, minlength: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """How often each number from 0 on is in ``input``, or the sum of its weights."""
 def bitwise_and(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -131,6 +133,8 @@ def celu_(input: _TensorLike, alpha: _Operand = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def chain_matmul(*matrices: _TensorLike, out: Tensor | None = None) -> Tensor:
     """The product of several matrices."""
+def channel_shuffle(input: _TensorLike, groups: _int) -> Tensor:
+    """The channels in another order: the first of each group, then the second of each, and so on."""
 def chunk(input: _TensorLike, chunks: _int, dim: _Dim = 0) -> Tensor:
     """At most ``chunks`` views of one size along ``dim``, the last one of what is left."""
 def clamp(input: _TensorLike, min: _Operand | None = None, max: _Operand | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -203,7 +207,7 @@ def dsplit(input: _TensorLike, *indices: Any, **given: Any) -> Tensor:
     """``tensor_split`` along dimension 2, of a size that the number of parts divides."""
 def dstack(tensors: Sequence[_TensorLike], *, out: Tensor | None = None) -> Tensor:
     """The tensors behind each other: along the third dimension."""
-def embedding(weight: _TensorLike, indices: _TensorLike, padding_idx: _int = -1, scale_grad_by_freq: _bool = False, sparse: _bool = False, *, out: Tensor | None = None) -> Tensor:
+def embedding(weight: _TensorLike, indices: _TensorLike, padding_idx: _int = -1, scale_grad_by_freq: _bool = False, sparse: _bool = False) -> Tensor:
     """The rows of a matrix that ``indices`` name; the row ``padding_idx`` gets no gradient."""
 def eq(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input == other, as booleans."""
@@ -223,8 +227,6 @@ def expm1(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """exp(input) - 1, which is exact near 0 too."""
 def fill(input: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Every element ``value``, a number or a tensor without dimensions."""
-def fill_(input: _TensorLike, value: _Operand) -> Tensor:
-    """In place, returning the Tensor itself: Every element ``value``, a number or a tensor without dimensions."""
 def fix(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The whole number next to input on the side of zero."""
 def flatten(input: _TensorLike, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
@@ -429,6 +431,10 @@ def pdist(input: _TensorLike, p: _float | str | None = 2, *, out: Tensor | None 
     """The p-norm of the difference of each pair of rows, in the order of the rows."""
 def permute(input: _TensorLike, *dims: _int | Sequence[_int]) -> Tensor:
     """The dimensions in another order."""
+def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
+    """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
+def pixel_unshuffle(input: _TensorLike, downscale_factor: _int) -> Tensor:
+    """Each r times r pixels as r^2 channels, where r is ``downscale_factor``."""
 def positive(input: _TensorLike) -> Tensor:
     """The Tensor itself, which must not be of booleans."""
 def pow(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -924,6 +930,8 @@ class _TableMethods:
         """exp(input) - 1, which is exact near 0 too."""
     def expm1_(self) -> Self:
         """In place, returning the Tensor itself: exp(input) - 1, which is exact near 0 too."""
+    def fill_(self, value: _Operand) -> Self:
+        """In place, returning the Tensor itself: Every element ``value``, a number or a tensor without dimensions."""
     def fill_diagonal_(self, fill_value: _Operand, wrap: _bool = False) -> Self:
         """A number on the diagonal, in place; with ``wrap`` also on those below it in a tall matrix."""
     def fix(self) -> Tensor:

@@ -91,8 +91,8 @@ def embedding(
 ) -> Tensor:
     """The rows of a matrix that ``indices`` name; the row ``padding_idx`` gets no gradient.
 
-    With ``sparse`` the gradient is a ``RowSparse``, which has the rows that were taken and no others. Then ``weight`` is
-    a leaf, such as a Parameter.
+    With ``sparse`` the gradient is a ``RowSparse``, which has the rows that were taken and no others. Then ``weight``
+    is a leaf, such as a Parameter.
     """
     if sparse and mode.enabled and weight.requires_grad:
         if scale_grad_by_freq:

@@ -14,7 +14,7 @@ from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
 from ._op import Array
-from .indexing import positions, gather, getitem
+from .indexing import gather, getitem, positions
 from .parts import _common, broadcast_tensors, unbind
 from .reduction import axis
 from .shaping import expand, flatten, reshape
