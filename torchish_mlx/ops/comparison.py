@@ -12,20 +12,21 @@ from ._call import op
 from ._op import Array, Operand
 
 
-def _comparison(name: str, symbol: str, fn: Callable[..., mx.array], *aliases: str) -> None:
+def _comparison(name: str, symbol: str, fn: Callable[..., mx.array], *aliases: str) -> Callable[..., Any]:
     def body(input: Operand, other: Operand) -> mx.array:
         return fn(input, other)
 
     body.__doc__ = f"Whether input {symbol} other, as booleans."
-    op(promote="compare", name=name, aliases=aliases)(body)
+    made: Callable[..., Any] = op(promote="compare", name=name, aliases=aliases)(body)
+    return made
 
 
-_comparison("eq", "==", mx.equal)
-_comparison("ne", "!=", mx.not_equal, "not_equal")
-_comparison("lt", "<", mx.less, "less")
-_comparison("le", "<=", mx.less_equal, "less_equal")
-_comparison("gt", ">", mx.greater, "greater")
-_comparison("ge", ">=", mx.greater_equal, "greater_equal")
+eq = _comparison("eq", "==", mx.equal)
+ne = _comparison("ne", "!=", mx.not_equal, "not_equal")
+lt = _comparison("lt", "<", mx.less, "less")
+le = _comparison("le", "<=", mx.less_equal, "less_equal")
+gt = _comparison("gt", ">", mx.greater, "greater")
+ge = _comparison("ge", ">=", mx.greater_equal, "greater_equal")
 
 
 def _bitwise(name: str, doc: str, fn: Callable[..., mx.array]) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 from . import activations as _activations
 from . import arithmetic as _arithmetic
 from . import arranging as _arranging
+from . import attention as _attention
 from . import bits as _bits
+from . import classification as _classification
 from . import closeness as _closeness
 from . import comparison as _comparison
 from . import convolution as _convolution
@@ -22,10 +24,13 @@ from . import indexing as _indexing
 from . import joining as _joining
 from . import limits as _limits
 from . import linear as _linear
+from . import losses as _losses
+from . import margins as _margins
 from . import matmul as _matmul
 from . import normalizing as _normalizing
 from . import norms as _norms
 from . import operators as _operators
+from . import padding as _padding
 from . import parts as _parts
 from . import pixels as _pixels
 from . import pooling as _pooling
@@ -48,7 +53,9 @@ SUBJECTS = (
     _activations,
     _arithmetic,
     _arranging,
+    _attention,
     _bits,
+    _classification,
     _closeness,
     _comparison,
     _convolution,
@@ -63,8 +70,11 @@ SUBJECTS = (
     _joining,
     _limits,
     _linear,
+    _losses,
+    _margins,
     _matmul,
     _normalizing,
+    _padding,
     _norms,
     _operators,
     _parts,

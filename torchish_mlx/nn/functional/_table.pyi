@@ -36,6 +36,10 @@ def batch_norm(input: _TensorLike, running_mean: _TensorLike | None, running_var
     """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias."""
 def bilinear(input1: _TensorLike, input2: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None) -> Tensor:
     """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
+def binary_cross_entropy(input: _TensorLike, target: _TensorLike, weight: _TensorLike | None = None, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """-target * log(input) - (1 - target) * log(1 - input), times weight, with logarithms of at least -100."""
+def binary_cross_entropy_with_logits(input: _TensorLike, target: _TensorLike, weight: _TensorLike | None = None, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", pos_weight: _TensorLike | None = None) -> Tensor:
+    """The binary cross entropy of sigmoid(input); ``pos_weight`` is the weight of the target's part in it."""
 def celu(input: _Operand, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def celu_(input: _Operand, alpha: _float = 1.0) -> Tensor:
@@ -54,14 +58,20 @@ def conv_transpose2d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike 
     """The transposed convolution: what the gradient of ``conv2d`` is, plus ``bias``."""
 def conv_transpose3d(input: _TensorLike, weight: _TensorLike, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv3d`` is, plus ``bias``."""
+def cosine_embedding_loss(input1: _TensorLike, input2: _TensorLike, target: _TensorLike, margin: _float = 0, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """1 - cos where target is 1, and max(0, cos - margin) where it is -1, of the angle between the vectors."""
 def cosine_similarity(x1: _TensorLike, x2: _TensorLike, dim: _int = 1, eps: _float = 1e-08) -> Tensor:
     """The cosine of the angle between the vectors along ``dim``; a length is at least ``eps``."""
+def cross_entropy(input: _TensorLike, target: _TensorLike, weight: _TensorLike | None = None, size_average: _bool | None = None, ignore_index: _int = -100, reduce: _bool | None = None, reduction: str = "mean", label_smoothing: _float = 0.0) -> Tensor:
+    """Minus the logarithm of the softmax over the classes (dimension 1) at the class of each sample."""
 def elu(input: _Operand, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
 def elu_(input: _Operand, alpha: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input) - 1)."""
 def embedding(input: _TensorLike, weight: _TensorLike, padding_idx: _int | None = None, max_norm: _float | None = None, norm_type: _float = 2.0, scale_grad_by_freq: _bool = False, sparse: _bool = False) -> Tensor:
     """The rows of the matrix ``weight`` that ``input`` names; the row ``padding_idx`` gets no gradient."""
+def gaussian_nll_loss(input: _TensorLike, target: _TensorLike, var: _TensorLike | _float, full: _bool = False, eps: _float = 1e-06, reduction: str = "mean") -> Tensor:
+    """(log(var) + (input - target)^2 / var) / 2 with ``var`` at least ``eps``; plus log(2 pi) / 2 with ``full``."""
 def gelu(input: _Operand, *, approximate: str = "none") -> Tensor:
     """input times the probability that a normal number is smaller; with ``approximate="tanh"`` by torch's formula."""
 def glu(input: _Operand, dim: _int = -1) -> Tensor:
@@ -78,8 +88,16 @@ def hardtanh(input: _TensorLike, min_val: _float = -1.0, max_val: _float = 1.0, 
     """The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0."""
 def hardtanh_(input: _TensorLike, min_val: _float = -1.0, max_val: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0."""
+def hinge_embedding_loss(input: _TensorLike, target: _TensorLike, margin: _float = 1.0, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """input where target is 1, and max(0, margin - input) where it is -1."""
+def huber_loss(input: _TensorLike, target: _TensorLike, reduction: str = "mean", delta: _float = 1.0, weight: _TensorLike | None = None) -> Tensor:
+    """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight."""
 def instance_norm(input: _TensorLike, running_mean: _TensorLike | None = None, running_var: _TensorLike | None = None, weight: _TensorLike | None = None, bias: _TensorLike | None = None, use_input_stats: _bool = True, momentum: _float = 0.1, eps: _float = 1e-05) -> Tensor:
     """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias."""
+def kl_div(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", log_target: _bool = False) -> Tensor:
+    """target * (log(target) - input), or exp(target) * (target - input) with ``log_target``."""
+def l1_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", weight: _TensorLike | None = None) -> Tensor:
+    """|input - target|, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0."""
 def layer_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, bias: _TensorLike | None = None, eps: _float = 1e-05) -> Tensor:
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
 def leaky_relu(input: _Operand, negative_slope: _float = 0.01, inplace: _bool = False) -> Tensor:
@@ -94,6 +112,8 @@ def log_softmax(input: _TensorLike, dim: _int | None = None, _stacklevel: _int =
     """The logarithm of the softmax over ``dim``."""
 def logsigmoid(input: _Operand) -> Tensor:
     """log(sigmoid(input))."""
+def margin_ranking_loss(input1: _TensorLike, input2: _TensorLike, target: _TensorLike, margin: _float = 0, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """max(0, -target * (input1 - input2) + margin), where target is 1 or -1."""
 def max_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
     """The largest element of each window of the last 1 of the sizes."""
 def max_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
@@ -102,10 +122,22 @@ def max_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _
     """The largest element of each window of the last 3 of the sizes."""
 def mish(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * tanh(log(1 + exp(input)))."""
+def mse_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", weight: _TensorLike | None = None) -> Tensor:
+    """(input - target)^2, times weight; the mean is divided by the sum of the weights."""
+def multi_margin_loss(input: _TensorLike, target: _TensorLike, p: _int = 1, margin: _float = 1.0, weight: _TensorLike | None = None, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """The sum of max(0, margin - input[target] + input[i])^p over the other classes i, over the number of classes."""
+def multilabel_margin_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """The sum of max(0, 1 - input[j] + input[i]) over the targets j and the other classes i, over the classes."""
+def multilabel_soft_margin_loss(input: _TensorLike, target: _TensorLike, weight: _TensorLike | None = None, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """The mean over the classes of the binary cross entropy of sigmoid(input), times weight."""
+def nll_loss(input: _TensorLike, target: _TensorLike, weight: _TensorLike | None = None, size_average: _bool | None = None, ignore_index: _int = -100, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """Minus the input at the class of each sample, times the weight of that class."""
 def normalize(input: _TensorLike, p: _float = 2.0, dim: _int | Sequence[_int] = 1, eps: _float = 1e-12) -> Tensor:
     """input over its p-norm along ``dim``, or over ``eps`` where that is larger."""
 def one_hot(input: _TensorLike, num_classes: _int = -1) -> Tensor:
     """Zeros, and a one at the place that each int64 class names."""
+def pad(input: _TensorLike, pad: Sequence[_int], mode: str = "constant", value: _float | None = None) -> Tensor:
+    """``input`` with values around it."""
 def pairwise_distance(x1: _TensorLike, x2: _TensorLike, p: _float = 2, eps: _float = 1e-06, keepdim: _bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""
 def pdist(input: _TensorLike, p: _float = 2) -> Tensor:
@@ -114,6 +146,8 @@ def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
     """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
 def pixel_unshuffle(input: _TensorLike, downscale_factor: _int) -> Tensor:
     """Each r times r pixels as r^2 channels, where r is ``downscale_factor``."""
+def poisson_nll_loss(input: _TensorLike, target: _TensorLike, log_input: _bool = True, full: _bool = False, size_average: _bool | None = None, eps: _float = 1e-08, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """exp(input) - target * input, or input - target * log(input + eps) without ``log_input``."""
 def prelu(input: _TensorLike, weight: _TensorLike) -> Tensor:
     """input where it is positive, else weight * input, with one weight for all or one for each channel."""
 def relu(input: _TensorLike, inplace: _bool = False) -> Tensor:
@@ -124,6 +158,8 @@ def relu_(input: _TensorLike) -> Tensor:
     """In place, returning the Tensor itself: The larger of input and 0; the slope at 0 is 0."""
 def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, eps: _float | None = None) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
+def scaled_dot_product_attention(query: _TensorLike, key: _TensorLike, value: _TensorLike, attn_mask: _TensorLike | None = None, dropout_p: _float = 0.0, is_causal: _bool = False, *, scale: _float | None = None, enable_gqa: _bool = False) -> Tensor:
+    """softmax(query @ key^T * scale + attn_mask) @ value."""
 def selu(input: _Operand, inplace: _bool = False) -> Tensor:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
 def selu_(input: _Operand) -> Tensor:
@@ -132,6 +168,10 @@ def sigmoid(input: _TensorLike) -> Tensor:
     """1 / (1 + exp(-input))."""
 def silu(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * sigmoid(input)."""
+def smooth_l1_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", beta: _float = 1.0) -> Tensor:
+    """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2."""
+def soft_margin_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """log(1 + exp(-target * input)), where target is 1 or -1."""
 def softmax(input: _TensorLike, dim: _int | None = None, _stacklevel: _int = 3, dtype: Any = None) -> Tensor:
     """exp(input) divided by its sum over ``dim``."""
 def softmin(input: _TensorLike, dim: _int | None = None, _stacklevel: _int = 3, dtype: Any = None) -> Tensor:
@@ -150,3 +190,7 @@ def threshold(input: _TensorLike, threshold: _float, value: _float, inplace: _bo
     """input where it is larger than ``threshold``, else ``value``."""
 def threshold_(input: _TensorLike, threshold: _float, value: _float) -> Tensor:
     """In place, returning the Tensor itself: input where it is larger than ``threshold``, else ``value``."""
+def triplet_margin_loss(anchor: _TensorLike, positive: _TensorLike, negative: _TensorLike, margin: _float = 1.0, p: _float = 2, eps: _float = 1e-06, swap: _bool = False, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
+    """max(0, distance of anchor and positive - distance of anchor and negative + margin), by the p-norm."""
+def triplet_margin_with_distance_loss(anchor: _TensorLike, positive: _TensorLike, negative: _TensorLike, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, margin: _float = 1.0, swap: _bool = False, reduction: str = "mean") -> Tensor:
+    """As ``triplet_margin_loss``, with a function of two tensors as the distance."""

@@ -1,0 +1,401 @@
+"""Losses of classes: cross entropy and the likelihood of classes, of one class for each sample or of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.bounds import inside
+from .._core.promotion import INEXACT, NAMES, cast, widened
+from .._tensor.tensor import Tensor, wrap
+from ._call import composed, op
+from ._losses import reduced, reduction_of, refuse_gradients, refuse_integers, total, within
+from ._op import Array, Operand
+from .arithmetic import add, mul, neg, true_divide
+from .reduction import sum
+from .selecting import masked_fill
+from .shaping import expand, reshape
+from .softmax import log_softmax
+
+SHAPE = '() or, with ``reduction="none"``, that of the classes'
+
+
+# One class for each sample --------------------------------------------------------------------------------------------
+
+
+def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array]:
+    """The classes with 0 for those that are ignored, and whether each counts."""
+    counts = target != ignore_index
+    at = mx.where(counts, target, 0).astype(mx.int64)
+    return inside(at, count, lambda wrong: IndexError(f"Target {wrong} is out of bounds."), negative=False), counts
+
+
+def _shares(target: mx.array, counts: mx.array, weight: mx.array | None, dtype: mx.Dtype) -> mx.array:
+    """The weight of each sample."""
+    return counts.astype(dtype) if weight is None else mx.where(counts, widened(weight)[target], 0)
+
+
+def _at_classes(x: mx.array, at: mx.array, dim: int) -> mx.array:
+    return mx.squeeze(mx.take_along_axis(x, mx.expand_dims(at, dim), axis=dim), dim)
+
+
+def _likelihood(logs: mx.array, counts: mx.array, shares: mx.array, reduction: str) -> mx.array:
+    loss = mx.where(counts, -logs, 0) * shares
+    if reduction == "none":
+        return loss
+    return total(loss) if reduction == "sum" else mx.divide(total(loss), total(shares))
+
+
+def _pulled(g: mx.array, shares: mx.array, dim: int, reduction: str) -> mx.array:
+    """The gradient of each sample's loss, with the dimension of the classes."""
+    return mx.expand_dims(g * (shares / total(shares) if reduction == "mean" else shares), dim)
+
+
+def _chosen(at: mx.array, dim: int, shape: Sequence[int]) -> mx.array:
+    """True at the class of each sample."""
+    classes = mx.reshape(mx.arange(shape[dim]), [-1 if d == dim else 1 for d in range(len(shape))])
+    return mx.expand_dims(at, dim) == classes
+
+
+def _nll_gradient(
+    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: mx.array, dim: int, reduction: str
+) -> mx.array:
+    if not at.size:
+        return mx.zeros(input_shape, g.dtype)
+    return mx.where(_chosen(at, dim, input_shape), -_pulled(g, shares, dim, reduction), 0)
+
+
+@op(
+    grad={"input": _nll_gradient},
+    promote="same",
+    residuals=("at", "shares"),
+    name="nll_loss.classes",
+    function=False,
+    method=False,
+)
+def _nll(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
+    """Minus the input at the class of each sample, times the weight of the class."""
+    refuse_integers("nll_loss_out_frame", input)
+    at, counts = _classes(target, input.shape[dim], ignore_index)
+    shares = _shares(at, counts, weight, input.dtype)
+    logs = _at_classes(input, at, dim) if at.size else mx.zeros(at.shape, input.dtype)
+    return _likelihood(logs, counts, shares, reduction), at, shares
+
+
+def _entropy_gradient(
+    g: mx.array,
+    input: mx.array,
+    at: mx.array,
+    shares: mx.array,
+    top: mx.array,
+    log_sum: mx.array,
+    dim: int,
+    reduction: str,
+) -> mx.array:
+    if not at.size:
+        return mx.zeros_like(input)
+    each = _pulled(g, shares, dim, reduction)
+    return each * mx.exp((input - top) - log_sum) - mx.where(_chosen(at, dim, input.shape), each, 0)
+
+
+@op(
+    grad={"input": _entropy_gradient},
+    promote="same",
+    residuals=("at", "shares", "top", "log_sum"),
+    name="cross_entropy.classes",
+    function=False,
+    method=False,
+)
+def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
+    """As ``_nll`` of the logarithm of the softmax, which is computed at the classes alone."""
+    refuse_integers("log_softmax_lastdim_kernel_impl", input)
+    at, counts = _classes(target, input.shape[dim], ignore_index)
+    shares = _shares(at, counts, weight, input.dtype)
+    if not at.size:
+        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input, input
+    top = mx.stop_gradient(mx.max(input, axis=dim, keepdims=True))
+    log_sum = mx.log(mx.sum(mx.exp(input - top), axis=dim, keepdims=True))
+    logs = (_at_classes(input, at, dim) - mx.squeeze(top, dim)) - mx.squeeze(log_sum, dim)
+    return _likelihood(logs, counts, shares, reduction), at, shares, top, log_sum
+
+
+def _check_target(input: Tensor, target: Tensor) -> Tensor:
+    """Refuse a target that does not fit; the target in the shape of the input without its classes."""
+    size, given = list(input.shape), list(target.shape)
+    if not size:
+        raise ValueError("Expected 1 or more dimensions (got 0)")
+    if len(size) > 1 and given and size[0] != given[0]:
+        raise ValueError(f"Expected input batch_size ({size[0]}) to match target batch_size ({given[0]}).")
+    if target.dtype not in (mx.int64, mx.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {NAMES[target.dtype]}")
+    if len(size) <= 2:
+        if len(given) > 1:
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        if len(size) == 1 and given not in ([], [1]):
+            raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {given[0]}")
+        if len(size) == 2 and given != size[:1]:
+            raise RuntimeError(f"size mismatch (got input: {size}, target: {given})")
+        return reshape(target, ()) if len(size) == 1 else target
+    wanted = [size[0], *size[2:]]
+    if len(size) == 4 and len(given) != 3:
+        raise RuntimeError(
+            f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {len(given)}"
+        )
+    if given != wanted:
+        if len(size) == 4:
+            raise RuntimeError(f"size mismatch (got input: {size} , target: {given}")
+        raise RuntimeError(f"Expected target size {wanted}, got {given}")
+    return target
+
+
+def _check_weight(weight: Tensor | None, classes: int, dtype: mx.Dtype, lead: str = "") -> None:
+    if weight is None:
+        return
+    if weight.ndim != 1 or weight.numel() != classes:
+        raise RuntimeError(
+            f"{lead}weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    if not lead and weight.dtype != dtype:
+        raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[weight.dtype]}")
+
+
+def _of_classes(
+    kernel: Any, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    fitted = _check_target(input, target)
+    dim = 0 if input.ndim == 1 else 1
+    _check_weight(weight, input.shape[dim], input.dtype)
+    refuse_gradients("nll_loss_forward", weight=weight)
+    loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
+    return reshape(loss, target.shape) if reduction == "none" and input.ndim == 1 and target.ndim else loss
+
+
+@composed(module="nn.functional", shape=SHAPE)
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the input at the class of each sample, times the weight of that class.
+
+    The mean is divided by the sum of these weights. Samples of the class ``ignore_index`` do not count.
+    """
+    return _of_classes(_nll, input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce))
+
+
+@composed(module="nn.functional", shape=SHAPE)
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Minus the logarithm of the softmax over the classes (dimension 1) at the class of each sample.
+
+    ``target`` has a class for each sample, or in the shape of ``input`` the probability of each class. ``weight`` has a
+    number for each class; the mean is divided by the sum of those that are used. Samples of the class
+    ``ignore_index`` do not count. ``label_smoothing`` is the part of the target that all classes share evenly.
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if tuple(input.shape) == tuple(target.shape):
+        return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if label_smoothing > 0:
+        return _smoothed(input, target, weight, ignore_index, reduction, label_smoothing)
+    return _of_classes(_entropy, input, target, weight, ignore_index, reduction)
+
+
+def _by_class(weight: Tensor, ndim: int) -> Tensor:
+    return weight if ndim == 1 else reshape(weight, (1, -1, *[1] * (ndim - 2)))
+
+
+def _smoothed(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor:
+    dim = 0 if input.ndim == 1 else 1
+    count = input.shape[dim] if input.ndim else 1
+    logs = log_softmax(input, dim)
+    chosen = _of_classes(_nll, logs, target, weight, ignore_index, reduction)
+    every = neg(sum(logs if weight is None else mul(logs, _by_class(weight, input.ndim)), dim))
+    at, counts = _classes(target.array, count, ignore_index)
+    every = masked_fill(reshape(every, target.shape), wrap(mx.logical_not(counts)), 0)
+    out = reduced(every, "none" if reduction == "none" else "sum")
+    if reduction == "mean":
+        shares = _shares(at, counts, None if weight is None else weight.array, widened(logs.array).dtype)
+        out = true_divide(out, wrap(cast(total(shares), logs.dtype)))
+    return add(mul(chosen, 1 - label_smoothing), mul(out, label_smoothing / count))
+
+
+def _of_probabilities(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float
+) -> Tensor:
+    if target.dtype not in INEXACT:
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {NAMES[target.dtype]}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    dim = 0 if input.ndim == 1 else 1
+    count = input.shape[dim] if input.ndim else 1
+    _check_weight(weight, count, input.dtype, "cross_entropy: ")
+    logs = log_softmax(input, dim if input.ndim else 0)
+    if label_smoothing > 0:
+        target = add(mul(target, 1 - label_smoothing), label_smoothing / count)
+    each = mul(logs, target)
+    if weight is not None:
+        each = mul(each, _by_class(weight, input.ndim))
+    if reduction == "none":
+        return neg(sum(each, dim))
+    whole = neg(sum(each))
+    return true_divide(whole, input.numel() / count) if reduction == "mean" else whole
+
+
+# Each class by itself -------------------------------------------------------------------------------------------------
+
+
+def _whole(loss: mx.array, weight: mx.array | None, reduction: str) -> mx.array:
+    loss = loss if weight is None else loss * weight
+    if reduction == "none":
+        return loss
+    return total(loss) if reduction == "sum" else mx.divide(total(loss), mx.array(loss.size, loss.dtype))
+
+
+def _parts(g: mx.array, weight: mx.array | None, reduction: str, size: int) -> mx.array:
+    """The gradient of each element's loss."""
+    g = g / max(size, 1) if reduction == "mean" else g
+    return g if weight is None else g * weight
+
+
+@op(
+    grad={
+        "input": lambda g, input, target, weight, reduction: (
+            _parts(g, weight, reduction, input.size) * ((input - target) / mx.maximum((1 - input) * input, 1e-12))
+        ),
+        "target": lambda g, input, weight, reduction: (
+            _parts(g, weight, reduction, input.size) * (mx.log1p(-input) - mx.log(input))
+        ),
+    },
+    promote="same",
+    name="binary_cross_entropy.elements",
+    function=False,
+    method=False,
+)
+def _binary(input: Operand, target: Operand, weight: Operand | None, reduction: str) -> mx.array:
+    """The logarithms are at least -100."""
+    loss = (target - 1) * mx.maximum(mx.log1p(-input), -100) - target * mx.maximum(mx.log(input), -100)
+    return _whole(loss, weight, reduction)
+
+
+@composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of ``input``')
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-target * log(input) - (1 - target) * log(1 - input), times weight, with logarithms of at least -100.
+
+    Raises:
+        RuntimeError: a number is not between 0 and 1; of up to 65,536 numbers, in an eager step on the CPU.
+    """
+    reduction = reduction_of(reduction, size_average, reduce)
+    if tuple(target.shape) != tuple(input.shape):
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
+            "Please ensure they have the same size."
+        )
+    refuse_integers("binary_cross_entropy", input.array)
+    if target.dtype != input.dtype:
+        raise RuntimeError(f"Found dtype {NAMES[target.dtype]} but expected {NAMES[input.dtype]}")
+    within("input", input.array)
+    within("target", target.array)
+    refuse_gradients("binary_cross_entropy", weight=weight)
+    weight = None if weight is None else expand(weight, input.shape)
+    loss: Tensor = _binary(input, target, weight, reduction)
+    return loss
+
+
+def _positives(target: mx.array, pos_weight: mx.array | None) -> mx.array | int:
+    """How much the logarithm of the sigmoid counts."""
+    return 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+
+
+def _logits_gradient(
+    g: mx.array,
+    input: mx.array,
+    target: mx.array,
+    weight: mx.array | None,
+    pos_weight: mx.array | None,
+    power: mx.array,
+    reduction: str,
+) -> mx.array:
+    below = mx.where(input < 0, 1, power) / (1 + power)  # sigmoid(-input)
+    return _parts(g, weight, reduction, input.size) * ((1 - target) - _positives(target, pos_weight) * below)
+
+
+def _logits_target_gradient(
+    g: mx.array,
+    input: mx.array,
+    weight: mx.array | None,
+    pos_weight: mx.array | None,
+    power: mx.array,
+    reduction: str,
+) -> mx.array:
+    slope = -input
+    if pos_weight is not None:
+        slope = slope - (pos_weight - 1) * (mx.minimum(input, 0) - mx.log1p(power))
+    return _parts(g, weight, reduction, input.size) * slope
+
+
+@op(
+    grad={"input": _logits_gradient, "target": _logits_target_gradient},
+    promote="same",
+    residuals=("power",),
+    name="binary_cross_entropy_with_logits.elements",
+    function=False,
+    method=False,
+)
+def _binary_of_logits(
+    input: Operand, target: Operand, weight: Operand | None, pos_weight: Operand | None, reduction: str
+) -> Any:
+    power = mx.exp(mx.where(input < 0, input, -input))
+    logs = mx.where(input < 0, input, 0) - mx.log1p(power)
+    return _whole((1 - target) * input - _positives(target, pos_weight) * logs, weight, reduction), power
+
+
+@composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of ``input``')
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """The binary cross entropy of sigmoid(input); ``pos_weight`` is the weight of the target's part in it."""
+    reduction = reduction_of(reduction, size_average, reduce)
+    if tuple(target.shape) != tuple(input.shape):
+        raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
+    refuse_gradients("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
+    refuse_integers("log_sigmoid_cpu", input.array)
+    if target.dtype not in INEXACT:
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[target.dtype]}")
+    loss: Tensor = _binary_of_logits(input, target, weight, pos_weight, reduction)
+    return loss
