@@ -13,7 +13,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Mode(threading.local):
-    enabled = True
+    enabled = True  #: whether operations are recorded
+    deriving = False  #: whether formulas of gradients are run to be differentiated themselves
 
 
 mode = _Mode()

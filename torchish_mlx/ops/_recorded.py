@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, widened
 from .._tensor.channels import to_first, to_last
+from .._tensor.modes import mode
 from .._tensor.storage import Storage
 from .._tensor.tape import AGAIN, Node, Pull, given, next_order, unbroadcast
 from ._op import Recipe
@@ -99,7 +100,11 @@ class Recorded(Node):
             now = list(known)
             for i, array in zip(recipe.inner, arrays[n:], strict=True):
                 now[i] = array
-            return list(self._gradients(recipe.again, arrays[:n], now))
+            before, mode.deriving = mode.deriving, True
+            try:
+                return list(self._gradients(recipe.again, arrays[:n], now))
+            finally:
+                mode.deriving = before
 
         return Pull(fn, self.outs or [None], [known[i] for i in recipe.inner], edges)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 
 from .._core.promotion import INEXACT
+from .._tensor.modes import mode
 from .matmul import product
 
 
@@ -60,31 +61,71 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
     """The maps between images (n, *sizes, in) and weights (out, *kernel, in / groups), each with derivatives.
 
     A derivative of any of them is another of them. MLX's own derivative of its derivative by the images is wrong, or
-    raises, where a stride leaves a remainder (mlx 0.32.4), so the derivatives are told to MLX here.
+    raises, where a stride leaves a remainder (mlx 0.32.4), so where a derivative is differentiated again MLX is told
+    so. Elsewhere nothing is differentiated, and MLX's ``custom_function`` would cost more than the call itself.
     """
+    n = len(sizes)
     before, after = [a for a, _ in padding], [b for _, b in padding]
-
-    def one(x: mx.array, w: mx.array, groups: int) -> mx.array:
-        return mx.conv_general(x, w, stride, (before, after), dilation, 1, groups)
+    counts = [
+        (size + a + b - d * (k - 1) - 1) // s + 1
+        for size, k, s, (a, b), d in _each(sizes, kernel, stride, padding, dilation)
+    ]
+    # of the transposed convolution: what is padded before and after each size, or cut off where that is negative
+    lead = [d * (k - 1) - a for k, (a, _), d in zip(kernel, padding, dilation, strict=True)]
+    trail = [
+        size - (count - 1) * s - 1 - p + d * (k - 1)
+        for size, k, s, _, d, count, p in _each(sizes, kernel, stride, padding, dilation, counts, lead)
+    ]
+    grown = ([max(0, p) for p in lead], [max(0, p) for p in trail])
+    cut = (slice(None), *[slice(max(0, -a), max(0, -a) + size) for a, size in zip(lead, sizes, strict=True)])
+    cuts = min(*lead, *trail) < 0
+    within = (slice(None), *[slice(0, k) for k in kernel])
+    turned = (n + 1, *range(1, n + 1), 0)
+    by_group = groups > 1 and n > 2  # MLX has no groups of volumes
 
     def convolved(x: mx.array, w: mx.array) -> mx.array:
         if x.dtype not in INEXACT:
             return _of_integers(x, w, stride, padding, dilation, groups)
-        if groups == 1 or len(kernel) < 3:
-            return one(x, w, groups)
-        parts = zip(mx.split(x, groups, axis=-1), mx.split(w, groups, axis=0), strict=True)
-        return mx.concatenate([one(a, b, 1) for a, b in parts], axis=-1)  # MLX has no groups of volumes
+        if by_group:
+            return _joined(one.forward, mx.split(x, groups, axis=-1), mx.split(w, groups, axis=0), -1)
+        return mx.conv_general(x, w, stride, (before, after), dilation, 1, groups)
 
     def to_input(g: mx.array, w: mx.array) -> mx.array:
-        zeros = mx.zeros((g.shape[0], *sizes, w.shape[-1] * groups), g.dtype)
-        return mx.vjp(lambda x: convolved(x, w), [zeros], [g])[1][0]
+        if by_group:
+            return _joined(one.back, mx.split(g, groups, axis=-1), mx.split(w, groups, axis=0), -1)
+        if groups > 1:
+            w = mx.reshape(w, (groups, w.shape[0] // groups, *w.shape[1:]))
+            w = mx.reshape(mx.swapaxes(w, 1, -1), (groups * w.shape[-1], *kernel, w.shape[1]))
+        else:
+            w = mx.transpose(w, turned)
+        out = mx.conv_general(g, w, 1, grown, dilation, stride, groups, flip=True)
+        return out[cut] if cuts else out
 
     def to_weight(x: mx.array, g: mx.array) -> mx.array:
-        zeros = mx.zeros((g.shape[-1], *kernel, x.shape[-1] // groups), g.dtype)
-        return mx.vjp(lambda w: convolved(x, w), [zeros], [g])[1][0]
+        if by_group:
+            return _joined(one.weigh, mx.split(x, groups, axis=-1), mx.split(g, groups, axis=-1), 0)
+        if groups > 1:
+            zeros = mx.zeros((g.shape[-1], *kernel, x.shape[-1] // groups), g.dtype)
+            return mx.vjp(lambda w: convolved(x, w), [zeros], [g])[1][0]
+        out = mx.conv_general(mx.transpose(x, turned), mx.transpose(g, turned), dilation, (before, after), stride)
+        return mx.transpose(out, turned)[within]
 
+    one: Any = maps(sizes, kernel, stride, padding, dilation, 1) if by_group else None
     forward, back, weigh = (mx.custom_function(fn) for fn in (convolved, to_input, to_weight))  # type: Any, Any, Any
     forward.vjp(lambda primals, c, _: (back(c, primals[1]), weigh(primals[0], c)))
     back.vjp(lambda primals, c, _: (forward(c, primals[1]), weigh(c, primals[0])))
     weigh.vjp(lambda primals, c, _: (back(primals[1], c), forward(primals[0], c)))
-    return Maps(forward, back, weigh)
+    return Maps(
+        lambda x, w: (forward if mode.deriving else convolved)(x, w),
+        lambda g, w: (back if mode.deriving else to_input)(g, w),
+        lambda x, g: (weigh if mode.deriving else to_weight)(x, g),
+    )
+
+
+def _each(*lists: Any) -> Any:
+    return zip(*lists, strict=True)
+
+
+def _joined(fn: Any, first: Any, second: Any, axis: int) -> mx.array:
+    """``fn`` of each group."""
+    return mx.concatenate([fn(a, b) for a, b in zip(first, second, strict=True)], axis=axis)
