@@ -198,7 +198,7 @@ def gpt(title: str, sizes: tuple[int, ...], repeat: int, rounds: int) -> None:
             p |= {f"{i}.{name}.w": weights(rng, out * width, into * width), f"{i}.{name}.b": mx.zeros(out * width)}
         for name in ("ln1", "ln2"):
             p |= {f"{i}.{name}.g": mx.ones(width), f"{i}.{name}.b": mx.zeros(width)}
-    x, y = (mx.array(rng.integers(0, words, (batch, length)).astype(np.int32)) for _ in range(2))
+    x, y = (mx.array(rng.integers(0, words, (batch, length))) for _ in range(2))
     mask = mx.array(np.triu(np.full((length, length), -1e9, np.float32), 1))
     mx.eval(p, x, y, mask)
     shown = torch.tensor(mask)
@@ -273,7 +273,7 @@ def resnet(title: str, sizes: tuple[int, ...], repeat: int, rounds: int) -> None
             p[f"{i}{j}"] = weights(rng, channels, channels, 3, 3, scale=0.05)
             p |= {f"{i}{j}.g": mx.ones(channels), f"{i}{j}.b": mx.zeros(channels)}
     x = weights(rng, batch, 3, size, size, scale=1)
-    y = mx.array(rng.integers(0, 10, batch).astype(np.int32))
+    y = mx.array(rng.integers(0, 10, batch))
 
     def nchw(p: Any, x: Any, y: Any) -> Any:
         def norm(z: Any, name: str) -> Any:

@@ -10,61 +10,63 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.promotion import cast, widened
 from .._tensor.channels import to_first, to_last
 from .._tensor.tensor import Tensor
 from ._call import composed, op
-from ._op import Operand
+from ._op import Array
 from .convolution_plan import forward_plan, planned, seen, transposed_plan
 from .shaping import squeeze, unsqueeze
 
 
 def _turned(weight: mx.array) -> mx.array:
     """(out, in / groups, *kernel) as (out, *kernel, in / groups)."""
-    return mx.transpose(weight, to_last(weight.ndim))
+    return mx.transpose(widened(weight), to_last(weight.ndim))
 
 
-def _turned_back(weight: mx.array) -> mx.array:
-    return mx.transpose(weight, to_first(weight.ndim))
+def _to_weight(found: mx.array, dtype: mx.Dtype) -> mx.array:
+    """(out, *kernel, in / groups) as (out, in / groups, *kernel)."""
+    return cast(mx.transpose(found, to_first(found.ndim)), dtype)
 
 
 def _to_bias(g: mx.array) -> mx.array:
-    return mx.sum(g, axis=list(range(g.ndim - 1))) if g.size else mx.zeros(g.shape[-1:], g.dtype)
+    return (
+        cast(mx.sum(widened(g), axis=list(range(g.ndim - 1))), g.dtype) if g.size else mx.zeros(g.shape[-1:], g.dtype)
+    )
 
 
 @op(
     grad={
-        "input": lambda g, weight, how: how.back(g, _turned(weight)),
-        "weight": lambda g, input, how: _turned_back(how.weigh(input, g)),
+        "input": lambda g, weight, how: cast(how.back(widened(g), _turned(weight)), g.dtype),
+        "weight": lambda g, input, how: _to_weight(how.weigh(widened(input), widened(g)), g.dtype),
         "bias": _to_bias,
     },
-    promote="same",
     channels="last",
     name="convolution.forward",
     function=False,
     method=False,
 )
-def _convolved(input: Operand, weight: Operand, bias: Operand | None, how: Any) -> mx.array:
+def _convolved(input: Array, weight: Array, bias: Array | None, how: Any) -> mx.array:
     """The cross-correlation of (n, *sizes, in) with ``weight`` (out, in / groups, *kernel), plus bias; by ``Maps``."""
-    out: mx.array = how.forward(input, _turned(weight))
-    return out if bias is None else out + bias
+    out = how.forward(widened(input), _turned(weight))
+    return cast(out if bias is None else out + widened(bias), input.dtype)
 
 
 @op(
     grad={
-        "input": lambda g, weight, how: how.forward(g, _turned(weight)),
-        "weight": lambda g, input, how: _turned_back(how.weigh(g, input)),
+        "input": lambda g, weight, how: cast(how.forward(widened(g), _turned(weight)), g.dtype),
+        "weight": lambda g, input, how: _to_weight(how.weigh(widened(g), widened(input)), g.dtype),
         "bias": _to_bias,
     },
-    promote="same",
     channels="last",
     name="convolution.transposed",
     function=False,
     method=False,
 )
-def _spread(input: Operand, weight: Operand, bias: Operand | None, how: Any) -> mx.array:
+def _spread(input: Array, weight: Array, bias: Array | None, how: Any) -> mx.array:
     """The images whose convolution has ``input`` as its gradient, with ``weight`` (in, out / groups, *kernel)."""
-    out: mx.array = how.back(input, _turned(weight))
-    return out if bias is None else out + bias
+    out = how.back(widened(input), _turned(weight))
+    return cast(out if bias is None else out + widened(bias), input.dtype)
 
 
 # The public functions -------------------------------------------------------------------------------------------------

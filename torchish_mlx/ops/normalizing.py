@@ -32,9 +32,9 @@ def _layer_norm(
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
-def _check_batch(size: Sequence[int], shown: str) -> None:
-    if math.prod([size[0], *size[2:]]) == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {shown}")
+def _check_batch(size: Sequence[int]) -> None:
+    if math.prod((size[0], *size[2:])) == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
 
 
 @composed(module="nn.functional", name="group_norm", shape=_SAME)
@@ -46,7 +46,7 @@ def _group_norm(
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
     groups = [size[0] * size[1] // num_groups, num_groups, *size[2:]]
-    _check_batch(groups, str(groups))
+    _check_batch(groups)
     return group_norm(input, num_groups, weight, bias, eps)
 
 
@@ -66,7 +66,7 @@ def _batch_norm(
     With ``training`` the running mean and variance move by ``momentum`` towards those of the batch, in place.
     """
     if training:
-        _check_batch(input.shape, str(input.shape))
+        _check_batch(input.shape)
         if eps <= 0:
             raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     elif eps < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -79,18 +80,6 @@ def _normalized(
     input: Array, weight: Array | None, bias: Array | None, blocks: Any, over: Any, spread: Any, eps: float
 ) -> Any:
     """``input`` in the shape ``blocks`` with mean 0 and variance 1 along ``over``; times weight, plus bias."""
-    return _normal(input, weight, bias, blocks, over, spread, eps)
-
-
-def _normal(
-    input: mx.array,
-    weight: mx.array | None,
-    bias: mx.array | None,
-    blocks: Sequence[int],
-    over: tuple[int, ...],
-    spread: Sequence[int],
-    eps: float,
-) -> Any:
     if not input.size:
         return input, input, input
     x = mx.reshape(widened(input), blocks)
@@ -179,7 +168,8 @@ def _by_channel(size: Sequence[int]) -> tuple[int, ...]:
     return (1, size[1], *[1] * (len(size) - 2))
 
 
-def _along(size: Sequence[int], dim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+@functools.lru_cache(1024)
+def _along(size: tuple[int, ...], dim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The other dimensions than ``dim``, and the shape in which one number for each place along it broadcasts."""
     return (
         tuple([d for d in range(len(size)) if d != dim]),
@@ -187,29 +177,40 @@ def _along(size: Sequence[int], dim: int) -> tuple[tuple[int, ...], tuple[int, .
     )
 
 
-def _around(size: Sequence[int], dim: int) -> tuple[Any, Any, Any]:
-    return (tuple(size), *_along(size, dim))
+def _batch_gradients(
+    g: mx.array, weight: mx.array | None, bias: mx.array | None, unit: mx.array, rstd: mx.array, dim: int
+) -> Any:
+    """Those of the input, the weight and the bias: two sums serve all of them."""
+    over, spread = _along(g.shape, dim)
+    wide = widened(g)
+    total = mx.sum(wide, axis=over, keepdims=True)
+    aligned = mx.sum(wide * unit, axis=over, keepdims=True)
+    scale = rstd if weight is None else rstd * mx.reshape(widened(weight), spread)
+    of_input = scale * (wide - (total + unit * aligned) * (g.shape[dim] / g.size))
+    return (
+        cast(of_input, g.dtype),
+        None if weight is None else cast(mx.reshape(aligned, weight.shape), weight.dtype),
+        None if bias is None else cast(mx.reshape(total, bias.shape), bias.dtype),
+    )
 
 
 @op(
-    grad={
-        "input": lambda g, input, weight, mean, rstd, dim: _input_gradient(
-            g, input, weight, mean, rstd, *_around(input.shape, dim)
-        ),
-        "weight": lambda g, input, weight, mean, rstd, dim: _weight_gradient(
-            g, input, weight, mean, rstd, input.shape, _along(input.shape, dim)[1]
-        ),
-        "bias": lambda g, bias, dim: _bias_gradient(g, bias, _along(g.shape, dim)[1]),
-    },
-    residuals=("mean", "rstd"),
+    grad={"input, weight, bias": _batch_gradients},
+    residuals=("unit", "rstd"),
     name="norm.batch",
     channels="dim",
     function=False,
     method=False,
 )
 def _normalized_batch(input: Array, weight: Array | None, bias: Array | None, dim: int, eps: float) -> Any:
-    """Mean 0 and variance 1 for each place along ``dim``; times weight, plus bias."""
-    return _normal(input, weight, bias, *_around(input.shape, dim), eps)
+    """Mean 0 and variance 1 for each place along ``dim``; times weight, plus bias. What is before that is kept."""
+    over, spread = _along(input.shape, dim)
+    x = widened(input)
+    off = x - mx.mean(x, axis=over, keepdims=True)
+    rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
+    unit = off * rstd
+    out = _scaled(unit, weight, spread)
+    return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype), unit, rstd
 
 
 class Statistics(NamedTuple):
@@ -281,14 +282,16 @@ def batch_norm(
 
     With ``training`` the running mean and variance move towards those of the batch, in place.
     """
-    size = list(input.shape)
-    if not input.numel():
+    array = input._read()
+    size = array.shape
+    if not array.size:
         return copied(input)
     axis(len(size), 1)
     _check_floats("batch_norm", input)
-    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    for name, tensor in given.items():
-        if tensor is not None and tensor.numel() != size[1]:
+    for tensor in (running_mean, running_var, weight, bias):
+        if tensor is not None and tensor._read().size != size[1]:
+            given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+            name = next(name for name, each in given.items() if each is tensor)
             raise RuntimeError(f"{name} should contain {size[1]} elements not {tensor.numel()}")
     if training:
         normal: Tensor = _normalized_batch(input, weight, bias, 1, eps)
