@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core.evaluation import schedule
 from .._core.promotion import dtype_named, name_of
-from .views import Step, apply, joined, layout_after, row_major, write
+from .views import Step, apply, joined, layout_after, row_major, step_layout, write
 
 
 class Storage:
@@ -235,7 +235,10 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
-        return layout_after(*self.base.layout(), self.steps)
+        if self._last is None:
+            return layout_after(*self.base.layout(), self.steps)
+        parent, step = self._last
+        return step_layout(step, *parent.layout())
 
     def strides(self) -> tuple[int, ...]:
         if self._strides is None:

@@ -297,6 +297,11 @@ def write(x: mx.array, value: mx.array, steps: Sequence[Step]) -> mx.array:
 
 def row_major(shape: Sequence[int]) -> Shape:
     """Torch's strides, in elements, of an array of ``shape`` whose last axis runs fastest."""
+    return _row_major(tuple(shape))
+
+
+@functools.lru_cache(4096)
+def _row_major(shape: Shape) -> Shape:
     strides: list[int] = []
     size = 1
     for n in reversed(shape):
@@ -314,6 +319,12 @@ def layout_after(strides: Shape, offset: int, steps: Sequence[Step]) -> tuple[Sh
     for step in steps:
         strides, offset = step.layout(strides, offset)
     return strides, offset
+
+
+@functools.lru_cache(4096)
+def step_layout(step: Step, strides: Shape, offset: int) -> tuple[Shape, int]:
+    """:meth:`Step.layout`, worked out once: the same step of the same layout is taken again and again."""
+    return step.layout(strides, offset)
 
 
 def reshaped_strides(shape: Shape, strides: Shape, new: Shape) -> Shape | None:

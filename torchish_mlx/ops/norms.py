@@ -117,6 +117,39 @@ def _check_normalized(shape: list[int], size: list[int], lead: str, **given: Ten
         )
 
 
+def _layer_input_gradient(
+    g: mx.array, weight: mx.array | None, unit: mx.array, rstd: mx.array, over: tuple[int, ...]
+) -> mx.array:
+    wide = widened(g) if weight is None else widened(g) * widened(weight)
+    mean, along = (mx.mean(x, axis=over, keepdims=True) for x in (wide, wide * unit))
+    return cast(rstd * (wide - mean - unit * along), g.dtype)
+
+
+def _over_samples(g: mx.array, shape: tuple[int, ...], dtype: mx.Dtype) -> mx.array:
+    return cast(mx.sum(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g, dtype)
+
+
+@op(
+    grad={
+        "input": _layer_input_gradient,
+        "weight": lambda g, weight, unit: _over_samples(widened(g) * unit, weight.shape, weight.dtype),
+        "bias": lambda g, bias: _over_samples(widened(g), bias.shape, bias.dtype),
+    },
+    residuals=("unit", "rstd"),
+    name="norm.layer",
+    function=False,
+    method=False,
+)
+def _normalized_layer(input: Array, weight: Array | None, bias: Array | None, over: Any, eps: float) -> Any:
+    """Mean 0 and variance 1 along ``over``, the last dimensions; times weight, plus bias."""
+    x = widened(input)
+    off = x - mx.mean(x, axis=over, keepdims=True)
+    rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
+    unit = off * rstd
+    out = unit if weight is None else unit * widened(weight)
+    return cast(out if bias is None else out + widened(bias), input.dtype), unit, rstd
+
+
 @composed(method=False, shape="that of ``input``")
 def layer_norm(
     input: Tensor,
@@ -127,12 +160,15 @@ def layer_norm(
     cudnn_enable: bool = True,  # noqa: ARG001 - there is no cuDNN here
 ) -> Tensor:
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
-    shape, size = list(normalized_shape), list(input.shape)
+    shape, size = list(normalized_shape), list(input._read().shape)
     _check_floats("LayerNormKernelImpl", input)
     _check_normalized(shape, size, "*, ", weight=weight, bias=bias)
-    blocks = (math.prod(size[: -len(shape)]), math.prod(shape))
-    spread = (1,) * (len(size) - len(shape)) + tuple(shape)
-    normal: Tensor = _normalized(input, weight, bias, blocks, (1,), spread, eps)
+    if not input._read().size:
+        blocks = (math.prod(size[: -len(shape)]), math.prod(shape))
+        spread = (1,) * (len(size) - len(shape)) + tuple(shape)
+        empty: Tensor = _normalized(input, weight, bias, blocks, (1,), spread, eps)
+        return empty
+    normal: Tensor = _normalized_layer(input, weight, bias, tuple(range(len(size) - len(shape), len(size))), eps)
     return normal
 
 
