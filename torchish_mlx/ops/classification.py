@@ -27,8 +27,9 @@ SHAPE = '() or, with ``reduction="none"``, that of the classes'
 
 def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array]:
     """The classes with 0 for those that are ignored, and whether each counts."""
+    target = target.astype(mx.int64)
     counts = target != ignore_index
-    at = mx.where(counts, target, 0).astype(mx.int64)
+    at = mx.where(counts, target, 0)
     return inside(at, count, lambda wrong: IndexError(f"Target {wrong} is out of bounds."), negative=False), counts
 
 
@@ -170,7 +171,7 @@ def _of_classes(
     _check_weight(weight, input.shape[dim], input.dtype)
     refuse_gradients("nll_loss_forward", weight=weight)
     loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
-    return reshape(loss, target.shape) if reduction == "none" and input.ndim == 1 and target.ndim else loss
+    return loss
 
 
 @composed(module="nn.functional", shape=SHAPE)
@@ -229,8 +230,8 @@ def _smoothed(
     logs = log_softmax(input, dim)
     chosen = _of_classes(_nll, logs, target, weight, ignore_index, reduction)
     every = neg(sum(logs if weight is None else mul(logs, _by_class(weight, input.ndim)), dim))
-    at, counts = _classes(target.array, count, ignore_index)
-    every = masked_fill(reshape(every, target.shape), wrap(mx.logical_not(counts)), 0)
+    at, counts = _classes(_check_target(input, target).array, count, ignore_index)
+    every = masked_fill(every, wrap(mx.logical_not(counts)), 0)
     out = reduced(every, "none" if reduction == "none" else "sum")
     if reduction == "mean":
         shares = _shares(at, counts, None if weight is None else weight.array, widened(logs.array).dtype)

@@ -16,7 +16,7 @@ from ._call import composed, op
 from ._losses import reduced, reduction_of, refuse_integers, warn_of_sizes, weighted
 from ._op import Operand
 from .arithmetic import add, clamp, exp, log, mul, square, sub, true_divide, where
-from .comparison import gt
+from .comparison import gt, lt
 from .exponential import xlogy
 from .parts import broadcast_tensors
 from .reduction import any, mean
@@ -33,7 +33,7 @@ def _by(slope: Callable[..., mx.array]) -> dict[str, Callable[..., mx.array]]:
     }
 
 
-def _error(name: str, slope: Callable[..., mx.array]) -> Any:
+def _error(name: str, slope: Callable[..., mx.array]) -> Callable[[Any], Any]:
     return op(grad=_by(slope), promote="same", name=name, function=False, method=False)
 
 
@@ -134,10 +134,11 @@ def huber_loss(
     input, target = broadcast_tensors(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    loss = _huber(input, target, delta).to(input.dtype)
     if weight is None:
-        return reduced(_huber(input, target, delta), reduction_of(reduction))
+        return reduced(loss, reduction_of(reduction))
     _check_weight(weight, input)
-    loss = mul(_huber(input, target, delta), weight)
+    loss = mul(loss, weight)
     return mean(loss) if reduction == "mean" else weighted(loss, weight, reduction)
 
 
@@ -223,18 +224,20 @@ def gaussian_nll_loss(
     if isinstance(var, float):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = wrap(mx.full(tuple(input.shape), var, input.dtype))
-    elif bool(any(var < 0)):
+        spread = wrap(mx.full(tuple(input.shape), var, input.dtype))
+    elif bool(any(lt(var, 0))):
         raise ValueError("var has negative entry/entries")
-    size, own = tuple(input.shape), tuple(var.shape)
+    else:
+        spread = var
+    size, own = tuple(input.shape), tuple(spread.shape)
     if own != size:
         if size[:-1] == own:
-            var = unsqueeze(var, -1)
+            spread = unsqueeze(spread, -1)
         elif len(size) != len(own) or [n for m, n in zip(size, own, strict=True) if m != n] != [1]:
             raise ValueError("var is of incorrect size")
     _refuse_word(reduction, f"{reduction} is not valid")
-    var = copied(var)
+    spread = copied(spread)
     with no_grad():
-        var.array = clamp(var, eps).array
-    loss = mul(add(log(var), true_divide(square(sub(input, target)), var)), 0.5)
+        spread.array = clamp(spread, eps).array
+    loss = mul(add(log(spread), true_divide(square(sub(input, target)), spread)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)
