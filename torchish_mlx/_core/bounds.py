@@ -28,28 +28,29 @@ def inside(
     if not size:
         raise refused(0)
     given, index = index, index if index.dtype in _SIGNED else index.astype(mx.int64)
-    if known or (index.size <= LOOKED_AT and mx.default_device() == mx.Device(mx.cpu)):
-        seen = _values(given)
-        if seen is not None:
-            least, most = int(seen.min()), int(seen.max())
-            if least < (-size if negative else 0):
-                raise refused(least)
-            if most >= size:
-                raise refused(most)
-            if least >= 0:
-                return index
+    values = seen(given, known)
+    if values is not None:
+        least, most = int(values.min()), int(values.max())
+        if least < (-size if negative else 0):
+            raise refused(least)
+        if most >= size:
+            raise refused(most)
+        if least >= 0:
+            return index
     if negative:
         index = mx.where(index < 0, index + size, index)
     return mx.clip(index, 0, size - 1)
 
 
-def _values(index: mx.array) -> np.ndarray | None:
-    """The values, without a wait where they are there already; None in a traced step.
+def seen(array: mx.array, known: bool = False) -> np.ndarray | None:
+    """The values of a few numbers in an eager step on the CPU, without a wait where they are there already; else None.
 
     (MLX would compute the least and the largest behind all the work that is scheduled, and so wait for that.)
     """
+    if not known and (array.size > LOOKED_AT or mx.default_device() != mx.Device(mx.cpu)):
+        return None
     try:
-        return np.asarray(index)
+        return np.asarray(array)
     except (ValueError, RuntimeError) as error:
         if not of_a_trace(error):
             raise

@@ -6,9 +6,8 @@ import warnings
 
 import mlx.core as mx
 
-from .._core.bounds import LOOKED_AT
-from .._core.promotion import INEXACT, NAMES
-from .._core.trace import value
+from .._core.bounds import seen
+from .._core.promotion import INEXACT, NAMES, widened
 from .._tensor.modes import mode
 from .._tensor.tensor import Tensor
 from .arithmetic import true_divide
@@ -58,16 +57,6 @@ def total(x: mx.array) -> mx.array:
     return fold(mx.sum, x, tuple(range(x.ndim)), False, 0.0)
 
 
-def warn_of_sizes(input: Tensor, target: Tensor) -> None:
-    """Torch's warning where the sizes are not the same."""
-    if tuple(target.shape) != tuple(input.shape):
-        warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=4,
-        )
-
-
 def refuse_gradients(function: str, **given: Tensor | None) -> None:
     """Refuse arguments that torch has no derivative for, where one is wanted."""
     for name, tensor in given.items():
@@ -86,7 +75,6 @@ def refuse_integers(kernel: str, x: mx.array) -> None:
 
 def within(name: str, x: mx.array) -> None:
     """Refuse a number that is not between 0 and 1 where a look costs little: as for indices (``bounds``)."""
-    if 0 < x.size <= LOOKED_AT and mx.default_device() == mx.Device(mx.cpu):
-        least, most = value(mx.min(x)), value(mx.max(x))
-        if least is not None and most is not None and not 0 <= least <= most <= 1:
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
+    values = seen(widened(x))
+    if values is not None and values.size and not 0 <= values.min() <= values.max() <= 1:
+        raise RuntimeError(f"all elements of {name} should be between 0 and 1")

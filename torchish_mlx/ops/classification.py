@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.bounds import inside
+from .._core.bounds import seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
@@ -26,10 +26,20 @@ SHAPE = '() or, with ``reduction="none"``, that of the classes'
 
 
 def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array]:
-    """The classes with 0 for those that are ignored, and whether each counts."""
+    """The classes, with 0 for those that are ignored, and whether each counts.
+
+    A class that is not there is refused or clamped, as an index is: see ``bounds``.
+    """
+    values = seen(target)
+    target = target.astype(mx.int64)
     counts = target != ignore_index
-    at = mx.where(counts, target, 0).astype(mx.int64)
-    return inside(at, count, lambda wrong: IndexError(f"Target {wrong} is out of bounds."), negative=False), counts
+    at = mx.where(counts, target, 0)
+    if values is None:
+        return mx.clip(at, 0, max(count - 1, 0)), counts
+    wrong = values[(values != ignore_index) & ((values < 0) | (values >= count))]
+    if wrong.size:
+        raise IndexError(f"Target {wrong[0]} is out of bounds.")
+    return at, counts
 
 
 def _shares(target: mx.array, counts: mx.array, weight: mx.array | None, dtype: mx.Dtype) -> mx.array:
@@ -86,24 +96,24 @@ def _nll(input: Operand, target: Array, weight: Array | None, dim: int, ignore_i
 
 def _entropy_gradient(
     g: mx.array,
-    input: mx.array,
+    input_shape: Sequence[int],
     at: mx.array,
     shares: mx.array,
-    top: mx.array,
-    log_sum: mx.array,
+    powers: mx.array,
     dim: int,
     reduction: str,
 ) -> mx.array:
     if not at.size:
-        return mx.zeros_like(input)
+        return mx.zeros(input_shape, g.dtype)
     each = _pulled(g, shares, dim, reduction)
-    return each * mx.exp((input - top) - log_sum) - mx.where(_chosen(at, dim, input.shape), each, 0)
+    ratio = each / mx.sum(powers, axis=dim, keepdims=True)
+    return powers * ratio - mx.where(_chosen(at, dim, input_shape), each, 0)
 
 
 @op(
     grad={"input": _entropy_gradient},
     promote="same",
-    residuals=("at", "shares", "top", "log_sum"),
+    residuals=("at", "shares", "powers"),
     name="cross_entropy.classes",
     function=False,
     method=False,
@@ -114,11 +124,12 @@ def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, igno
     at, counts = _classes(target, input.shape[dim], ignore_index)
     shares = _shares(at, counts, weight, input.dtype)
     if not at.size:
-        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input, input
+        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input
     top = mx.stop_gradient(mx.max(input, axis=dim, keepdims=True))
-    log_sum = mx.log(mx.sum(mx.exp(input - top), axis=dim, keepdims=True))
-    logs = (_at_classes(input, at, dim) - mx.squeeze(top, dim)) - mx.squeeze(log_sum, dim)
-    return _likelihood(logs, counts, shares, reduction), at, shares, top, log_sum
+    off = input - top
+    powers = mx.exp(off)
+    logs = _at_classes(off, at, dim) - mx.log(mx.sum(powers, axis=dim))
+    return _likelihood(logs, counts, shares, reduction), at, shares, powers
 
 
 def _check_target(input: Tensor, target: Tensor) -> Tensor:
@@ -170,7 +181,7 @@ def _of_classes(
     _check_weight(weight, input.shape[dim], input.dtype)
     refuse_gradients("nll_loss_forward", weight=weight)
     loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
-    return reshape(loss, target.shape) if reduction == "none" and input.ndim == 1 and target.ndim else loss
+    return loss
 
 
 @composed(module="nn.functional", shape=SHAPE)
@@ -229,8 +240,8 @@ def _smoothed(
     logs = log_softmax(input, dim)
     chosen = _of_classes(_nll, logs, target, weight, ignore_index, reduction)
     every = neg(sum(logs if weight is None else mul(logs, _by_class(weight, input.ndim)), dim))
-    at, counts = _classes(target.array, count, ignore_index)
-    every = masked_fill(reshape(every, target.shape), wrap(mx.logical_not(counts)), 0)
+    at, counts = _classes(_check_target(input, target).array, count, ignore_index)
+    every = masked_fill(every, wrap(mx.logical_not(counts)), 0)
     out = reduced(every, "none" if reduction == "none" else "sum")
     if reduction == "mean":
         shares = _shares(at, counts, None if weight is None else weight.array, widened(logs.array).dtype)

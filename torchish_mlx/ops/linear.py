@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, cast, widened
@@ -22,7 +24,7 @@ def _input_gradient(g: mx.array, weight: mx.array) -> mx.array:
     return mx.expand_dims(g, -1) * weight if weight.ndim == 1 else product(g, weight)
 
 
-def _weight_gradient(g: mx.array, input: mx.array, weight_shape: tuple[int, ...]) -> mx.array:
+def _weight_gradient(g: mx.array, input: mx.array, weight_shape: Sequence[int]) -> mx.array:
     if not input.size or not g.size:
         return mx.zeros(weight_shape, g.dtype)
     columns = mx.swapaxes(_rows(g, weight_shape[0] if len(weight_shape) > 1 else 1), 0, 1)

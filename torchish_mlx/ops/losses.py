@@ -13,10 +13,10 @@ from .._core.promotion import INEXACT
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
-from ._losses import reduced, reduction_of, refuse_integers, warn_of_sizes, weighted
+from ._losses import reduced, reduction_of, refuse_integers, weighted
 from ._op import Operand
 from .arithmetic import add, clamp, exp, log, mul, square, sub, true_divide, where
-from .comparison import gt
+from .comparison import gt, lt
 from .exponential import xlogy
 from .parts import broadcast_tensors
 from .reduction import any, mean
@@ -33,7 +33,7 @@ def _by(slope: Callable[..., mx.array]) -> dict[str, Callable[..., mx.array]]:
     }
 
 
-def _error(name: str, slope: Callable[..., mx.array]) -> Any:
+def _error(name: str, slope: Callable[..., mx.array]) -> Callable[[Any], Any]:
     return op(grad=_by(slope), promote="same", name=name, function=False, method=False)
 
 
@@ -62,6 +62,19 @@ def _huber(input: Operand, target: Operand, bound: float) -> mx.array:
     return mx.where(size <= bound, 0.5 * size * size, bound * (size - 0.5 * bound))
 
 
+def _common(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in their common shape, with torch's warning where it is not that of both."""
+    if input.shape == target.shape:
+        return input, target
+    warnings.warn(
+        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+        "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+        stacklevel=4,
+    )
+    first, second = broadcast_tensors(input, target)
+    return first, second
+
+
 def _check_weight(weight: Tensor, input: Tensor) -> None:
     if tuple(weight.shape) != tuple(input.shape):
         raise ValueError("Weights and input must have the same size.")
@@ -77,10 +90,9 @@ def mse_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """(input - target)^2, times weight; the mean is divided by the sum of the weights."""
-    warn_of_sizes(input, target)
+    input, target = _common(input, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
-    input, target = broadcast_tensors(input, target)
     if weight is None:
         return reduced(_squared(input, target), reduction_of(reduction))
     _check_weight(weight, input)
@@ -97,10 +109,9 @@ def l1_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """|input - target|, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0."""
-    warn_of_sizes(input, target)
+    input, target = _common(input, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
-    input, target = broadcast_tensors(input, target)
     if weight is None:
         return reduced(_absolute(input, target), reduction_of(reduction))
     _check_weight(weight, input)
@@ -117,9 +128,8 @@ def smooth_l1_loss(
     beta: float = 1.0,
 ) -> Tensor:
     """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2."""
-    warn_of_sizes(input, target)
+    input, target = _common(input, target)
     reduction = reduction_of(reduction, size_average, reduce)
-    input, target = broadcast_tensors(input, target)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     return reduced(_absolute(input, target) if beta == 0 else _smooth(input, target, beta), reduction)
@@ -130,14 +140,14 @@ def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
     """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight."""
-    warn_of_sizes(input, target)
-    input, target = broadcast_tensors(input, target)
+    input, target = _common(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    loss = _huber(input, target, delta).to(input.dtype)
     if weight is None:
-        return reduced(_huber(input, target, delta), reduction_of(reduction))
+        return reduced(loss, reduction_of(reduction))
     _check_weight(weight, input)
-    loss = mul(_huber(input, target, delta), weight)
+    loss = mul(loss, weight)
     return mean(loss) if reduction == "mean" else weighted(loss, weight, reduction)
 
 
@@ -223,18 +233,20 @@ def gaussian_nll_loss(
     if isinstance(var, float):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = wrap(mx.full(tuple(input.shape), var, input.dtype))
-    elif bool(any(var < 0)):
+        spread = wrap(mx.full(tuple(input.shape), var, input.dtype))
+    elif bool(any(lt(var, 0))):
         raise ValueError("var has negative entry/entries")
-    size, own = tuple(input.shape), tuple(var.shape)
+    else:
+        spread = var
+    size, own = tuple(input.shape), tuple(spread.shape)
     if own != size:
         if size[:-1] == own:
-            var = unsqueeze(var, -1)
+            spread = unsqueeze(spread, -1)
         elif len(size) != len(own) or [n for m, n in zip(size, own, strict=True) if m != n] != [1]:
             raise ValueError("var is of incorrect size")
     _refuse_word(reduction, f"{reduction} is not valid")
-    var = copied(var)
+    spread = copied(spread)
     with no_grad():
-        var.array = clamp(var, eps).array
-    loss = mul(add(log(var), true_divide(square(sub(input, target)), var)), 0.5)
+        spread.array = clamp(spread, eps).array
+    loss = mul(add(log(spread), true_divide(square(sub(input, target)), spread)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)
