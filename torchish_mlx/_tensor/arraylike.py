@@ -102,7 +102,7 @@ class ArrayLike(Methods):
 
     @property
     def is_cuda(self) -> bool:
-        """False."""
+        """Always False, because no array is in the memory of CUDA here."""
         return False
 
     @property

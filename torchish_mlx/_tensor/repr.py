@@ -36,7 +36,7 @@ def _complex_format(values: np.ndarray) -> Callable[[Any], str]:
 
 def _values(values: np.ndarray) -> str:
     if not values.size:
-        return "[]" if values.ndim == 1 else str([]) if not values.ndim else f"[], size={values.shape}"
+        return "[]" if values.ndim == 1 else f"[], size={values.shape}"
     if values.dtype.kind == "f":
         shown = _real_format(_ends(values).astype(np.float64))
     elif values.dtype.kind == "c":

@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
 from .._core.promotion import INEXACT
 from .._core.sparse import RowSparse, added
@@ -238,7 +239,7 @@ class Tensor(ArrayLike):
         return functools.reduce(joined, reversed(found), ())
 
     def _renew(self) -> None:
-        """What this view shows was written to: its history is the base's now."""
+        """Take the history from the base, after a write to what this view shows."""
         base = self._base
         assert base is not None
         if base.requires_grad:
@@ -425,30 +426,11 @@ class Tensor(ArrayLike):
 def _new(data: Any, sizes: bool) -> mx.array:
     """What ``torch.Tensor(...)`` makes of numbers: sizes, or values in float32."""
     if sizes:
-        return mx.zeros(data or (0,) if isinstance(data, tuple) else (data,), mx.float32)
+        shape = data if isinstance(data, tuple) else (data,)
+        return mx.zeros(shape or (0,), mx.float32)
     if not isinstance(data, (list, tuple, range, np.ndarray)) and not hasattr(data, "__dlpack__"):
         raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
     return mx.array(np.asarray(data, np.float32))
-
-
-class RemovableHandle:
-    """What ``register_hook`` returns.
-
-    Source: ``torch.utils.hooks.RemovableHandle``.
-    """
-
-    def __init__(self, remove: Callable[[], Any]) -> None:
-        self._remove = remove
-
-    def remove(self) -> None:
-        """End the hook."""
-        self._remove()
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
 
 
 def wrap(array: mx.array) -> Tensor:

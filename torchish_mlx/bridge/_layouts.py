@@ -19,17 +19,17 @@ _KINDS = {
 # -- layers ----------------------------------------------------------------------------------------------------------
 
 
-def orders(place: Tensor, ndim: int) -> dict[str, tuple[int, ...]]:
-    """What the layer of ``place`` is, or may be -> MLX's order of torch's axes; the likeliest first."""
-    if _is_bilinear(place):
+def orders(target: Tensor, ndim: int) -> dict[str, tuple[int, ...]]:
+    """What the layer of ``target``, an array of a model, may be -> MLX's order of torch's axes; the likeliest first."""
+    if _is_bilinear(target):
         return {"a bilinear layer": (0, 2, 1)}
     middle = range(2, ndim)
     found = {"a convolution": (0, *middle, 1), "a transposed convolution": (1, *middle, 0)} if ndim > 2 else {}
-    return dict(reversed(found.items())) if "Transpose" in place._layer else found
+    return dict(reversed(found.items())) if "Transpose" in target._layer else found
 
 
-def _is_bilinear(place: Tensor) -> bool:
-    return place.ndim == 3 and "Bilinear" in place._layer.split()
+def _is_bilinear(target: Tensor) -> bool:
+    return target.ndim == 3 and "Bilinear" in target._layer.split()
 
 
 class Layouts(NamedTuple):
@@ -56,20 +56,20 @@ class Layouts(NamedTuple):
         return origin in (Origin(MLX), Origin(TORCH, self.order))
 
 
-def layouts_of(place: Tensor) -> Layouts | None:
-    """The layouts of ``place``, if it is the weights of a layer that is known to have two."""
-    if place.ndim < 3 or not (_is_bilinear(place) or "Conv" in place._layer):
+def layouts_of(target: Tensor) -> Layouts | None:
+    """The layouts of ``target``, if it is the weights of a layer that is known to have two."""
+    if target.ndim < 3 or not (_is_bilinear(target) or "Conv" in target._layer):
         return None
-    kind, order = next(iter(orders(place, place.ndim).items()))
-    shape = tuple(place.shape)
+    kind, order = next(iter(orders(target, target.ndim).items()))
+    shape = tuple(target.shape)
     theirs = dict(zip(order, shape, strict=True))
     return Layouts(kind, order, shape, tuple(theirs[axis] for axis in range(len(order))))
 
 
-def torchs_layout(place: Tensor, shape: Sequence[int]) -> str | None:
-    """What to do where ``shape`` is that of ``place`` in torch's layout, in words."""
-    for kind, order in orders(place, len(shape)).items():
-        if len(order) == len(shape) and tuple(shape[i] for i in order) == tuple(place.shape):
+def torchs_layout(target: Tensor, shape: Sequence[int]) -> str | None:
+    """What to do where ``shape`` is that of ``target`` in torch's layout, in words."""
+    for kind, order in orders(target, len(shape)).items():
+        if len(order) == len(shape) and tuple(shape[i] for i in order) == tuple(target.shape):
             return f"has torch's layout of {kind}, and {_KINDS[kind]}: transpose it with {order}"
     return None
 
@@ -78,7 +78,7 @@ def torchs_layout(place: Tensor, shape: Sequence[int]) -> str | None:
 
 
 def in_mlx(tree: Any) -> Any:
-    """``tree``, in which every Tensor of dicts and lists knows from now on that it is in MLX's layout."""
+    """``tree``, dicts and lists of Tensors. In each of them it is noted now that it is in MLX's layout."""
     stack, seen = [tree], set[int]()
     while stack:
         value = stack.pop()

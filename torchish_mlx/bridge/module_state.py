@@ -58,8 +58,8 @@ def state_dict(model: nn.Module) -> OrderedDict[str, Tensor]:
 
     Source: ``torch.nn.Module.state_dict``.
     """
-    places = named(_checked(model, "state_dict"), remove_duplicate=False)
-    return in_mlx(OrderedDict((path, tensor.detach()) for path, tensor in places))
+    listed = named(_checked(model, "state_dict"), remove_duplicate=False)
+    return in_mlx(OrderedDict((path, tensor.detach()) for path, tensor in listed))
 
 
 def load_state_dict(
@@ -123,14 +123,14 @@ def load_state_dict(
             if names:
                 by_name.append(f"{what} key(s) in state_dict: {_listed(names)}. ")
     arrays: list[tuple[Tensor, mx.array]] = []
-    for path, place in own.items():
+    for path, target in own.items():
         if path not in given:
             continue
-        value, layouts = given[path], layouts_of(place)
-        if layout == TORCH and layouts is not None and len(getattr(value, "shape", ())) == place.ndim:
+        value, layouts = given[path], layouts_of(target)
+        if layout == TORCH and layouts is not None and len(getattr(value, "shape", ())) == target.ndim:
             value = transposed(value, layouts.order)
         try:
-            array = array_of(value, place.dtype)
+            array = array_of(value, target.dtype)
         except TypeError as error:
             errors.append(f'While copying the parameter named "{path}": {error}')
             continue
@@ -140,15 +140,15 @@ def load_state_dict(
                 f"checkpoint but received {type(given[path])}"
             )
             cures.append(f'Give "{path}" as a tensor: torchish_mlx.tensor(value).')
-        elif tuple(array.shape) != tuple(place.shape):
+        elif tuple(array.shape) != tuple(target.shape):
             errors.append(
                 f"size mismatch for {path}: copying a param with shape {Size(array.shape)} from checkpoint, the "
-                f"shape in current model is {place.shape}."
+                f"shape in current model is {target.shape}."
             )
             has_mlx = layout == TORCH and layouts is not None and tuple(given[path].shape) == layouts.mlx
-            cures.append(_SAYS_TORCH.format(path) if has_mlx else _reshaped(path, place, tuple(array.shape)))
+            cures.append(_SAYS_TORCH.format(path) if has_mlx else _reshaped(path, target, tuple(array.shape)))
         else:
-            arrays.append((place, array))
+            arrays.append((target, array))
         if layout is None and array is not None and layouts is not None:
             origin = origin_of(value) or (Origin(MLX) if path in flat.nested else None)
             entries.append(LayerValue(f'"{path}"', layouts, tuple(array.shape), origin))
@@ -169,8 +169,8 @@ def load_state_dict(
         raise RuntimeError("\n\t".join(lines) + where)
     arrays = _tied(arrays)
     schedule([array for _, array in arrays])
-    for place, array in arrays:
-        place.array = array
+    for target, array in arrays:
+        target.array = array
     return keys
 
 
@@ -184,8 +184,8 @@ def _tied(arrays: list[tuple[Tensor, mx.array]]) -> list[tuple[Tensor, mx.array]
     """The same in array objects of the model's own. Of several values for one Parameter the last one stays, as in
     torch, which copies them one after the other.
     """
-    last = {id(place): (place, array) for place, array in arrays}
-    return [(place, mx.array(array)) for place, array in last.values()]
+    last = {id(target): (target, array) for target, array in arrays}
+    return [(target, mx.array(array)) for target, array in last.values()]
 
 
 # -- what would make it load -----------------------------------------------------------------------------------------
@@ -236,14 +236,14 @@ def _listed(names: Iterable[Any]) -> str:
 _SAYS_TORCH = '"{}" has MLX\'s layout already, and not torch\'s: leave out layout="torch", or transpose it back.'
 
 
-def _reshaped(path: str, place: Tensor, shape: tuple[int, ...]) -> str:
-    """How an array of ``shape`` would fit ``place``."""
-    if cure := torchs_layout(place, shape):
-        if layouts_of(place) is None:
+def _reshaped(path: str, target: Tensor, shape: tuple[int, ...]) -> str:
+    """How an array of ``shape`` would fit ``target``."""
+    if cure := torchs_layout(target, shape):
+        if layouts_of(target) is None:
             return f'"{path}" {cure}.'
         return f'"{path}" {cure}, or pass layout="{TORCH}" to have all convolutions transposed.'
-    if len(shape) == 2 and shape[::-1] == tuple(place.shape):
+    if len(shape) == 2 and shape[::-1] == tuple(target.shape):
         return f'"{path}" would fit transposed, if it is the same matrix: transpose it with (1, 0).'
-    if place.dtype == mx.uint32 and "Quantized" in place._layer:
+    if target.dtype == mx.uint32 and "Quantized" in target._layer:
         return f'"{path}" belongs to a quantized layer: load before mlx.nn.quantize, or quantize the saved model too.'
     return f'"{path}" is of a model of another size: build the model as it was built for saving, or leave it out.'

@@ -42,7 +42,7 @@ class LoadReport(NamedTuple):
 
 
 class _Saved(NamedTuple):
-    """A parameter in a file: the place of its group there, and its number."""
+    """A parameter in a file: the index of its group there, and its number."""
 
     group: int
     number: int
@@ -65,7 +65,7 @@ def by_name(
     saved_groups, entries_of = checked(state_dict)
     names = _own_names(state, groups)
     saved = _saved_names(saved_groups)
-    check_keys(entries_of, {place.number for place in saved.values()})
+    check_keys(entries_of, {entry.number for entry in saved.values()})
     complete(groups, saved_groups, entries_of)
     entries_of, in_torchs_layout = arrange(entries_of, {saved[n].number: p for n, p in names.items() if n in saved})
     report = LoadReport([name for name in names if name not in saved], [n for n in saved if n not in names], {})
@@ -140,7 +140,7 @@ def _own_names(state: OptimizerState, groups: Sequence[Group]) -> dict[str, Tens
 
 
 def _saved_names(groups: Sequence[Mapping[str, Any]]) -> dict[str, _Saved]:
-    places: dict[str, _Saved] = {}
+    saved: dict[str, _Saved] = {}
     numbers: dict[int, str] = {}
     for i, group in enumerate(groups):
         where, names = f'state_dict["param_groups"][{i}]', group.get("param_names")
@@ -157,13 +157,13 @@ def _saved_names(groups: Sequence[Mapping[str, Any]]) -> dict[str, _Saved]:
                 'for each of its "params"'
             )
         for name, number in zip(names, group["params"], strict=True):
-            place = places.setdefault(name, _Saved(i, number))
-            if place != (i, number) or numbers.setdefault(number, name) != name:
+            entry = saved.setdefault(name, _Saved(i, number))
+            if entry != (i, number) or numbers.setdefault(number, name) != name:
                 raise ValueError(
                     f"{where} has the name {name!r} and the number {number}, and one of them already belongs to "
                     "another parameter; expected a name and a number of its own for each parameter"
                 )
-    return places
+    return saved
 
 
 # -- groups ----------------------------------------------------------------------------------------------------------
@@ -259,9 +259,9 @@ def _refusal(kind: str, report: LoadReport, names: Collection[str], saved: Colle
     if missing or report.unexpected_keys:
         found = renaming(names, saved)
         fits = any(name in saved and name not in report.mismatched_keys for name in names)
-        advice = (
-            "Make the optimizer of the parameters that were saved" + ", or load what fits with strict=False." * fits
-        )
+        advice = "Make the optimizer of the parameters that were saved"
+        if fits:
+            advice += ", or load what fits with strict=False."
         if found is not None:
             renamed = f"[{found.expression or 'its name here'} for name in group['param_names']]"
             advice = f'{found.what[0].upper()}{found.what[1:]}: give each saved group "param_names": {renamed}.'

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 from .._core.alone import Alone
+from .._core.handle import RemovableHandle
 from ..optimizers._hyper import STRUCTURE
 
 Hook = Callable[..., Any]
 Hooks = OrderedDict[int, Hook]
 
-_ids = itertools.count()
 _global_pre_hooks: Hooks = OrderedDict()
 _global_post_hooks: Hooks = OrderedDict()
 
 
-class RemovableHandle:
-    """What registering a hook returns; ``remove()``, or leaving a ``with`` block, takes the hook away again."""
-
-    def __init__(self, hooks: Hooks) -> None:
-        self.id = next(_ids)
-        self._hooks = hooks
-
-    def remove(self) -> None:
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
-
-
 def register(hooks: Hooks, hook: Hook, prepend: bool = False) -> RemovableHandle:
     """Add ``hook`` at the end of ``hooks``, or at their front."""
-    handle = RemovableHandle(hooks)
+    handle = RemovableHandle(lambda: hooks.pop(handle.id, None))
     hooks[handle.id] = hook
     if prepend:
         hooks.move_to_end(handle.id, last=False)

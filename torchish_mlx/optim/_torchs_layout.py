@@ -11,7 +11,7 @@ from ..bridge._layouts import LayerValue, Layouts, doubts, layouts_of, torchs_la
 
 
 class Arranged(NamedTuple):
-    """The entries of a state dict in MLX's layout, and number of a parameter -> which of them are not, in words."""
+    """The entries of a state dict in MLX's layout, and what can't be brought into it, by the parameter's number."""
 
     entries: Mapping[Any, Any]
     faults: dict[int, list[str]]

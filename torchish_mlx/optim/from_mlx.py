@@ -338,8 +338,7 @@ def _values(optimizer: native_optimizers.Optimizer) -> dict[str, Any]:
         else:
             raise ValueError(
                 f"{type(optimizer).__name__} does not keep its argument {name!r} as an attribute, so it can't be "
-                "put into "
-                "param_groups"
+                "put into param_groups"
             )
     return values
 

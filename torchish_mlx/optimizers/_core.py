@@ -21,12 +21,12 @@ from ._hyper import FIRST, STRUCTURE
 from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
 from ._state import State
-from ._together import Place, at, give_back, merged, several
+from ._together import GroupIndex, at, give_back, merged, several
 
 Item = tuple[str, Any, mx.array]  # path, gradient, parameter
 Slots = list[dict[str, mx.array]]
-#: The arrays of the groups, their places where there are several, gradients, parameters, slots.
-Inputs = tuple[dict[str, Any], list[Place], list[Any], list[mx.array], Slots]
+#: The arrays of the groups, which group each parameter has where there are several, gradients, parameters, slots.
+Inputs = tuple[dict[str, Any], list[GroupIndex], list[Any], list[mx.array], Slots]
 Results = tuple[dict[str, Any], list[mx.array], Slots]  # clock, parameters, slots
 _NONE: dict[str, Any] = {}
 
@@ -177,7 +177,7 @@ class Task:
         joined = [bucket.joined(gs, ps, self.given) for bucket in buckets]
         return (
             arrays,
-            self._plan.places,
+            self._plan.indices,
             [g for g, _, _ in joined] + [gs[i] for i in alone],
             [p for _, p, _ in joined] + [ps[i] for i in alone],
             [s for _, _, s in joined] + [dict(self.given[i]) for i in alone],
@@ -279,16 +279,16 @@ def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
     Where MLX traces it for the CPU, kernels are kept apart, or with ``apart=False`` left to MLX.
     """
 
-    def run(arrays: dict[str, Any], places: list[Place], gs: list[Any], ps: list[mx.array], ss: Slots) -> Any:
+    def run(arrays: dict[str, Any], indices: list[GroupIndex], gs: list[Any], ps: list[mx.array], ss: Slots) -> Any:
         h = rule.hypers(values, arrays)
         h.traced = tracing = traced(arrays[STRUCTURE])
         clock = {name: arrays[name] for name in rule.clock}
         shared = computed_once(h, rule.tick(h, clock))
         apart_here, new = apart and on_cpu(), list[mx.array]()
-        whole, k, differ = h, shared, bool(places) and several(h, shared)
+        whole, k, differ = h, shared, bool(indices) and several(h, shared)
         for i, (g, p, s) in enumerate(zip(gs, ps, ss, strict=True)):
             if differ:
-                h, k = at(whole, shared, places[i])
+                h, k = at(whole, shared, indices[i])
             h.traced = tracing and p.size >= WORTHWHILE
             h.apart = h.traced and apart_here
             g = after(h, new, g)

@@ -41,9 +41,9 @@ def as_number(name: str, value: Any) -> Any:
 
 
 class Hypers(Protocol):
-    """``h``, as editors and type checkers see it: what :meth:`Rule.hypers` gives to the formula of every rule.
+    """``h``, as editors and type checkers see it: what ``Rule.hypers`` gives to the formula of every rule.
 
-    Next to its class a rule lists its own entries, in a subclass: an array for a Hyper, a :data:`DecayPair` for a
+    Next to its class a rule lists its own entries, in a subclass: an array for a Hyper, the pair (b, 1 - b) for a
     Decay, a tuple for an Each, and the Python value for a Static. At run time ``h`` is a SimpleNamespace.
     """
 

@@ -16,7 +16,7 @@ from typing import Any
 import mlx.core as mx
 
 from ._hyper import FIRST
-from ._together import Place, places
+from ._together import GroupIndex, group_indices
 
 MOST = 2**16  # elements of all that are joined into one array, which lives as long as any view of it
 LARGEST = 2**14  # elements of a parameter that is worth joining: a larger one costs more to copy than to call for
@@ -87,12 +87,14 @@ class Plan:
                     self.alone += run
                 else:
                     self.buckets.append(Bucket(run, ps))
-        self.places: list[Place] = []  # the groups of the buckets and of those alone, where there are several groups
+        self.indices: list[
+            GroupIndex
+        ] = []  # the groups of the buckets and of those alone, where there are several groups
         if len(groups) > 1:
-            owners = [place for place, (_, count) in enumerate(groups) for _ in range(count)]
+            owners = [index for index, (_, count) in enumerate(groups) for _ in range(count)]
             for bucket in self.buckets:
-                self.places.append(places(owners, bucket.members, [ps[i].size for i in bucket.members]))
-            self.places += [owners[i] for i in self.alone]
+                self.indices.append(group_indices(owners, bucket.members, [ps[i].size for i in bucket.members]))
+            self.indices += [owners[i] for i in self.alone]
 
     def serves(self, groups: Any, paths: Any, gs: Any, ps: Sequence[mx.array], slots: Any, joins: bool) -> bool:
         """Whether the same plan would be made again: then the items need no other check either."""

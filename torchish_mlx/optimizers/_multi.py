@@ -57,7 +57,7 @@ class MultiOptimizer(native.MultiOptimizer):
         super().__init__(list(optimizers), list(filters))
 
     def _split_dictionary(self, gradients: Any) -> list[Any]:
-        """For each optimizer the tree of its own leaves, with an empty dict at the places of a list that are not."""
+        """The tree of each optimizer, with its own leaves. An empty dict replaces every other entry of a list."""
         if len(self.optimizers) == 1:
             return [gradients]
         owned: list[set[str]] = [set() for _ in self.optimizers]
@@ -67,7 +67,7 @@ class MultiOptimizer(native.MultiOptimizer):
         return [_only(paths, gradients) for paths in owned]
 
     def init(self, parameters: Any) -> None:
-        """Make the state of each optimizer; of a module that of what is not frozen."""
+        """Make the state of each optimizer. Of a module the arrays that are not frozen are taken."""
         super().init(parameters.trainable_parameters() if isinstance(parameters, Module) else parameters)
 
     def apply_gradients(self, gradients: Any, parameters: Any) -> Any:

@@ -39,8 +39,8 @@ class Rule(Optimizer):
     - ``tick(h, clock)``: what depends on the step count alone, computed once per count and not once per parameter;
     - ``formula(h, g, p, s, k)``: the new value of one parameter; new slots are written into ``s``.
 
-    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. For editors, the types of ``h``
-    (a subclass of ``_hyper.Hypers``) and of ``s`` (a TypedDict) may be written next to the class.
+    ``h`` holds the hyper-parameters: arrays for a Hyper, Python values for a Static. For editors, a subclass of
+    :class:`~torchish_mlx.optimizers._hyper.Hypers` may list the entries of ``h``, and a TypedDict those of ``s``.
 
     These class methods are all that an adapter of ``torchish_mlx.optim`` takes from a rule; the others make the rule,
     alone, an optimizer of MLX.

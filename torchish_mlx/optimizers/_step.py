@@ -74,8 +74,8 @@ def written(state: State, new: Mapping[str, mx.array], groups: Iterable[Any]) ->
 
 def _as_now(inputs: Inputs) -> Inputs:
     """``inputs`` as they are now; the formulas write into the dicts."""
-    arrays, places, gradients, parameters, slots = inputs
-    return dict(arrays), places, gradients, parameters, [dict(each) for each in slots]
+    arrays, indices, gradients, parameters, slots = inputs
+    return dict(arrays), indices, gradients, parameters, [dict(each) for each in slots]
 
 
 def _tasks(state: State, work: Sequence[Share], members: Callable[[Any], Iterable[str]]) -> list[Task]:

@@ -18,7 +18,7 @@ from mlx.utils import tree_flatten
 from .._core.trace import traced
 from ._hyper import STRUCTURE
 
-Place = int | mx.array  # the group of a parameter, or of each element of joined parameters
+GroupIndex = int | mx.array  # the group of a parameter, or of each element of joined parameters
 
 
 def nested_alike(dicts: Sequence[Mapping[str, Any]]) -> bool:
@@ -83,21 +83,21 @@ def several(h: SimpleNamespace, k: Any) -> bool:
     return any(isinstance(leaf, mx.array) and leaf.ndim > 0 for leaf in dict(tree_flatten([vars(h), k])).values())
 
 
-def at(h: SimpleNamespace, k: Any, place: Place) -> tuple[SimpleNamespace, Any]:
+def at(h: SimpleNamespace, k: Any, index: GroupIndex) -> tuple[SimpleNamespace, Any]:
     """``h`` and ``k`` of one parameter, or of joined ones, out of those of all groups."""
-    return SimpleNamespace(**{name: _picked(value, place) for name, value in vars(h).items()}), _picked(k, place)
+    return SimpleNamespace(**{name: _picked(value, index) for name, value in vars(h).items()}), _picked(k, index)
 
 
-def _picked(value: Any, place: Place) -> Any:
+def _picked(value: Any, index: GroupIndex) -> Any:
     if isinstance(value, mx.array):
-        return value[place] if value.ndim else value
+        return value[index] if value.ndim else value
     if isinstance(value, (tuple, list)):
-        return type(value)([_picked(v, place) for v in value])
+        return type(value)([_picked(v, index) for v in value])
     return value
 
 
-def places(owners: Sequence[int], members: Sequence[int], sizes: Sequence[int]) -> Place:
-    """Where the numbers of joined parameters are: an index for each element, or the group that they all belong to."""
+def group_indices(owners: Sequence[int], members: Sequence[int], sizes: Sequence[int]) -> GroupIndex:
+    """The groups of joined parameters: one for each element, or the one to which all of them belong."""
     groups = [owners[i] for i in members]
     if len(set(groups)) == 1:
         return groups[0]

@@ -376,12 +376,9 @@ class RAdam(_Moments):
 
     @classmethod
     def tick(cls, h: RAdamHypers, clock: dict[str, mx.array]) -> tuple[mx.array, mx.array, mx.array, mx.array]:
-        r"""The length of the average, :math:`\rho_t`, is a small difference of large numbers (1 = 1999 - 1998 at t =
-        1).
-
-        With L = -log(beta2) and x = t L it is rest + t G(x), where rest = 2 / (1 - beta2) - 1 - 2 / L was taken in
-        double and G(x) = 2 / x - 2 / (e^x - 1) = 1 - x / 6 + x^3 / 360 - x^5 / 15120 + ... has no cancellation.
-        """
+        # The length of the average, rho_t, is a small difference of large numbers (1 = 1999 - 1998 at t = 1).
+        # With L = -log(beta2) and x = t L it is rest + t G(x), where rest = 2 / (1 - beta2) - 1 - 2 / L was taken in
+        # double and G(x) = 2 / x - 2 / (e^x - 1) = 1 - x / 6 + x^3 / 360 - x^5 / 15120 + ... has no cancellation.
         clock["step"] = t = clock["step"] + 1
         (_, c1), (_, c2), rest = h.betas
         x = -t * mx.log1p(-c2)

@@ -1,0 +1,30 @@
+"""What registering a hook returns."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+_ids = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns; ``remove()``, or leaving a ``with`` block, takes the hook away again.
+
+    Source: ``torch.utils.hooks.RemovableHandle``.
+    """
+
+    def __init__(self, remove: Callable[[], Any]) -> None:
+        self.id = next(_ids)
+        self._remove = remove
+
+    def remove(self) -> None:
+        """Take the hook away. To call it again changes nothing."""
+        self._remove()
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
