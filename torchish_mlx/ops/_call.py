@@ -17,6 +17,7 @@ from .._tensor.modes import mode
 from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
+from ..random.generator import Generator
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
 from ._record import ARRAY, FLOAT32, NEW, finished, record
 from ._view import overwrite, refuse_write, show, write_out
@@ -26,7 +27,7 @@ __all__ = ["REGISTRY", "Entry", "attach", "composed", "op", "view", "vjp"]
 F = TypeVar("F", bound=Callable[..., Any])
 _ARRAYS: Any = (mx.array, np.ndarray, np.generic)
 #: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
-_PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype))
+_PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype, Generator))
 
 
 class Entry:
@@ -216,6 +217,7 @@ def op(
     name: str = "",
     aliases: tuple[str, ...] = (),
     number_first: str = "",
+    random: bool = False,
     function: bool = True,
     method: bool = True,
     shape: str = "",
@@ -238,6 +240,8 @@ def op(
         name: torch's name, where Python has a function of that name that the module uses.
         aliases: torch's other names.
         number_first: the keyword of the number in torch's old form ``add(input, number, tensor)``.
+        random: whether the body draws random numbers. Then ``grad`` must be formulas: they name what was drawn, as a
+            residual, and a derivative of a derivative uses them again. The body is never run again.
         function: whether torch has it as a function.
         method: whether torch has it as a method of Tensor.
         shape: the shape of the result in words, where it is not the usual one of its parameters.
@@ -245,7 +249,7 @@ def op(
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first)
+        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, random)
         call = _public(declared)
         made = None
         for alias in (own, *aliases):
@@ -416,7 +420,7 @@ def _dressed(call: Any, fn: Any, name: str, shape: str, first: str = "", out: bo
     if first:
         parameters[0] = parameters[0].replace(name=first)
     what = inspect.getdoc(fn) or ""
-    if name.endswith("_"):
+    if name.endswith("_") and name != fn.__name__:  # made of ``fn``, which is not in place itself
         what, shape = f"In place, returning the Tensor itself: {what}", "its own, which stays as it is"
         source = f"Tensor.{name}"
     else:

@@ -13,8 +13,11 @@ from . import comparison as _comparison
 from . import counting as _counting
 from . import creation as _creation
 from . import distances as _distances
+from . import drawing as _drawing
+from . import dropout as _dropout
 from . import erf as _erf
 from . import exponential as _exponential
+from . import filling as _filling
 from . import indexing as _indexing
 from . import joining as _joining
 from . import limits as _limits
@@ -46,8 +49,11 @@ SUBJECTS = (
     _counting,
     _creation,
     _distances,
+    _drawing,
+    _dropout,
     _erf,
     _exponential,
+    _filling,
     _indexing,
     _joining,
     _limits,
