@@ -34,7 +34,9 @@ import mlx.core as mx
 import numpy as np
 from typing_extensions import Self
 
+from ..ops.dropout import DropoutResult
 from ..ops.reduction import MaxResult
+from ..random.generator import Generator
 from .tensor import Tensor
 
 _TensorLike: TypeAlias = Tensor | mx.array
@@ -82,6 +84,7 @@ TYPES = {
     "end_dim": "_int",
     "exponent": "_Operand",
     "fill_value": "_Operand",
+    "generator": "Generator | None",
     "index": "_TensorLike",
     "input": "_TensorLike",
     "keepdim": "_bool",
@@ -135,9 +138,20 @@ OWN = {
     },
     **{(name, "weight"): "_TensorLike" for name in ("embedding", "prelu")},
     ("__setitem__", "value"): "_Operand",
+    ("bernoulli", "p"): "_float",
+    ("bernoulli_", "p"): "_float | Tensor",
+    **{
+        (name, "p"): "_float"
+        for name in (
+            *("alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout", "geometric_", "native_dropout"),
+        )
+    },
+    **{(name, x): "_float" for name in ("normal_", "log_normal_") for x in ("mean", "std")},
+    **{("cauchy_", x): "_float" for x in ("median", "sigma")},
+    ("exponential_", "lambd"): "_float",
 }
 #: What is returned where that is no Tensor.
-RESULTS = {"allclose": "_bool", "equal": "_bool"}
+RESULTS = {"allclose": "_bool", "equal": "_bool", "native_dropout": "DropoutResult"}
 EXTREMES = """\
 @overload
 def {name}({first}, *, out: Tensor | None = None) -> Tensor: ...
@@ -189,7 +203,7 @@ def parameters(name: str, function: Callable[..., Any], method: bool, named: boo
             out.append("*")
             keywords = True
         star = "*" if p.kind is p.VAR_POSITIONAL else ""
-        own = OWN.get((name.removesuffix("_"), p.name)) or OWN.get((name, p.name))
+        own = OWN.get((name, p.name)) or OWN.get((name.removesuffix("_"), p.name))
         kind = "Any" if p.name == "args" else "Tensor" if p.annotation == "Tensor" else own
         default = "" if p.default is p.empty else f" = {p.default!r}".replace("'", '"')
         kind = (named and (kind or TYPES.get(p.name))) or declared(function, p.name)

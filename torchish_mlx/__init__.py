@@ -7,6 +7,7 @@ from . import checkpoint as checkpoint
 from . import nn as nn
 from . import optim as optim
 from . import optimizers as optimizers
+from . import random as random
 from . import serialization as serialization
 from . import testing as testing
 from ._absent import absent as _error_for_absent
@@ -26,6 +27,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "nn",
         "optim",
         "optimizers",
+        "random",
         "save",
         "serialization",
         "testing",

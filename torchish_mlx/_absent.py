@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-_DRAW = "draw with mlx.core.random or NumPy, and give the array to torchish_mlx.tensor()"
 _DECOMPOSE = "use mlx.core.linalg on tensor.array, with stream=mlx.core.cpu; it is not recorded for backward()"
 _ONE_DEVICE = "MLX chooses the device by itself, and mlx.core.set_default_device changes it"
 
 #: Name -> what to do instead.
 INSTEAD: dict[str, str] = {
-    **dict.fromkeys(("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like"), _DRAW),
-    **dict.fromkeys(("normal", "bernoulli", "multinomial", "poisson", "manual_seed", "seed", "Generator"), _DRAW),
     **dict.fromkeys(("linalg", "svd", "qr", "cholesky", "inverse", "pinverse", "det", "slogdet", "lu"), _DECOMPOSE),
     **dict.fromkeys(("cuda", "mps", "backends", "accelerator", "xpu", "set_default_device"), _ONE_DEVICE),
     "fft": "use mlx.core.fft on tensor.array; it is not recorded for backward()",
@@ -20,7 +17,6 @@ INSTEAD: dict[str, str] = {
     "autograd": "use Tensor.backward() and Tensor.grad, or mlx.core.grad on a function of arrays",
     "distributed": "use mlx.launch and torchish_mlx.nn.utils.average_gradients_: docs/distributed.md",
     "utils": "make batches with NumPy: docs/porting.md",
-    "dropout": "use mlx.nn.Dropout",
     "complex": "make the array with mlx.core, as a + 1j * b; gradients of complex numbers are not recorded",
     "lgamma": "use scipy.special.gammaln on tensor.numpy(); it is not recorded for backward()",
     "digamma": "use scipy.special.digamma on tensor.numpy(); it is not recorded for backward()",

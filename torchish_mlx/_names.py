@@ -40,6 +40,14 @@ from .ops.creation import sparse_coo_tensor as sparse_coo_tensor
 from .ops.creation import tensor as tensor
 from .ops.creation import zeros as zeros
 from .ops.creation import zeros_like as zeros_like
+from .ops.drawing import normal as normal
+from .ops.drawing import rand as rand
+from .ops.drawing import rand_like as rand_like
+from .ops.drawing import randint as randint
+from .ops.drawing import randint_like as randint_like
+from .ops.drawing import randn as randn
+from .ops.drawing import randn_like as randn_like
+from .ops.drawing import randperm as randperm
 from .ops.einsum import einsum as einsum
 from .ops.functions import FUNCTIONS as _FUNCTIONS
 from .ops.ranges import arange as arange
@@ -57,6 +65,13 @@ from .ops.types import is_same_size as is_same_size
 from .ops.types import numel as numel
 from .ops.types import promote_types as promote_types
 from .ops.types import result_type as result_type
+from .random.generator import Generator as Generator
+from .random.generator import default_generator as default_generator
+from .random.generator import get_rng_state as get_rng_state
+from .random.generator import initial_seed as initial_seed
+from .random.generator import manual_seed as manual_seed
+from .random.generator import seed as seed
+from .random.generator import set_rng_state as set_rng_state
 
 device = Device
 float16 = half = _mx.float16

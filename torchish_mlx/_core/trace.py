@@ -1,7 +1,13 @@
-"""Whether an array is being traced by ``mx.compile`` or a gradient: only then it has no value that can be read."""
+"""Whether an array is being traced by ``mx.compile`` or a gradient: only then it has no value that can be read.
+
+And whether anything is being traced: then what a function does beside computing happens once, and not in each call.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
@@ -31,3 +37,57 @@ def value(array: mx.array) -> Any:
         if not of_a_trace(error):
             raise
         return None
+
+
+class _Here(threading.local):
+    eager = False
+
+
+_here = _Here()
+#: The argument of a function while it is traced, which never gets a value. What MLX says about that tells whether it
+#: traces now.
+_placeholder: list[mx.array] = []
+
+
+@mx.compile
+def _leave(x: mx.array) -> mx.array:
+    _placeholder.append(x)
+    return x * 1
+
+
+_leave(mx.zeros(()))
+
+
+def tracing() -> bool:
+    """Whether MLX traces a function in this thread, for ``mx.compile``, a gradient or ``mx.vmap``.
+
+    >>> tracing(), mx.compile(lambda: mx.array(tracing()))().item()
+    (False, True)
+    """
+    try:
+        _placeholder[0].item()
+    except ValueError:
+        return True
+    except RuntimeError:
+        return False
+    return False  # MLX_DISABLE_COMPILE: there are no traces
+
+
+def frozen() -> bool:
+    """Whether what is done now happens once, for all calls of the function that MLX traces.
+
+    MLX does not say whether a gradient is traced for itself or inside ``mx.compile``. So it may be frozen in every
+    trace but those that :func:`eager` is around.
+    """
+    return not _here.eager and tracing()
+
+
+@contextmanager
+def eager() -> Iterator[None]:
+    """Around a gradient of MLX: what happens in its trace is not frozen, if nothing is being traced around it."""
+    before = _here.eager
+    _here.eager = before or not tracing()
+    try:
+        yield
+    finally:
+        _here.eager = before

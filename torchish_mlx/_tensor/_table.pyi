@@ -10,7 +10,9 @@ import mlx.core as mx
 import numpy as np
 from typing_extensions import Self
 
+from ..ops.dropout import DropoutResult
 from ..ops.reduction import MaxResult
+from ..random.generator import Generator
 from .tensor import Tensor
 
 _TensorLike: TypeAlias = Tensor | mx.array
@@ -47,6 +49,10 @@ def all(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, out: Te
     """Whether every element is true; booleans, and uint8 for uint8."""
 def allclose(input: _TensorLike, other: _TensorLike, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> _bool:
     """Whether all elements are close, as a bool of Python: see ``isclose``."""
+def alpha_dropout(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """Dropout for SELU: the value that SELU has far below 0 in place of 0, and a mean and a variance that stay."""
+def alpha_dropout_(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """``alpha_dropout`` in the memory of ``input``, which is returned."""
 def amax(input: _TensorLike, dim: _Dim = (), keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """The largest element over ``dim``."""
 def amin(input: _TensorLike, dim: _Dim = (), keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -99,6 +105,8 @@ def baddbmm(input: _TensorLike, batch1: _TensorLike, batch2: _TensorLike, *, bet
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
 def batch_norm(input: _TensorLike, weight: _TensorLike | None, bias: _TensorLike | None, running_mean: _TensorLike | None, running_var: _TensorLike | None, training: _bool, momentum: _float, eps: _float, cudnn_enabled: _bool) -> Tensor:
     """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias."""
+def bernoulli(input: _TensorLike, p: _float | None = None, *, generator: Generator | None = None, out: Tensor | None = None) -> Tensor:
+    """1 with a probability, else 0: the probabilities are ``input``, or all are ``p``. The gradient is 0."""
 def bilinear(input1: _TensorLike, input2: _TensorLike, weight: _Operand, bias: _TensorLike | None = None) -> Tensor:
     """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
 def bincount(input: _TensorLike, weights: _TensorLike | None = None, minlength: _int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -221,6 +229,10 @@ def divide(input: _TensorLike, other: _Operand, *, rounding_mode: Literal["floor
     """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
 def dot(input: _TensorLike, tensor: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors."""
+def dropout(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """Elements set to 0 with probability ``p``, the others times 1 / (1 - p); ``input`` itself without ``train``."""
+def dropout_(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """``dropout`` in the memory of ``input``, which is returned."""
 def dsplit(input: _TensorLike, *indices: Any, **given: Any) -> Tensor:
     """``tensor_split`` along dimension 2, of a size that the number of parts divides."""
 def dstack(tensors: Sequence[_TensorLike], *, out: Tensor | None = None) -> Tensor:
@@ -243,6 +255,14 @@ def exp2(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """2 to the power of input, as floats."""
 def expm1(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """exp(input) - 1, which is exact near 0 too."""
+def feature_alpha_dropout(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """``alpha_dropout`` of whole channels."""
+def feature_alpha_dropout_(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """``feature_alpha_dropout`` in the memory of ``input``, which is returned."""
+def feature_dropout(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """``dropout`` of whole channels: of all elements with the same place in the first two dimensions."""
+def feature_dropout_(input: _TensorLike, p: _float, train: _bool) -> Tensor:
+    """``feature_dropout`` in the memory of ``input``, which is returned."""
 def fill(input: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Every element ``value``, a number or a tensor without dimensions."""
 def fix(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -421,6 +441,8 @@ def msort(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The elements in order along the first dimension."""
 def mul(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input * other."""
+def multinomial(input: _TensorLike, num_samples: _int, replacement: _bool = False, *, generator: Generator | None = None, out: Tensor | None = None) -> Tensor:
+    """Places of ``input``, or of each of its rows, drawn in proportion to the scores there, as int64."""
 def multiply(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input * other."""
 def mv(input: _TensorLike, vec: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -437,6 +459,8 @@ def nansum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtyp
     """The sum of the elements that are no NaN; that of integers and booleans is int64."""
 def narrow(input: _TensorLike, dim: _int, start: _int, length: _int) -> Tensor:
     """``length`` elements from ``start`` along ``dim``."""
+def native_dropout(input: _TensorLike, p: _float, train: _bool | None) -> DropoutResult:
+    """``dropout`` and its mask, which is true where an element stays; here a mask is drawn for ``p`` 0 and 1, too."""
 def ne(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input != other, as booleans."""
 def neg(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -461,6 +485,8 @@ def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
     """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
 def pixel_unshuffle(input: _TensorLike, downscale_factor: _int) -> Tensor:
     """Each r times r pixels as r^2 channels, where r is ``downscale_factor``."""
+def poisson(input: _TensorLike, generator: Generator | None = None) -> Tensor:
+    """How often something happens that happens ``input`` times on average. The gradient is 0."""
 def positive(input: _TensorLike) -> Tensor:
     """The Tensor itself, which must not be of booleans."""
 def pow(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -497,6 +523,10 @@ def round(input: _TensorLike, *, decimals: _int = 0, out: Tensor | None = None) 
     """The nearest number with that many decimals, the even one in the middle."""
 def row_stack(tensors: Sequence[_TensorLike], *, out: Tensor | None = None) -> Tensor:
     """The tensors below each other: along the first dimension, where vectors are rows."""
+def rrelu(input: _TensorLike, lower: _float = 0.125, upper: _float = 0.3333333333333333, training: _bool = False, generator: Generator | None = None) -> Tensor:
+    """input where it is positive, else times a number between ``lower`` and ``upper``: one for each if ``training``."""
+def rrelu_(input: _TensorLike, lower: _float = 0.125, upper: _float = 0.3333333333333333, training: _bool = False, generator: Generator | None = None) -> Tensor:
+    """``rrelu`` in the memory of ``input``, which is returned."""
 def rsqrt(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """1 / sqrt(input), as floats."""
 def rsub(input: _TensorLike, other: _Operand, alpha: _Operand = 1) -> Tensor:
@@ -796,6 +826,10 @@ class _TableMethods:
         """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
     def baddbmm_(self, batch1: _TensorLike, batch2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1) -> Self:
         """In place, returning the Tensor itself: beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
+    def bernoulli(self, p: _float | None = None, *, generator: Generator | None = None) -> Tensor:
+        """1 with a probability, else 0: the probabilities are ``input``, or all are ``p``. The gradient is 0."""
+    def bernoulli_(self, p: _float | Tensor = 0.5, *, generator: Generator | None = None) -> Self:
+        """1 with probability ``p``, else 0; ``p`` may be a Tensor of floats that broadcasts to this one."""
     def bfloat16(self) -> Tensor:
         """In mlx.core.bfloat16."""
     def bincount(self, weights: _TensorLike | None = None, minlength: _int = 0) -> Tensor:
@@ -830,6 +864,8 @@ class _TableMethods:
         """In mlx.core.bool."""
     def broadcast_to(self, *size: _int | Sequence[_int], **named: Any) -> Tensor:
         """Dimensions of size one repeated without a copy, as ``expand`` does."""
+    def cauchy_(self, median: _float = 0, sigma: _float = 1, *, generator: Generator | None = None) -> Self:
+        """Numbers of Cauchy's distribution: median + sigma * tan(pi * (u - 1/2)) of a uniform u."""
     def ceil(self) -> Tensor:
         """The smallest whole number that is not below input."""
     def ceil_(self) -> Self:
@@ -956,6 +992,8 @@ class _TableMethods:
         """exp(input) - 1, which is exact near 0 too."""
     def expm1_(self) -> Self:
         """In place, returning the Tensor itself: exp(input) - 1, which is exact near 0 too."""
+    def exponential_(self, lambd: _float = 1, *, generator: Generator | None = None) -> Self:
+        """Exponential numbers of rate ``lambd``: their mean is 1 / lambd."""
     def fill_(self, value: _Operand) -> Self:
         """In place, returning the Tensor itself: Every element ``value``, a number or a tensor without dimensions."""
     def fill_diagonal_(self, fill_value: _Operand, wrap: _bool = False) -> Self:
@@ -1002,6 +1040,8 @@ class _TableMethods:
         """In place, returning the Tensor itself: The greatest common divisor of integers."""
     def ge(self, other: _Operand) -> Tensor:
         """Whether input >= other, as booleans."""
+    def geometric_(self, p: _float, *, generator: Generator | None = None) -> Self:
+        """How many trials of probability ``p`` it takes until one succeeds."""
     def ger(self, vec2: _TensorLike) -> Tensor:
         """The outer product of two vectors."""
     def greater(self, other: _Operand) -> Tensor:
@@ -1096,6 +1136,8 @@ class _TableMethods:
         """In place, returning the Tensor itself: The logarithm to the base 2, as floats."""
     def log_(self) -> Self:
         """In place, returning the Tensor itself: The natural logarithm, as floats."""
+    def log_normal_(self, mean: _float = 1, std: _float = 2, *, generator: Generator | None = None) -> Self:
+        """e to the power of normal numbers of a mean and a standard deviation."""
     def log_softmax(self, dim: _Dim, dtype: mx.Dtype | None = None) -> Tensor:
         """The logarithm of the softmax over ``dim``."""
     def logaddexp(self, other: _Operand) -> Tensor:
@@ -1171,6 +1213,8 @@ class _TableMethods:
         """input * other."""
     def mul_(self, other: _Operand) -> Self:
         """In place, returning the Tensor itself: input * other."""
+    def multinomial(self, num_samples: _int, replacement: _bool = False, *, generator: Generator | None = None) -> Tensor:
+        """Places of ``input``, or of each of its rows, drawn in proportion to the scores there, as int64."""
     def multiply(self, other: _Operand) -> Tensor:
         """input * other."""
     def multiply_(self, other: _Operand) -> Self:
@@ -1215,6 +1259,8 @@ class _TableMethods:
         """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
     def norm(self, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
         """``(sum |x|^p)^(1/p)``: the largest for inf, the number of non-zeros for 0."""
+    def normal_(self, mean: _float = 0, std: _float = 1, *, generator: Generator | None = None) -> Self:
+        """Normal numbers of a mean and a standard deviation."""
     def not_equal(self, other: _Operand) -> Tensor:
         """Whether input != other, as booleans."""
     def outer(self, vec2: _TensorLike) -> Tensor:
@@ -1237,6 +1283,8 @@ class _TableMethods:
         """An angle in radians as degrees."""
     def rad2deg_(self) -> Self:
         """In place, returning the Tensor itself: An angle in radians as degrees."""
+    def random_(self, *args: Any, generator: Generator | None = None, **kwargs: Any) -> Self:
+        """Integers from ``from`` (0) up to ``to``, which is left out: ``random_(to)``, ``random_(from, to)``."""
     def ravel(self) -> Tensor:
         """All elements as one dimension; a copy only where torch needs one."""
     def reciprocal(self) -> Tensor:
@@ -1401,6 +1449,8 @@ class _TableMethods:
         """A dimension as several of the sizes ``sizes``, of which one may be -1."""
     def unfold(self, dimension: _int, size: _int | Sequence[_int], step: _int) -> Tensor:
         """Windows of ``size`` elements along ``dimension``, ``step`` apart, as a new last dimension: a view."""
+    def uniform_(self, *args: Any, generator: Generator | None = None, **kwargs: Any) -> Self:
+        """Uniform numbers from ``from`` (0) up to ``to`` (1), which is left out: ``uniform_(from, to)``."""
     def unique(self, sorted: _bool = True, return_inverse: _bool = False, return_counts: _bool = False, dim: _Dim = None) -> Tensor:
         """The distinct elements, or parts along ``dim``, in order; each NaN is one of its own."""
     def unique_consecutive(self, return_inverse: _bool = False, return_counts: _bool = False, dim: _Dim = None) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from .._core.alone import Alone
 from .._core.evaluation import schedule, schedule_given
 from .._core.messages import is_torchs, what
+from .._core.trace import eager
 from .._docs import see
 from .._tensor.conversion import array_of
 from .._tensor.parameter import Parameter
@@ -79,7 +80,8 @@ def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs:
 
     try:
         # MLX fills the list with the arrays it traces, and leaves them there after an exception: a copy for it
-        (loss, *others), gradients = mx.value_and_grad(run)(list(given))
+        with eager():
+            (loss, *others), gradients = mx.value_and_grad(run)(list(given))
     finally:
         for storage, before, during in zip(storages, given, traced, strict=False):
             storage.take_back(during, before)

@@ -16,6 +16,7 @@ from .._tensor.modes import mode
 from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
+from ..random.generator import Generator
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
 from ._record import FLOAT32, NEW, finished, record
@@ -28,7 +29,7 @@ __all__ = ["FUNCTIONAL", "REGISTRY", "Entry", "attach", "composed", "op", "view"
 F = TypeVar("F", bound=Callable[..., Any])
 _ARRAYS: Any = (mx.array, np.ndarray, np.generic)
 #: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
-_PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype))
+_PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype, Generator))
 
 
 def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
@@ -252,6 +253,7 @@ def op(
     number_first: str = "",
     channels: str = "",
     module: str = "torch",
+    random: bool = False,
     function: bool = True,
     method: bool = True,
     shape: str = "",
@@ -280,6 +282,8 @@ def op(
             always gets its first argument channels-last, and gives its results so. Else it gets torch's order.
         module: where torch has it: ``"torch"``, which Tensor's methods belong to, ``"nn.functional"``, or both, with a
             blank between them.
+        random: whether the body draws random numbers. Then ``grad`` must be formulas: they name what was drawn, as a
+            residual, and a derivative of a derivative uses them again. The body is never run again.
         function: whether torch has it as a function.
         method: whether torch has it as a method of Tensor.
         shape: the shape of the result in words, where it is not the usual one of its parameters.
@@ -287,7 +291,7 @@ def op(
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels)
+        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels, random)
         call = _public(declared)
         write = _inplace(call, casts, uniform) if inplace else None
         for alias in (own, *aliases):

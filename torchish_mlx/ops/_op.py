@@ -59,10 +59,16 @@ class Op:
         casts: bool = False,
         number_first: str = "",
         channels: str = "",
+        random: bool = False,
     ) -> None:
         self.channels = channels
         self.fn, self.name, self.promote, self.grad, self.check = positional(fn), name, promote, grad, check
-        self.residuals, self.number_first = residuals, number_first
+        self.residuals, self.number_first, self.random = residuals, number_first, random
+        if random and not isinstance(grad, dict):
+            raise TypeError(
+                f"{name}: an op that draws random numbers needs formulas as grad, because MLX's derivative runs the "
+                "body again, which would draw other numbers"
+            )
         self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"
         signature = inspect.signature(fn)
         parameters = signature.parameters
@@ -197,7 +203,8 @@ class Recipe:
         self.keep = [i for i in at if op.names[i] in named]
         self.drop = [i for i in at if i not in self.keep]
         self.spare, self.again = list[int](), self.gradients
-        if op.residuals and self.wants:  # a second derivative goes through MLX's first, of the arguments
+        #: A second derivative goes through MLX's first, of the arguments; but not where the body would draw again.
+        if op.residuals and self.wants and not op.random:
             self.again = self._by_vjp([])
             self.spare, self.drop = self.drop, []
         self.shapes = [i for i, n in enumerate(op.names) if n + "_shape" in named]

@@ -122,7 +122,7 @@ def dressed(
     if first:
         parameters[0] = parameters[0].replace(name=first)
     what = inspect.getdoc(fn) or ""
-    if name.endswith("_"):
+    if name.endswith("_") and name != fn.__name__:  # made of ``fn``, which is not in place itself
         what, shape = f"In place, returning the Tensor itself: {what}", "its own, which stays as it is"
         source = f"{module or 'Tensor'}.{name}" if out else f"{f'{module}.' if module else ''}{name}"
     else:

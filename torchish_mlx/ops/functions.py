@@ -16,9 +16,12 @@ from . import convolution as _convolution
 from . import counting as _counting
 from . import creation as _creation
 from . import distances as _distances
+from . import drawing as _drawing
+from . import dropout as _dropout
 from . import embedding as _embedding
 from . import erf as _erf
 from . import exponential as _exponential
+from . import filling as _filling
 from . import gates as _gates
 from . import indexing as _indexing
 from . import joining as _joining
@@ -63,9 +66,12 @@ SUBJECTS = (
     _creation,
     _distances,
     _embedding,
+    _drawing,
+    _dropout,
     _erf,
     _exponential,
     _gates,
+    _filling,
     _indexing,
     _joining,
     _limits,

@@ -26,7 +26,7 @@ def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) 
     return result
 
 
-def _chosen(dtype: mx.Dtype | None, out: Any, usual: mx.Dtype = mx.float32) -> mx.Dtype:
+def dtype_of(dtype: mx.Dtype | None, out: Any, usual: mx.Dtype = mx.float32) -> mx.Dtype:
     """The dtype that is asked for, else that of ``out``, else the usual one."""
     if dtype is not None:
         return dtype
@@ -100,7 +100,7 @@ def arange(
         start, end = 0, start
     numbers = [n.item() if isinstance(n, (Tensor, mx.array, np.generic)) else n for n in (start, end, step)]
     usual = mx.float32 if any(isinstance(n, float) for n in numbers) else mx.int64
-    return made("arange", _ranged("arange", numbers, _chosen(dtype, out, usual)), out, device, requires_grad)
+    return made("arange", _ranged("arange", numbers, dtype_of(dtype, out, usual)), out, device, requires_grad)
 
 
 def range(
@@ -117,7 +117,7 @@ def range(
 
     Source: ``torch.range``.
     """
-    kind = _chosen(dtype, out)
+    kind = dtype_of(dtype, out)
     return made("range", _ranged("range", (start, end, step), kind, 1), out, device, requires_grad)
 
 
@@ -160,7 +160,7 @@ def linspace(
     >>> linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    kind = _chosen(dtype, out)
+    kind = dtype_of(dtype, out)
     numbers = _of(_spaced("linspace", start, end, steps, kind), kind)
     return made("linspace", numbers, out, device, requires_grad)
 
@@ -180,7 +180,7 @@ def logspace(
 
     Source: ``torch.logspace``.
     """
-    kind = _chosen(dtype, out)
+    kind = dtype_of(dtype, out)
     powers = _spaced("logspace", start, end, steps, kind)
     numbers = _of(np.power(powers.dtype.type(base), powers), kind)
     return made("logspace", numbers, out, device, requires_grad)
@@ -203,7 +203,7 @@ def eye(
     for name, size in (("n", n), ("m", m)):
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    kind = _chosen(dtype, out)
+    kind = dtype_of(dtype, out)
     array = mx.eye(n, m, dtype=kind) if n and m else mx.zeros((n, m), kind)
     return made("eye", array, out, device, requires_grad)
 

@@ -1,0 +1,124 @@
+"""Uniform numbers, integers, permutations, and what is computed from one uniform number each.
+
+Each function takes a stream and gives a flat array: the numbers in the order of the memory of the tensor they are for.
+"""
+
+from __future__ import annotations
+
+import math
+
+import mlx.core as mx
+import numpy as np
+
+from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma32, fma64, log_of, rounded, settled
+from ._stream import Stream
+
+#: From this span on torch takes two words for an integer.
+_LONG = 2**28
+
+
+def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
+    """From ``low`` up to ``high``, which is left out: a number that is rounded to ``high`` becomes ``low``.
+
+    Complex numbers are two of them, the real part first.
+    """
+    if dtype == mx.complex64:
+        return uniform(stream, 2 * n, low, high, mx.float32).view(np.complex64)
+    if dtype == mx.float64:
+        out = fma64(stream.doubles(n), high - low, low)
+        return np.where(out == high, low, out)
+    first, last = np.float32(low), np.float32(high)
+    out = rounded(fma32(stream.singles(n), last - first, first), dtype)
+    return np.where(out == rounded(last, dtype), rounded(first, dtype), out)
+
+
+def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
+    """From ``low`` up to ``high``, as ``rrelu`` draws: in float64, which torch for x86 has not fused there."""
+    low, high = float(NUMPY[dtype](low)), float(NUMPY[dtype](high))
+    u = stream.doubles(n)
+    return (u * (high - low) + low if VECTOR_KERNELS else fma64(u, high - low, low)).astype(NUMPY[dtype])
+
+
+def between(stream: Stream, n: int, low: int, span: int, dtype: mx.Dtype) -> np.ndarray:
+    """Integers from ``low`` up to ``low + span``, which is left out."""
+    words = stream.long_words(n) if span >= _LONG else stream.words(n).astype(np.uint64)
+    shift = np.uint64(low % 2**64)
+    return rounded((words % np.uint64(span) + shift).view(np.int64), dtype)
+
+
+def any_long(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
+    """All integers of 64 bits with a sign."""
+    return rounded(stream.long_words(n).view(np.int64), dtype)
+
+
+def any_of(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
+    """The integers from 0 to the largest that ``dtype`` has; in floats to the largest below which it has all."""
+    if dtype in (mx.int64, mx.float64):
+        return rounded(stream.long_words(n) % np.uint64(2**63 if dtype == mx.int64 else 2**53 + 1), dtype)
+    words = stream.words(n)
+    if dtype == mx.bool_:
+        return (words & np.uint32(1)).astype(np.bool_)
+    count = 2 ** DIGITS[dtype] + 1 if dtype in DIGITS else mx.iinfo(dtype).max + 1
+    return rounded(words % np.uint32(count), dtype)
+
+
+def permutation(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
+    """The integers below ``n`` in another order. Each step depends on the one before it: this is a loop in Python."""
+    return rounded(_permuted(stream, n), dtype)
+
+
+def _permuted(stream: Stream, n: int) -> np.ndarray:
+    if n < (2**32 - 1) // 20:
+        out = list(range(n))
+        steps = max(n - 1, 0)
+        at = np.arange(steps, dtype=np.uint32)
+        for i, j in enumerate((stream.words(steps) % (np.uint32(n) - at) + at).tolist()):
+            out[i], out[j] = out[j], out[i]
+        return np.array(out, np.int64)
+    made = np.zeros(n, np.int64)
+    for start in range(0, n, 1 << 20):  # the other way round, in blocks, because there are so many
+        count = np.arange(start + 1, min(start + (1 << 20), n) + 1, dtype=np.uint64)
+        for i, j in enumerate((stream.long_words(count.size) % count).tolist(), start):
+            made[i] = made[j]
+            made[j] = i
+    return made
+
+
+def bernoulli(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
+    """1 with probability ``p``, else 0: a uniform number of 53 bits is less, which integers tell faster."""
+    return rounded((stream.long_words(n) & np.uint64(2**53 - 1)) < np.uint64(math.ceil(p * 2**53)), dtype)
+
+
+def bernoulli_each(stream: Stream, n: int, p: np.ndarray, dtype: mx.Dtype) -> np.ndarray:
+    """The same with ``n`` probabilities, in float64 or float32."""
+    return rounded((stream.doubles(n) if p.dtype == np.float64 else stream.singles(n)) < p, dtype)
+
+
+def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndarray:
+    """-log(1 - u) / rate."""
+    u = stream.doubles(n)
+    scale = -1.0 / rate
+    if dtype == mx.float64:
+        return scale * by_libm(math.log1p, -u)
+    near = np.log1p(-u)
+    return settled(near, lambda at: by_libm(math.log1p, -u[at]).tolist(), lambda x: rounded(scale * x, dtype))
+
+
+def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
+    """How many trials it takes, with probability ``p``: log(u) / log(1 - p), rounded up."""
+    u = stream.doubles(n)
+    each = math.log1p(-p)
+    near = np.log(u)
+    return settled(near, lambda at: by_libm(log_of, u[at]).tolist(), lambda x: rounded(np.ceil(x / each), dtype))
+
+
+def cauchy(stream: Stream, n: int, median: float, sigma: float, dtype: mx.Dtype) -> np.ndarray:
+    """median + sigma * tan(pi * (u - 1/2))."""
+    angle = math.pi * (stream.doubles(n) - 0.5)
+    if dtype == mx.float64:
+        return fma64(by_libm(math.tan, angle), sigma, median)
+    return settled(
+        np.tan(angle),
+        lambda at: by_libm(math.tan, angle[at]).tolist(),
+        lambda x: rounded(fma64(x, sigma, median), dtype),
+    )
