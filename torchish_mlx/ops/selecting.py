@@ -286,9 +286,9 @@ def take(input: Array, index: Array) -> mx.array:
     return mx.reshape(mx.take(mx.reshape(input, (-1,)), _flat_index(input.size, index), axis=0), index.shape)
 
 
-def _from_front(indices: Tensor, size: int) -> Tensor:
-    array = indices.array
-    return wrap(mx.where(array < 0, array + size, array))
+def _around(indices: Tensor, size: int) -> Tensor:
+    """Indices modulo the size, as torch takes them here."""
+    return wrap(mx.remainder(indices.array, size)) if size else indices
 
 
 @composed(outs=True)
@@ -299,7 +299,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"torch.take_along_dim(): dtype of indices should be Long but got {NAMES[indices.array.dtype]}"
         )
     if dim is None:
-        return gather(flatten(input), 0, _from_front(flatten(indices), input.array.size))
+        return gather(flatten(input), 0, flatten(indices))
     a, b = [*input.array.shape], [*indices.array.shape]
     if len(a) != len(b):
         raise RuntimeError(
@@ -309,4 +309,4 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     where = axis(len(a), dim)
     shape = _common([(*x[:where], 1, *x[where + 1 :]) for x in (a, b)])
     wide, long = ((*shape[:where], *x[where : where + 1], *shape[where + 1 :]) for x in (a, b))
-    return gather(expand(input, wide), where, _from_front(expand(indices, long), a[where] if a else 1))
+    return gather(expand(input, wide), where, _around(expand(indices, long), a[where] if a else 1))
