@@ -442,6 +442,17 @@ def test_a_traced_step() -> None:
     np.testing.assert_allclose(mx.compile(loss)(*args).item(), loss(*args).item(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("array", [mx.array, np.asarray])
+def test_arrays_are_taken(array: Any) -> None:
+    F, x = tm.nn.functional, np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    at = np.array([0, 3, 1])
+    theirs = torch.nn.functional.cross_entropy(torch.tensor(x), torch.tensor(at)).item()
+    for logits in (tm.tensor(mx.array(x)), array(x)):
+        assert F.cross_entropy(logits, target=array(at)).item() == pytest.approx(theirs)
+    assert F.embedding(array(at), tm.tensor(mx.array(x[[0, 1, 2, 0]]))).shape == (3, 4)
+    assert F.relu(array(x)).tolist() == np.maximum(x, 0).tolist()
+
+
 # Signatures -----------------------------------------------------------------------------------------------------------
 
 BODY = {
@@ -466,7 +477,8 @@ UNSAID = {
 
 def names_of(name: str) -> list[tuple[str, str]]:
     """The parameters of torch's function and whether each is a keyword, from its signature or its stub."""
-    function = getattr(torch.nn.functional, name)
+    # where an argument chooses the function, torch's signature is that of the longer one
+    function = getattr(torch.nn.functional, f"{name}_with_indices", None) or getattr(torch.nn.functional, name)
     if name in UNSAID:
         return UNSAID[name]
     try:

@@ -78,7 +78,7 @@ def imports_of_layers(file: File) -> Iterator[str]:
         return
     for node, module in file.imports:
         parts = module.split(".")
-        allowed = BELOW.get(file.folder, set()) | {file.folder, "_version", "_docs"}
+        allowed = BELOW.get(file.folder, set()) | {file.folder, "_version", "_docs", "_absent"}
         if parts == [PACKAGE.name]:
             yield f"{node.lineno}: imports the whole package"
         elif parts[0] == PACKAGE.name and parts[1] not in allowed:

@@ -28,6 +28,7 @@ __all__ = ["FUNCTIONAL", "REGISTRY", "Entry", "attach", "composed", "op", "view"
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ARRAYS: Any = (mx.array, np.ndarray, np.generic)
+_LIFTED = frozenset((mx.array, np.ndarray))
 #: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
 _PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype, Generator))
 
@@ -392,8 +393,12 @@ def composed(
             shape=shape,
         )
     own = name or fn.__name__
+    lifts = FUNCTIONAL in module
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if lifts:  # labels and masks are often plain arrays
+            args = tuple([a if type(a) not in _LIFTED else wrap(mx.array(a)) for a in args])
+            kwargs = {k: a if type(a) not in _LIFTED else wrap(mx.array(a)) for k, a in kwargs.items()}
         for theirs, ours in NUMPY_NAMES.items():
             if theirs in kwargs:
                 kwargs[ours] = kwargs.pop(theirs)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..._absent import absent as _error_for_absent
 from ...ops.functions import FUNCTIONAL as _FUNCTIONS
 
 if TYPE_CHECKING:
@@ -9,3 +10,6 @@ if TYPE_CHECKING:
 else:
     globals().update(_FUNCTIONS)
     __all__ = sorted(_FUNCTIONS)
+
+    def __getattr__(name: str) -> object:
+        raise _error_for_absent(name, f"module {__name__!r}", "nn.functional.")
