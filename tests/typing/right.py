@@ -8,7 +8,9 @@ import mlx.core as mx
 from mlx import nn
 
 import torchish_mlx
+import torchish_mlx.nn.functional as F
 from torchish_mlx import Parameter, Tensor, amp, optim
+from torchish_mlx.nn import functional as nn_functional
 from torchish_mlx.nn.utils import clip_grad_norm_, clip_grad_value_
 from torchish_mlx.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 from torchish_mlx.optim.swa_utils import SWALR, AveragedModel, get_ema_multi_avg_fn, update_bn
@@ -32,6 +34,18 @@ def functions_of_the_table(x: Tensor, a: mx.array) -> None:
     assert_type(torchish_mlx.reshape(x, (2, -1)), Tensor)
     assert_type(torchish_mlx.zeros(2, 3, dtype=torchish_mlx.float16), Tensor)
     assert_type(torchish_mlx.float32, mx.Dtype)
+
+
+def functions_of_nn(x: Tensor, a: mx.array) -> None:
+    assert_type(F.gelu(x, approximate="tanh"), Tensor)
+    assert_type(F.relu(F.linear(x, a, None), inplace=True), Tensor)
+    assert_type(F.cross_entropy(x, a, weight=x, reduction="sum", label_smoothing=0.1), Tensor)
+    assert_type(F.scaled_dot_product_attention(x, x, x, is_causal=True, scale=0.5), Tensor)
+    assert_type(F.pad(x, (1, 1), mode="circular"), Tensor)
+    assert_type(F.layer_norm(x, (3, 4), eps=1e-6), Tensor)
+    assert_type(F.triplet_margin_with_distance_loss(x, x, x, distance_function=torchish_mlx.dist), Tensor)
+    assert_type(nn_functional.softmax(x, dim=-1, dtype=torchish_mlx.float16), Tensor)
+    assert_type(torchish_mlx.nn.functional.embedding(a, x, padding_idx=0, sparse=True), Tensor)
 
 
 def methods_of_the_table(x: Tensor, p: Parameter) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import mlx.core as mx
 
 import torchish_mlx
+import torchish_mlx.nn.functional as F
 from torchish_mlx import Parameter, Tensor, amp, optim
 from torchish_mlx.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from torchish_mlx.testing import assert_close, assert_optimizer_parity
@@ -22,6 +23,15 @@ def functions_of_the_table(x: Tensor) -> None:
     torchish_mlx.div(x, 2, rounding_mode="up")  # type: ignore[arg-type]
     torchish_mlx.sinus(x)  # type: ignore[attr-defined]
     torchish_mlx.zeros(2, dtype="float32")  # type: ignore[arg-type]
+
+
+def functions_of_nn(x: Tensor) -> None:
+    F.gelu(x, "tanh")  # type: ignore[call-arg]
+    F.relu(x, in_place=True)  # type: ignore[call-arg]
+    F.cross_entropy(x)  # type: ignore[call-arg]
+    F.pad(x, 1)  # type: ignore[arg-type]
+    F.mse_loss(x, x, reduction=1)  # type: ignore[arg-type]
+    F.convolve(x)  # type: ignore[attr-defined]
 
 
 def methods_of_the_table(x: Tensor, p: Parameter) -> None:
