@@ -93,7 +93,7 @@ KINKS: dict[str, tuple[list[Any], Any]] = {
     ),
     "pad that mirrors": ([[[1.0, 2.0, 3.0]]], lambda F, x: F.pad(x, (2, 1), "reflect") ** 2),
     "pad that repeats": ([[[1.0, 2.0, 3.0]]], lambda F, x: F.pad(x, (4, -1), "replicate") ** 2),
-    "pad that goes round": ([[[1.0, 2.0, 3.0]]], lambda F, x: F.pad(x, (3, -2), "circular") ** 2),
+    "pad that goes round": ([[[1.0, 2.0, 3.0]]], lambda F, x: F.pad(x, (2, 1), "circular") ** 2),
 }
 #: name -> (index of the elements that are left out, why).
 ELSEWHERE = {

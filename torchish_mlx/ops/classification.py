@@ -63,18 +63,13 @@ def _pulled(g: mx.array, shares: mx.array, dim: int, reduction: str) -> mx.array
     return mx.expand_dims(g * (shares / total(shares) if reduction == "mean" else shares), dim)
 
 
-def _chosen(at: mx.array, dim: int, shape: Sequence[int]) -> mx.array:
-    """True at the class of each sample."""
-    classes = mx.reshape(mx.arange(shape[dim]), [-1 if d == dim else 1 for d in range(len(shape))])
-    return mx.expand_dims(at, dim) == classes
-
-
 def _nll_gradient(
     g: mx.array, input_shape: Sequence[int], at: mx.array, shares: mx.array, dim: int, reduction: str
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    return mx.where(_chosen(at, dim, input_shape), -_pulled(g, shares, dim, reduction), 0)
+    each = mx.broadcast_to(_pulled(g, shares, dim, reduction), mx.expand_dims(at, dim).shape)
+    return mx.put_along_axis(mx.zeros(input_shape, g.dtype), mx.expand_dims(at, dim), -each, axis=dim)
 
 
 @op(
@@ -106,8 +101,9 @@ def _entropy_gradient(
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
     each = _pulled(g, shares, dim, reduction)
-    ratio = each / mx.sum(powers, axis=dim, keepdims=True)
-    return powers * ratio - mx.where(_chosen(at, dim, input_shape), each, 0)
+    out = powers * (each / mx.sum(powers, axis=dim, keepdims=True))
+    at = mx.expand_dims(at, dim)
+    return mx.put_along_axis(out, at, mx.take_along_axis(out, at, axis=dim) - each, axis=dim)
 
 
 @op(
