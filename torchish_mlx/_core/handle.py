@@ -15,13 +15,14 @@ class RemovableHandle:
     Source: ``torch.utils.hooks.RemovableHandle``.
     """
 
-    def __init__(self, remove: Callable[[], Any]) -> None:
+    def __init__(self, remove: Callable[[int], Any]) -> None:
+        """``remove`` is given the id of the handle. (To hold the handle instead would be a cycle of references.)"""
         self.id = next(_ids)
         self._remove = remove
 
     def remove(self) -> None:
         """Take the hook away. To call it again changes nothing."""
-        self._remove()
+        self._remove(self.id)
 
     def __enter__(self) -> RemovableHandle:
         return self

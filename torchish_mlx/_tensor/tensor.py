@@ -337,13 +337,14 @@ class Tensor(ArrayLike):
 
         if self._edge is None:
             hooks = self._hooks = {} if self._hooks is None else self._hooks
-            hooks[id(run)] = run
-            return RemovableHandle(lambda: hooks.pop(id(run), None))
+            handle = RemovableHandle(lambda key: hooks.pop(key, None))
+            hooks[handle.id] = run
+            return handle
         node, index = self._edge
         entry = (index, run)
         node.hooks = entries = [] if node.hooks is None else node.hooks
         entries.append(entry)
-        return RemovableHandle(lambda: entries.remove(entry) if entry in entries else None)
+        return RemovableHandle(lambda _: entries.remove(entry) if entry in entries else None)
 
     def _hooked(self, gradient: Any) -> Any:
         """The gradient of a leaf, after its hooks."""

@@ -20,7 +20,7 @@ _global_post_hooks: Hooks = OrderedDict()
 
 def register(hooks: Hooks, hook: Hook, prepend: bool = False) -> RemovableHandle:
     """Add ``hook`` at the end of ``hooks``, or at their front."""
-    handle = RemovableHandle(lambda: hooks.pop(handle.id, None))
+    handle = RemovableHandle(lambda key: hooks.pop(key, None))
     hooks[handle.id] = hook
     if prepend:
         hooks.move_to_end(handle.id, last=False)
