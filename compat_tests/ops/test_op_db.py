@@ -34,6 +34,7 @@ DTYPES = {
     torch.uint8: mx.uint8,
     torch.float16: mx.float16,
     torch.complex64: mx.complex64,
+    torch.complex128: mx.complex64,  # only what is refused has it
 }
 COMPARED = (torch.float32, torch.bfloat16, torch.int64, torch.bool)
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7, torch.float64: 1e-6}  # MLX's float64 exp is that of float32

@@ -83,7 +83,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
     ) -> Tensor:
-        how = planned(forward_plan, n, seen(input, weight, bias), stride, padding, dilation, groups)
+        how = planned(forward_plan, n, seen(name, input, weight, bias), stride, padding, dilation, groups)
         if input.ndim == n + 1:
             return squeeze(_convolved(unsqueeze(input, 0), weight, bias, how), 0)
         out: Tensor = _convolved(input, weight, bias, how)
@@ -103,7 +103,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
     >>> torch.{name}(x, w, padding=1).shape[:2]
     torch.Size([1, 2])
     """
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     size = "(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1"
     where = "torch nn.functional"
     declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
@@ -124,7 +124,7 @@ def _transposed(n: int) -> Callable[..., Tensor]:
         groups: int = 1,
         dilation: int | Sequence[int] = 1,
     ) -> Tensor:
-        of = seen(input, weight, bias)
+        of = seen(name, input, weight, bias)
         how = planned(transposed_plan, n, of, stride, padding, output_padding, groups, dilation)
         if input.ndim == n + 1:
             return squeeze(_spread(unsqueeze(input, 0), weight, bias, how), 0)
@@ -145,7 +145,7 @@ def _transposed(n: int) -> Callable[..., Tensor]:
     >>> torch.{name}(x, w, stride=2).shape[:2]
     torch.Size([1, 2])
     """
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     size = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
     where = "torch nn.functional"
     declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)

@@ -215,7 +215,7 @@ def _divided(x: mx.array, by: Any) -> mx.array:
     if x.dtype in INEXACT:
         return x / (by if not isinstance(by, mx.array) else by.astype(x.dtype))
     by = mx.array(by).astype(x.dtype)  # towards zero, as torch divides integers
-    return mx.sign(x) * (mx.abs(x) // by)
+    return mx.sign(x) * mx.sign(by) * (mx.abs(x) // mx.abs(by))
 
 
 @op(
