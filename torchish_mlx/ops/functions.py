@@ -19,6 +19,7 @@ from . import distances as _distances
 from . import embedding as _embedding
 from . import erf as _erf
 from . import exponential as _exponential
+from . import folding as _folding
 from . import gates as _gates
 from . import indexing as _indexing
 from . import joining as _joining
@@ -36,6 +37,7 @@ from . import pixels as _pixels
 from . import pooling as _pooling
 from . import products as _products
 from . import reduction as _reduction
+from . import resizing as _resizing
 from . import rounding as _rounding
 from . import scan as _scan
 from . import scattering as _scattering
@@ -45,6 +47,7 @@ from . import softmax as _softmax
 from . import sorting as _sorting
 from . import statistics as _statistics
 from . import trigonometric as _trigonometric
+from . import unpooling as _unpooling
 from . import writing as _writing
 from ._call import FUNCTIONAL as _FUNCTIONAL
 from ._call import REGISTRY
@@ -65,6 +68,7 @@ SUBJECTS = (
     _embedding,
     _erf,
     _exponential,
+    _folding,
     _gates,
     _indexing,
     _joining,
@@ -82,6 +86,7 @@ SUBJECTS = (
     _pixels,
     _products,
     _reduction,
+    _resizing,
     _rounding,
     _scan,
     _scattering,
@@ -91,6 +96,7 @@ SUBJECTS = (
     _sorting,
     _statistics,
     _trigonometric,
+    _unpooling,
     _writing,
 )
 

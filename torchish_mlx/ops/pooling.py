@@ -100,6 +100,10 @@ def _max_pools(n: int) -> None:
         composed(method=False, name="max_pool1d_with_indices", shape=shape)(with_indices)
 
 
+#: ``avg_pool{n}d`` by n.
+MEANS: dict[int, Callable[..., Tensor]] = {}
+
+
 def _mean_pools(n: int) -> None:
     """Declare ``avg_pool{n}d``."""
     name = f"avg_pool{n}d"
@@ -152,7 +156,11 @@ def _mean_pools(n: int) -> None:
     """
     where = "torch nn.functional" if n == 1 else "nn.functional"
     shape = "(n, c, *sizes), each (size + 2 * padding - kernel_size) // stride + 1"
-    composed(method=False, name=name, module=where, shape=shape)(function)
+    MEANS[n] = composed(method=False, name=name, module=where, shape=shape)(function)
+
+
+#: ``adaptive_avg_pool{n}d`` by n.
+AREA: dict[int, Callable[..., Tensor]] = {}
 
 
 def _adaptive_pools(n: int) -> None:
@@ -186,7 +194,7 @@ def _adaptive_pools(n: int) -> None:
     )
     both = "torch nn.functional" if n == 1 else "nn.functional"
     shape = "(n, c, *output_size)"
-    composed(method=False, name=of_mean, module=both, shape=shape)(averaged)
+    AREA[n] = composed(method=False, name=of_mean, module=both, shape=shape)(averaged)
     if n == 1:
         composed(method=False, name=of_max, shape=shape)(largest)
     composed(method=False, name=of_max, module="nn.functional", shape=shape)(functional)
