@@ -458,6 +458,10 @@ WRITES: dict[str, list[Case]] = {
 WHOLE: dict[str, list[Case]] = {
     "cdist": [Case((X(4, 3), X(2, 3)), second=False), Case((X(4, 3), X(2, 3), 1.5), second=False)],
     "pdist": [Case((X(4, 3),), second=False), Case((X(4, 3), 1.5), second=False)],
+    "conv_tbc": [
+        Case((X(5, 2, 3), X(3, 3, 4), X(4)), second=False),
+        Case((X(5, 2, 3), X(2, 3, 4), X(4), 1), second=False),
+    ],
 }
 
 #: Methods whose call is spelled out: what the table's row "to" is behind.

@@ -34,9 +34,12 @@ DTYPES = {
     torch.uint8: mx.uint8,
     torch.float16: mx.float16,
     torch.complex64: mx.complex64,
+    torch.complex128: mx.complex64,  # only what is refused has it
 }
 COMPARED = (torch.float32, torch.bfloat16, torch.int64, torch.bool)
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7, torch.float64: 1e-6}  # MLX's float64 exp is that of float32
+#: Of values: torch rounds between the axes (6.8e-3 of the largest from those in float64, 3.7e-3 here).
+OF_VALUES = {("nn.functional.interpolate", torch.bfloat16): 1e-2}
 #: Of derivatives: torch loses digits where inputs are as large as 1e4 (5.5e-3 from those in float64, 1e-6 here).
 OF_DERIVATIVES = {"logcumsumexp": 1e-2}
 #: Functions that torch computes in bfloat16 step by step: what is expected is its result in float32.
@@ -170,7 +173,7 @@ def check(entry: Any, sample: Any, dtype: torch.dtype) -> None:
     tied = entry.name in TIED
     pairs = [chosen(r, sample, function) if tied else r for r in (results, wanted)]
     for mine, theirs in zip(*pairs, strict=True):
-        near(mine, theirs, TOLERANCE.get(theirs.dtype, 0.0))
+        near(mine, theirs, OF_VALUES.get((entry.name, theirs.dtype), TOLERANCE.get(theirs.dtype, 0.0)))
     pairs = [(mine, theirs) for mine, theirs in zip(results, wanted, strict=True) if theirs.requires_grad]
     if not pairs or not leaves:
         return
@@ -222,6 +225,10 @@ def test_what_is_apart_still_is() -> None:
                         check(entry, sample, dtype)
 
 
+#: op_db does not have them; they have calls in ``op_cases``.
+BY_HAND = {"max_pool1d_with_indices", "conv_tbc"}
+
+
 def test_most_of_the_registry_has_an_entry() -> None:
     named = {name for entry in ENTRIES for name in (bare(entry), *[alias.name for alias in entry.aliases])}
     without = {
@@ -229,7 +236,7 @@ def test_most_of_the_registry_has_an_entry() -> None:
         for name, entry in REGISTRY.items()
         if "." not in name and not name.endswith("_") and (entry.op is None or entry.op.name == name)
     }
-    assert without - named <= {"copy", "zero", "divide", "true_divide", "chain_matmul", "relu"}
+    assert without - named <= {"copy", "zero", "divide", "true_divide", "chain_matmul", "relu", *BY_HAND}
     functional = {name.removeprefix(f"{FUNCTIONAL}.") for name in REGISTRY if name.startswith(FUNCTIONAL)}
     assert {name for name in functional - named if not name.endswith("_")} == set()
 

@@ -175,6 +175,8 @@ def conv2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None
     """The cross-correlation of ``input`` with ``weight`` over its last 2 sizes, plus ``bias``."""
 def conv3d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] | str = 0, dilation: _int | Sequence[_int] = 1, groups: _int = 1) -> Tensor:
     """The cross-correlation of ``input`` with ``weight`` over its last 3 sizes, plus ``bias``."""
+def conv_tbc(input: _TensorLike, weight: _Operand, bias: _TensorLike, pad: _int = 0) -> Tensor:
+    """``conv1d`` of ``input`` (l, n, in), whose time is first, with ``weight`` (kernel, in, out), plus ``bias``."""
 def conv_transpose1d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:
     """The transposed convolution: what the gradient of ``conv1d`` is, plus ``bias``."""
 def conv_transpose2d(input: _TensorLike, weight: _Operand, bias: _TensorLike | None = None, stride: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, output_padding: _int | Sequence[_int] = 0, groups: _int = 1, dilation: _int | Sequence[_int] = 1) -> Tensor:

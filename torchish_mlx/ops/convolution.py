@@ -16,7 +16,7 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array
 from .convolution_plan import forward_plan, planned, seen, transposed_plan
-from .shaping import squeeze, unsqueeze
+from .shaping import permute, squeeze, unsqueeze
 
 
 def _turned(weight: mx.array) -> mx.array:
@@ -85,7 +85,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
     ) -> Tensor:
-        how = planned(forward_plan, n, seen(input, weight, bias), stride, padding, dilation, groups)
+        how = planned(forward_plan, n, seen(name, input, weight, bias), stride, padding, dilation, groups)
         if input.ndim == n + 1:
             return squeeze(_convolved(unsqueeze(input, 0), weight, bias, how), 0)
         out: Tensor = _convolved(input, weight, bias, how)
@@ -105,7 +105,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
     >>> torch.{name}(x, w, padding=1).shape[:2]
     torch.Size([1, 2])
     """
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     size = "(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1"
     where = "torch nn.functional"
     declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
@@ -126,7 +126,7 @@ def _transposed(n: int) -> Callable[..., Tensor]:
         groups: int = 1,
         dilation: int | Sequence[int] = 1,
     ) -> Tensor:
-        of = seen(input, weight, bias)
+        of = seen(name, input, weight, bias)
         how = planned(transposed_plan, n, of, stride, padding, output_padding, groups, dilation)
         if input.ndim == n + 1:
             return squeeze(_spread(unsqueeze(input, 0), weight, bias, how), 0)
@@ -147,7 +147,7 @@ def _transposed(n: int) -> Callable[..., Tensor]:
     >>> torch.{name}(x, w, stride=2).shape[:2]
     torch.Size([1, 2])
     """
-    function.__name__ = name
+    function.__name__ = function.__qualname__ = name
     size = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
     where = "torch nn.functional"
     declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
@@ -156,3 +156,24 @@ def _transposed(n: int) -> Callable[..., Tensor]:
 
 conv1d, conv2d, conv3d = map(_convolution, (1, 2, 3))
 conv_transpose1d, conv_transpose2d, conv_transpose3d = map(_transposed, (1, 2, 3))
+
+
+@composed(method=False, shape="(l + 2 * pad - kernel + 1, n, out)")
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """``conv1d`` of ``input`` (l, n, in), whose time is first, with ``weight`` (kernel, in, out), plus ``bias``.
+
+    Raises:
+        RuntimeError: shapes that do not fit together.
+    """
+    if input.ndim != 3:
+        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
+    if weight.ndim != 3:
+        raise RuntimeError("Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
+    if bias.ndim != 1:
+        raise RuntimeError("Bias must be 1-D")
+    if input.shape[2] != weight.shape[1]:
+        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
+    if weight.shape[2] != bias.shape[0]:
+        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
+    made: Tensor = conv1d(permute(input, (1, 2, 0)), permute(weight, (2, 1, 0)), bias, 1, pad)
+    return permute(made, (2, 0, 1))

@@ -62,10 +62,13 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
 
     A derivative of any of them is another of them. MLX's own derivative of its derivative by the images is wrong, or
     raises, where a stride leaves a remainder (mlx 0.32.4), so where a derivative is differentiated again MLX is told
-    so. Elsewhere nothing is differentiated, and MLX's ``custom_function`` would cost more than the call itself.
+    so. A padding behind that is negative is a part that no window reaches. Elsewhere nothing is differentiated, and
+    MLX's ``custom_function`` would cost more than the call itself.
     """
     n = len(sizes)
-    before, after = [a for a, _ in padding], [b for _, b in padding]
+    before, after = [a for a, _ in padding], [max(b, 0) for _, b in padding]
+    left = (slice(None), *[slice(size + min(b, 0)) for size, (_, b) in zip(sizes, padding, strict=True)])
+    beyond = any(b < 0 for _, b in padding)
     counts = [
         (size + a + b - d * (k - 1) - 1) // s + 1
         for size, k, s, (a, b), d in _each(sizes, kernel, stride, padding, dilation)
@@ -84,13 +87,18 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
     by_group = groups > 1 and n > 2  # MLX has no groups of volumes
 
     def convolved(x: mx.array, w: mx.array) -> mx.array:
+        if beyond:
+            x = x[left]
         if x.dtype not in INEXACT:
-            return _of_integers(x, w, stride, padding, dilation, groups)
+            return _of_integers(x, w, stride, list(_each(before, after)), dilation, groups)
         if by_group:
             return _joined(one.forward, mx.split(x, groups, axis=-1), mx.split(w, groups, axis=0), -1)
         return mx.conv_general(x, w, stride, (before, after), dilation, 1, groups)
 
     def to_input(g: mx.array, w: mx.array) -> mx.array:
+        if g.dtype not in INEXACT:
+            zeros = mx.zeros((g.shape[0], *sizes, w.shape[-1] * groups), g.dtype)
+            return mx.vjp(lambda x: convolved(x, w), [zeros], [g])[1][0]
         if by_group:
             return _joined(one.back, mx.split(g, groups, axis=-1), mx.split(w, groups, axis=0), -1)
         if groups > 1:
@@ -107,6 +115,8 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
         if groups > 1:
             zeros = mx.zeros((g.shape[-1], *kernel, x.shape[-1] // groups), g.dtype)
             return mx.vjp(lambda w: convolved(x, w), [zeros], [g])[1][0]
+        if beyond:
+            x = x[left]
         out = mx.conv_general(mx.transpose(x, turned), mx.transpose(g, turned), dilation, (before, after), stride)
         return mx.transpose(out, turned)[within]
 

@@ -22,6 +22,7 @@ from . import embedding as _embedding
 from . import erf as _erf
 from . import exponential as _exponential
 from . import filling as _filling
+from . import folding as _folding
 from . import gates as _gates
 from . import indexing as _indexing
 from . import joining as _joining
@@ -39,6 +40,7 @@ from . import pixels as _pixels
 from . import pooling as _pooling
 from . import products as _products
 from . import reduction as _reduction
+from . import resizing as _resizing
 from . import rounding as _rounding
 from . import scan as _scan
 from . import scattering as _scattering
@@ -48,6 +50,7 @@ from . import softmax as _softmax
 from . import sorting as _sorting
 from . import statistics as _statistics
 from . import trigonometric as _trigonometric
+from . import unpooling as _unpooling
 from . import writing as _writing
 from ._call import FUNCTIONAL as _FUNCTIONAL
 from ._call import REGISTRY
@@ -70,6 +73,7 @@ SUBJECTS = (
     _dropout,
     _erf,
     _exponential,
+    _folding,
     _gates,
     _filling,
     _indexing,
@@ -88,6 +92,7 @@ SUBJECTS = (
     _pixels,
     _products,
     _reduction,
+    _resizing,
     _rounding,
     _scan,
     _scattering,
@@ -97,6 +102,7 @@ SUBJECTS = (
     _sorting,
     _statistics,
     _trigonometric,
+    _unpooling,
     _writing,
 )
 

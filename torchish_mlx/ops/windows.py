@@ -44,7 +44,7 @@ def _grown(x: mx.array, w: Windows, value: Any) -> mx.array:
     return mx.pad(x, [*around, (0, 0)], constant_values=mx.array(value, x.dtype)) if any(map(any, around)) else x
 
 
-def _windows(x: mx.array, w: Windows, value: Any) -> mx.array:
+def windows_in(x: mx.array, w: Windows, value: Any) -> mx.array:
     """The windows of (n, *sizes, c) as (n, count, kernel, count, kernel, ..., c)."""
     x = _grown(x, w, value)
     shape = [x.shape[0], *itertools.chain(*zip(w.counts, w.kernel, strict=True)), x.shape[-1]]
@@ -78,6 +78,19 @@ def _spread(g: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
                 grown = grown.at[key].add(g)
         g = grown[(slice(None),) * axis + (slice(p, p + size),)]
     return g
+
+
+def spread_places(parts: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
+    """(n, *kernel, *counts, c), a part for each place of a window, as (n, *sizes, c); the adjoint of ``windows_in``."""
+    each = list(zip(sizes, *w, strict=True))
+    ends = [max((count - 1) * s + d * (k - 1) + 1, p + size) for size, k, s, p, d, count in each]
+    grown = mx.zeros((parts.shape[0], *ends, parts.shape[-1]), parts.dtype)
+    for place in itertools.product(*map(range, w.kernel)):
+        starts = [at * d for at, d in zip(place, w.dilation, strict=True)]
+        rows = zip(starts, w.stride, w.counts, strict=True)
+        key = (slice(None), *[slice(a, a + s * (count - 1) + 1, s) for a, s, count in rows])
+        grown = grown.at[key].add(parts[(slice(None), *place)])
+    return grown[(slice(None), *[slice(p, p + size) for size, _, _, p, _, _ in each])]
 
 
 # The largest ----------------------------------------------------------------------------------------------------------
@@ -134,7 +147,7 @@ def max_pooled(input: Array, windows: Any) -> MaxPooled:
     """The largest of each window; ``windows`` are ``Windows``."""
     sizes, w = input.shape[1:-1], Windows(*windows)
     n = len(sizes)
-    shown = _windows(input, w, _lowest(input.dtype))
+    shown = windows_in(input, w, _lowest(input.dtype))
     if not shown.size:
         empty = mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
         return MaxPooled(empty, empty.astype(mx.int64))
@@ -215,7 +228,7 @@ def _divided(x: mx.array, by: Any) -> mx.array:
     if x.dtype in INEXACT:
         return x / (by if not isinstance(by, mx.array) else by.astype(x.dtype))
     by = mx.array(by).astype(x.dtype)  # towards zero, as torch divides integers
-    return mx.sign(x) * (mx.abs(x) // by)
+    return mx.sign(x) * mx.sign(by) * (mx.abs(x) // mx.abs(by))
 
 
 @op(
@@ -239,7 +252,7 @@ def _divided(x: mx.array, by: Any) -> mx.array:
 def mean_pooled(input: Array, windows: Any, count_include_pad: bool, divisor_override: int | None) -> mx.array:
     """The mean of each window; ``windows`` are ``Windows``."""
     w = Windows(*windows)
-    shown = _windows(widened(input), w, 0)
+    shown = windows_in(widened(input), w, 0)
     if not shown.size:
         return mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
     total = mx.sum(shown, axis=list(range(2, 2 * len(w.counts) + 1, 2)))
@@ -254,7 +267,7 @@ def _averaging(size: int, count: int, dtype: mx.Dtype) -> mx.array:
     return mx.array(inside / (ends - starts)[:, None]).astype(dtype)
 
 
-def _along_each(x: mx.array, matrices: Sequence[mx.array]) -> mx.array:
+def along_each(x: mx.array, matrices: Sequence[mx.array]) -> mx.array:
     """``x`` (n, *sizes, c) multiplied by a matrix along each of the sizes."""
     for axis, matrix in enumerate(matrices, start=1):
         x = mx.moveaxis(mx.matmul(matrix, mx.moveaxis(x, axis, -2)), -2, axis)
@@ -266,7 +279,7 @@ def _adaptive_mean_gradient(g: mx.array, input_shape: Sequence[int], counts: Any
     if not g.size:
         return mx.zeros(input_shape, g.dtype)
     each = zip(input_shape[1:-1], counts, strict=True)
-    return cast(_along_each(wide, [mx.transpose(_averaging(n, count, wide.dtype)) for n, count in each]), g.dtype)
+    return cast(along_each(wide, [mx.transpose(_averaging(n, count, wide.dtype)) for n, count in each]), g.dtype)
 
 
 @op(
@@ -282,4 +295,35 @@ def adaptive_mean_pooled(input: Array, counts: Any) -> mx.array:
     if not all(counts) or not input.size:
         return mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
     each = zip(input.shape[1:-1], counts, strict=True)
-    return cast(_along_each(x, [_averaging(n, count, x.dtype) for n, count in each]), input.dtype)
+    return cast(along_each(x, [_averaging(n, count, x.dtype) for n, count in each]), input.dtype)
+
+
+# Back from the largest ------------------------------------------------------------------------------------------------
+
+
+@op(
+    grad={"input": lambda g, indices: _picked(g, indices)},
+    channels="last",
+    name="pool.unmax",
+    function=False,
+    method=False,
+)
+def max_unpooled(input: Array, indices: Array, sizes: Any) -> mx.array:
+    """Zeros (n, *sizes, c) with each element of ``input`` at its place; ``indices`` are in torch's order."""
+    n, c = input.shape[0], input.shape[-1]
+    total = mx.zeros((n, math.prod(sizes), c), input.dtype)
+    if input.size and total.size:
+        flat = (n, input.size // (n * c), c)
+        where = mx.reshape(mx.moveaxis(indices, 1, -1), flat)
+        total = mx.put_along_axis(total, where, mx.reshape(input, flat), axis=1)
+    return mx.reshape(total, (n, *sizes, c))
+
+
+def _picked(g: mx.array, indices: mx.array) -> mx.array:
+    """The elements of (n, *sizes, c) at ``indices`` (n, c, *counts), as (n, *counts, c)."""
+    n, c = indices.shape[:2]
+    where = mx.moveaxis(indices, 1, -1)
+    if not where.size:
+        return mx.zeros(where.shape, g.dtype)
+    flat = mx.reshape(where, (n, where.size // (n * c), c))
+    return mx.reshape(mx.take_along_axis(mx.reshape(g, (n, g.size // (n * c), c)), flat, axis=1), where.shape)

@@ -70,6 +70,8 @@ def elu_(input: _Operand, alpha: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input) - 1)."""
 def embedding(input: _TensorLike, weight: _TensorLike, padding_idx: _int | None = None, max_norm: _float | None = None, norm_type: _float = 2.0, scale_grad_by_freq: _bool = False, sparse: _bool = False) -> Tensor:
     """The rows of the matrix ``weight`` that ``input`` names; the row ``padding_idx`` gets no gradient."""
+def fold(input: _TensorLike, output_size: _int | Sequence[_int], kernel_size: _int | Sequence[_int], dilation: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, stride: _int | Sequence[_int] = 1) -> Tensor:
+    """The image of columns as ``unfold`` makes them; elements of windows that overlap are summed."""
 def gaussian_nll_loss(input: _TensorLike, target: _TensorLike, var: _TensorLike | _float, full: _bool = False, eps: _float = 1e-06, reduction: str = "mean") -> Tensor:
     """(log(var) + (input - target)^2 / var) / 2 with ``var`` at least ``eps``; plus log(2 pi) / 2 with ``full``."""
 def gelu(input: _Operand, *, approximate: str = "none") -> Tensor:
@@ -94,6 +96,8 @@ def huber_loss(input: _TensorLike, target: _TensorLike, reduction: str = "mean",
     """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight."""
 def instance_norm(input: _TensorLike, running_mean: _TensorLike | None = None, running_var: _TensorLike | None = None, weight: _TensorLike | None = None, bias: _TensorLike | None = None, use_input_stats: _bool = True, momentum: _float = 0.1, eps: _float = 1e-05) -> Tensor:
     """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias."""
+def interpolate(input: _TensorLike, size: _int | Sequence[_int] | None = None, scale_factor: _float | Sequence[float] | None = None, mode: str = "nearest", align_corners: _bool | None = None, recompute_scale_factor: _bool | None = None, antialias: _bool = False) -> Tensor:
+    """``input`` (n, c, *sizes) with other sizes."""
 def kl_div(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", log_target: _bool = False) -> Tensor:
     """target * (log(target) - input), or exp(target) * (target - input) with ``log_target``."""
 def l1_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", weight: _TensorLike | None = None) -> Tensor:
@@ -112,6 +116,12 @@ def log_softmax(input: _TensorLike, dim: _int | None = None, _stacklevel: _int =
     """The logarithm of the softmax over ``dim``."""
 def logsigmoid(input: _Operand) -> Tensor:
     """log(sigmoid(input))."""
+def lp_pool1d(input: _TensorLike, norm_type: _float, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, ceil_mode: _bool = False) -> Tensor:
+    """The ``norm_type``-th root of the sum of powers of each window of the last 1 of the sizes."""
+def lp_pool2d(input: _TensorLike, norm_type: _float, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, ceil_mode: _bool = False) -> Tensor:
+    """The ``norm_type``-th root of the sum of powers of each window of the last 2 of the sizes."""
+def lp_pool3d(input: _TensorLike, norm_type: _float, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, ceil_mode: _bool = False) -> Tensor:
+    """The ``norm_type``-th root of the sum of powers of each window of the last 3 of the sizes."""
 def margin_ranking_loss(input1: _TensorLike, input2: _TensorLike, target: _TensorLike, margin: _float = 0, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
     """max(0, -target * (input1 - input2) + margin), where target is 1 or -1."""
 def max_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
@@ -120,6 +130,12 @@ def max_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _
     """The largest element of each window of the last 2 of the sizes."""
 def max_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
     """The largest element of each window of the last 3 of the sizes."""
+def max_unpool1d(input: _TensorLike, indices: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, output_size: Sequence[_int] | None = None) -> Tensor:
+    """The way back from ``max_pool1d``: each element at its place, and zeros elsewhere."""
+def max_unpool2d(input: _TensorLike, indices: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, output_size: Sequence[_int] | None = None) -> Tensor:
+    """The way back from ``max_pool2d``: each element at its place, and zeros elsewhere."""
+def max_unpool3d(input: _TensorLike, indices: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, output_size: Sequence[_int] | None = None) -> Tensor:
+    """The way back from ``max_pool3d``: each element at its place, and zeros elsewhere."""
 def mish(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * tanh(log(1 + exp(input)))."""
 def mse_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", weight: _TensorLike | None = None) -> Tensor:
@@ -194,3 +210,11 @@ def triplet_margin_loss(anchor: _TensorLike, positive: _TensorLike, negative: _T
     """max(0, distance of anchor and positive - distance of anchor and negative + margin), by the p-norm."""
 def triplet_margin_with_distance_loss(anchor: _TensorLike, positive: _TensorLike, negative: _TensorLike, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, margin: _float = 1.0, swap: _bool = False, reduction: str = "mean") -> Tensor:
     """As ``triplet_margin_loss``, with a function of two tensors as the distance."""
+def unfold(input: _TensorLike, kernel_size: _int | Sequence[_int], dilation: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, stride: _int | Sequence[_int] = 1) -> Tensor:
+    """The windows of an image (n, c, h, w), each as a column."""
+def upsample(input: _TensorLike, size: _int | Sequence[_int] | None = None, scale_factor: _float | Sequence[float] | None = None, mode: str = "nearest", align_corners: _bool | None = None) -> Tensor:
+    """``interpolate``, which is its new name."""
+def upsample_bilinear(input: _TensorLike, size: _int | Sequence[_int] | None = None, scale_factor: _float | Sequence[float] | None = None) -> Tensor:
+    """``interpolate`` with ``mode="bilinear"`` and ``align_corners=True``, which is its new name."""
+def upsample_nearest(input: _TensorLike, size: _int | Sequence[_int] | None = None, scale_factor: _float | Sequence[float] | None = None) -> Tensor:
+    """``interpolate`` with ``mode="nearest"``, which is its new name."""
