@@ -165,8 +165,12 @@ def test_a_resumed_run_goes_on_bit_for_bit(name, compiled, tmp_path):
 def test_the_random_numbers_go_on(tmp_path):
     mx.random.seed(2**64 - 5)
     mx.random.uniform()
+    torch.randn(3)  # keeps a normal number
     checkpoint.save(tmp_path / "a.pt", step=0)
-    draw = lambda: (mx.random.normal((3,)).tolist(), random.gauss(0, 1), np.random.randn(3).tolist())  # noqa: E731
+
+    def draw():
+        return mx.random.normal((3,)).tolist(), random.gauss(0, 1), np.random.randn(3).tolist(), torch.randn(3).tolist()
+
     expected = draw()
     draw()
     random.seed(5)
@@ -176,6 +180,16 @@ def test_the_random_numbers_go_on(tmp_path):
     checkpoint.resume(tmp_path / "a.pt", ignore=["random"])
     assert draw() != expected
     assert draw() != before
+
+
+def test_a_file_from_before_there_was_a_generator_here(tmp_path):
+    file = checkpoint.save(tmp_path / "a.pt", step=0)
+    content = torch.load(file)
+    del content["random"]["torch"]
+    torch.save(content, file)
+    state = torch.get_rng_state().tolist()
+    checkpoint.resume(file)
+    assert torch.get_rng_state().tolist() == state
 
 
 @pytest.mark.parametrize("kind", ["Philox", "PCG64", "SFC64"])
@@ -371,7 +385,7 @@ def damage(content: dict[str, Any], part: str) -> None:
         content["random"]["python"] = (3, (1, 2), None)
 
 
-@pytest.mark.parametrize("key", ["mlx", "python", "numpy"])
+@pytest.mark.parametrize("key", ["mlx", "python", "numpy", "torch"])
 @pytest.mark.parametrize("value", [None, {}, [1], ["a", "b"], [-1, 2**70]])
 def test_a_damaged_random_state_changes_nothing(key, value, tmp_path):
     run = Run().train(1)

@@ -24,7 +24,7 @@ BELOW: dict[str, set[str]] = {
     "optim": {"_core", "_tensor", "optimizers", "bridge"},
     "serialization": {"_core", "_tensor"},
     "amp": {"_core", "_tensor", "optim"},
-    "checkpoint": {"_core", "_tensor", "optimizers", "bridge", "optim", "serialization"},
+    "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},
     "testing": {"_core", "_tensor", "optim"},
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }

@@ -1,4 +1,4 @@
-"""The random numbers of a run: MLX's, Python's and NumPy's global generators."""
+"""The random numbers of a run: the global generators of MLX, Python, NumPy and this package."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ..random import get_rng_state, set_rng_state
 from ._ranks import Ranks
 
 
 def state() -> dict[str, Any]:
-    """The state of the three generators, in numbers, strings, lists and dicts."""
-    return {"mlx": _key(), "python": random.getstate(), "numpy": _plain(np.random.get_state(legacy=False))}
+    """The state of the four generators, in numbers, strings, lists and dicts."""
+    return {
+        "mlx": _key(),
+        "python": random.getstate(),
+        "numpy": _plain(np.random.get_state(legacy=False)),
+        "torch": np.asarray(get_rng_state().array).tobytes().hex(),
+    }
 
 
 def restore(saved: Any) -> None:
@@ -29,6 +35,8 @@ def restore(saved: Any) -> None:
         version, internal, gauss = saved["python"]
         random.setstate((version, tuple(internal), gauss))
         np.random.set_state(saved["numpy"])
+        if "torch" in saved:  # not in files from before there was such a generator
+            set_rng_state(np.frombuffer(bytes.fromhex(saved["torch"]), np.uint8))
     except Exception as error:
         if isinstance(error, ValueError):
             raise

@@ -10,7 +10,7 @@ import math
 import mlx.core as mx
 import numpy as np
 
-from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma32, fma64, log_of, rounded, settled
+from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
 from ._stream import Stream
 
 #: From this span on torch takes two words for an integer.
@@ -25,11 +25,13 @@ def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) ->
     if dtype == mx.complex64:
         return uniform(stream, 2 * n, low, high, mx.float32).view(np.complex64)
     if dtype == mx.float64:
-        out = fma64(stream.doubles(n), high - low, low)
-        return np.where(out == high, low, out)
+        out = scaled64(stream.doubles(n), high - low, low)
+        out[out == high] = low
+        return out
     first, last = np.float32(low), np.float32(high)
-    out = rounded(fma32(stream.singles(n), last - first, first), dtype)
-    return np.where(out == rounded(last, dtype), rounded(first, dtype), out)
+    out = rounded(scaled32(stream.singles(n), last - first, first), dtype)
+    out[out == rounded(last, dtype)] = rounded(first, dtype)
+    return out
 
 
 def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
@@ -116,9 +118,9 @@ def cauchy(stream: Stream, n: int, median: float, sigma: float, dtype: mx.Dtype)
     """median + sigma * tan(pi * (u - 1/2))."""
     angle = math.pi * (stream.doubles(n) - 0.5)
     if dtype == mx.float64:
-        return fma64(by_libm(math.tan, angle), sigma, median)
+        return scaled64(by_libm(math.tan, angle), sigma, median)
     return settled(
         np.tan(angle),
         lambda at: by_libm(math.tan, angle[at]).tolist(),
-        lambda x: rounded(fma64(x, sigma, median), dtype),
+        lambda x: rounded(scaled64(x, sigma, median), dtype),
     )

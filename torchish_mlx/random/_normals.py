@@ -8,7 +8,7 @@ import mlx.core as mx
 import numpy as np
 
 from . import _cephes
-from ._rounding import DIGITS, VECTOR_KERNELS, Exact, by_libm, fma32, fma64, log_of, rounded, settled
+from ._rounding import DIGITS, VECTOR_KERNELS, Exact, by_libm, log_of, rounded, scaled32, scaled64, settled
 from ._stream import Stream
 
 BLOCK = 16
@@ -50,20 +50,15 @@ def pairs(stream: Stream, n: int, dtype: mx.Dtype) -> tuple[np.ndarray, Exact | 
 def log_normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype) -> np.ndarray:
     """``n`` times e to the power of a normal, always of pairs."""
     near, exact = pairs(stream, n, dtype)
-    power = shifted(near, mean, std)
+    power = scaled64(near, std, mean)
     if exact is None:
         return rounded(by_libm(math.exp, power), dtype)
     return settled(
         np.exp(power),
-        lambda at: by_libm(math.exp, shifted(np.array(exact(at)), mean, std)).tolist(),
+        lambda at: by_libm(math.exp, scaled64(np.array(exact(at)), std, mean)).tolist(),
         lambda x: rounded(x, dtype),
         1 + np.abs(power) + abs(mean),
     )
-
-
-def shifted(x: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """x * std + mean in float64, with one rounding."""
-    return fma64(x, std, mean)
 
 
 def normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype, contiguous: bool = True) -> np.ndarray:
@@ -74,17 +69,20 @@ def normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype, con
     if dtype == mx.complex64:
         return normal(stream, 2 * n, mean, std / math.sqrt(2), mx.float32, contiguous).view(np.complex64)
     if n < BLOCK or not contiguous:
-        return settled(*pairs(stream, n, dtype), lambda x: rounded(shifted(x, mean, std), dtype))
+        return settled(*pairs(stream, n, dtype), lambda x: rounded(scaled64(x, std, mean), dtype))
     draw, turn = (stream.doubles, _doubles) if dtype == mx.float64 else (stream.singles, _singles)
     whole = n // BLOCK * BLOCK
-    # torch draws one word for each number, and then makes the last 16 again of new ones, or block by block in halves
+    # torch draws a word for each number (in halves for those of whole blocks), and makes the last 16 again of new ones
     uniform = draw(n if DIGITS[dtype] > 11 else whole)
-    out = np.empty(n, uniform.dtype)
-    for start in range(0, whole, _CHUNK):
-        end = min(start + _CHUNK, whole)
-        out[start:end] = turn(uniform[start:end].reshape(-1, BLOCK), mean, std).ravel()
     if n % BLOCK:
-        out[-BLOCK:] = turn(draw(BLOCK).reshape(1, BLOCK), mean, std).ravel()
+        uniform = np.concatenate([uniform[:whole], draw(BLOCK)])
+    made = np.empty_like(uniform)
+    for start in range(0, len(made), _CHUNK):
+        part = uniform[start : start + _CHUNK]
+        made[start : start + _CHUNK] = turn(part.reshape(-1, BLOCK), mean, std).ravel()
+    out = made[:n]
+    if n % BLOCK:
+        out = np.concatenate([made[: n - BLOCK], made[-BLOCK:]])
     return rounded(out, dtype)
 
 
@@ -99,7 +97,7 @@ def _singles(u: np.ndarray, mean: float, std: float) -> np.ndarray:
         angle = (2 * math.pi * u[:, 8:].astype(np.float64)).astype(f32).astype(np.float64)
         radius = np.sqrt(f32(-2) * np.log(a.astype(np.float64)).astype(f32))
         sine, cosine = np.sin(angle).astype(f32), np.cos(angle).astype(f32)
-    return np.concatenate([fma32(radius * cosine, f32(std), f32(mean)), fma32(radius * sine, f32(std), f32(mean))], 1)
+    return scaled32(np.concatenate([radius * cosine, radius * sine], 1), std, mean)
 
 
 def _doubles(u: np.ndarray, mean: float, std: float) -> np.ndarray:
@@ -107,4 +105,4 @@ def _doubles(u: np.ndarray, mean: float, std: float) -> np.ndarray:
     angle = 2 * math.pi * u[:, 8:]
     radius = np.sqrt(-2 * by_libm(log_of, 1 - u[:, :8]))
     both = [radius * by_libm(math.cos, angle), radius * by_libm(math.sin, angle)]
-    return fma64(np.concatenate(both, 1), std, mean)
+    return scaled64(np.concatenate(both, 1), std, mean)

@@ -54,6 +54,18 @@ def fma64(a: Any, b: Any, c: Any) -> np.ndarray:
     return out
 
 
+def scaled32(x: np.ndarray, by: float, plus: float) -> np.ndarray:
+    """x * by + plus in float32 with one rounding, and as float32."""
+    if by == 1 and plus == 0:
+        return x + np.float32(0)  # which is no -0
+    return fma32(x, np.float32(by), np.float32(plus))
+
+
+def scaled64(x: np.ndarray, by: float, plus: float) -> np.ndarray:
+    """x * by + plus in float64 with one rounding."""
+    return x + 0.0 if by == 1 and plus == 0 else fma64(x, by, plus)
+
+
 def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``x`` as a sum of two numbers of 26 bits."""
     t = x * _SPLIT
@@ -73,7 +85,7 @@ def rounded(x: Any, dtype: mx.Dtype) -> np.ndarray:
         return x.astype(np.float32).astype(np.float16)
     if dtype not in DIGITS and dtype != mx.bool_ and x.dtype.kind == "f":
         x = x.astype(np.int64)
-    return x.astype(NUMPY[dtype])
+    return x.astype(NUMPY[dtype], copy=False)
 
 
 def as_array(numbers: np.ndarray, dtype: mx.Dtype) -> mx.array:

@@ -64,11 +64,15 @@ class Stream:
 
     def singles(self, n: int) -> np.ndarray:
         """``n`` numbers from 0 up to 1 in float32, of 24 bits of a word each."""
-        return (self.words(n) & np.uint32(0xFFFFFF)).astype(np.float32) * np.float32(2**-24)
+        out = (self.words(n) & np.uint32(0xFFFFFF)).astype(np.float32)
+        out *= np.float32(2**-24)
+        return out
 
     def doubles(self, n: int) -> np.ndarray:
         """``n`` numbers from 0 up to 1 in float64, of 53 bits of two words each."""
-        return (self.long_words(n) & np.uint64(2**53 - 1)).astype(np.float64) * 2.0**-53
+        out = (self.long_words(n) & np.uint64(2**53 - 1)).astype(np.float64)
+        out *= 2.0**-53
+        return out
 
     # -- the state ---------------------------------------------------------------------------------------
 
