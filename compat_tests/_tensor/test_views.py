@@ -305,7 +305,7 @@ def test_numpy_and_mlx_take_tensors() -> None:
     assert (x * np.float32(2)).dtype == mx.float32
     assert isinstance(np.float32(2) * x, tm.Tensor)
     for one in (tm.tensor([2.0]), tm.tensor(2.0), tm.tensor([2.0]).bfloat16()):
-        product = mx.ones(3, one.dtype) * one  # one element is no complex number
+        product = mx.ones(3, one.array.dtype) * one  # one element is no complex number
         assert (product.dtype, product.tolist()) == (one.dtype, [2.0, 2.0, 2.0])
     assert (mx.array([0.1], mx.float64) * tm.tensor([0.1, 1.0], dtype=mx.float64))[0].item() == 0.1 * 0.1
     assert np.from_dlpack(x).tolist() == [1.0, 2.0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
-from .._core.promotion import INEXACT
+from .._core.promotion import DEFAULTS, FLOATING, INEXACT
 from .._core.sparse import RowSparse, added
 from .._docs import see
 from .arraylike import ArrayLike
@@ -35,7 +35,7 @@ class Tensor(ArrayLike):
     """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
 
     ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
-    whose storage it shares, or numbers in nested lists, which become float32 as in torch; ``Tensor(2, 3)`` has these
+    whose storage it shares, or numbers in nested lists, in the default dtype, as in torch; ``Tensor(2, 3)`` has these
     sizes, and zeros. ``.data`` and ``.detach()`` share the storage.
 
     >>> import mlx.core as mx
@@ -109,7 +109,7 @@ class Tensor(ArrayLike):
             value = Tensor(value)
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
-        if self.requires_grad and value.dtype not in INEXACT:
+        if self.requires_grad and value.array.dtype not in INEXACT:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         mine, given = _unaliased(self._storage), _unaliased(value._storage)
         if mine.placed:
@@ -158,7 +158,7 @@ class Tensor(ArrayLike):
         if is_grad_enabled() and self.requires_grad:
             warnings.warn(_UNRECORDED, stacklevel=2)
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if self.dtype == mx.float64:
+        if self.array.dtype == mx.float64:
             raise BufferError("MLX reads float64 by DLPack as float32: use tensor.array, or np.asarray(tensor)")
         return self.array.__dlpack__(**options)
 
@@ -424,13 +424,15 @@ class Tensor(ArrayLike):
 
 
 def _new(data: Any, sizes: bool) -> mx.array:
-    """What ``torch.Tensor(...)`` makes of numbers: sizes, or values in float32."""
+    """What ``torch.Tensor(...)`` makes of numbers: sizes, or values; in the default dtype."""
     if sizes:
         shape = data if isinstance(data, tuple) else (data,)
-        return mx.zeros(shape or (0,), mx.float32)
+        return mx.zeros(shape or (0,), DEFAULTS[FLOATING])
     if not isinstance(data, (list, tuple, range, np.ndarray)) and not hasattr(data, "__dlpack__"):
         raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
-    return mx.array(np.asarray(data, np.float32))
+    if DEFAULTS[FLOATING] == mx.float64:
+        return mx.array(np.asarray(data, np.float64), mx.float64)
+    return mx.array(np.asarray(data, np.float32)).astype(DEFAULTS[FLOATING])
 
 
 def wrap(array: mx.array) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, overload
 import mlx.core as mx
 import numpy as np
 
+from .._core.dtypes import mlx_dtype
 from .._core.promotion import INEXACT
 from .._tensor.channels import ChannelsLast
 from .._tensor.modes import mode
@@ -36,7 +37,9 @@ def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
     """A call with arrays that are no Tensors: they become Tensors. Without any array it is refused."""
     given, found = list(args), False
     for i, a in enumerate(args):
-        if isinstance(a, np.generic):
+        if op.names[i] == "dtype":
+            given[i] = mlx_dtype(a, op.name)
+        elif isinstance(a, np.generic):
             given[i] = a.item()
         elif isinstance(a, _ARRAYS):
             given[i], found = wrap(mx.array(a)), True
@@ -188,7 +191,7 @@ def _public(op: Op) -> Callable[..., Any]:
                 out = fn(*arrays)
             else:
                 out, dtype = op.promoted(arrays)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise _in_torchs_words(op, args, arrays, error) from None
         if key >= least and mode.enabled and ((wholly and usual) or type(out) is not ARRAY or out.dtype in INEXACT):
             made = record(op, key, args, arrays, out, dtype)
@@ -218,6 +221,8 @@ def _explained(op: Op, args: tuple[Any, ...]) -> Any:
 
 def _in_torchs_words(op: Op, args: tuple[Any, ...], arrays: list[Any], error: Exception) -> Exception:
     """Torch's error for one of MLX or of Python."""
+    if "dtype" in op.names:
+        mlx_dtype(args[op.names.index("dtype")], op.name)
     for i in op.tensors:
         value = args[i] if i < len(args) else None
         if isinstance(value, (str, list, tuple)) and i not in op.lists:

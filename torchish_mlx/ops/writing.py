@@ -9,13 +9,16 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.device import check_placement
-from .._core.promotion import cast
+from .._core.dtypes import mlx_dtype
+from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, origin_of
 from ._call import REGISTRY, attach, op
 from ._op import Array
 from ._view import refuse_write
 from .shaping import clone
+
+_TYPES = {f"torch.{name}Tensor": dtype for dtype, name in NAMES.items()}
 
 
 @op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False, channels="any")
@@ -104,13 +107,14 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
         )
     for value in args:
         if isinstance(value, Tensor):
-            dtype = value.dtype
-        elif isinstance(value, mx.Dtype):
+            dtype = value.array.dtype
+        elif isinstance(value, (mx.Dtype, type)):
             dtype = value
         elif not isinstance(value, bool):
             check_placement(value)
     check_placement(device, kwargs.get("memory_format"))
-    if dtype is not None and dtype != self.dtype:
+    dtype = mlx_dtype(dtype, "to")
+    if dtype is not None and dtype != self.array.dtype:
         out: Tensor = _cast_to(self, dtype)
         out._keep_origin(origin_of(self))
         return out
@@ -119,7 +123,33 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
     """In the dtype of ``other``."""
-    return _to(self, other.dtype)
+    return _to(self, other.array.dtype)
+
+
+def _type(self: Tensor, dtype: Any = None) -> Any:
+    """Without a dtype, torch's name of the type of Tensor: ``"torch.FloatTensor"``. Else the Tensor in that dtype.
+
+    The dtype may be given by such a name too.
+
+    Raises:
+        ValueError: a name that torch has not.
+        TypeError: what is no dtype and no name.
+
+    Source: ``torch.Tensor.type``.
+    """
+    if dtype is None:
+        return f"torch.{NAMES[self.array.dtype]}Tensor"
+    if isinstance(dtype, str):
+        if dtype == "torch.Tensor":
+            return _to(self, DEFAULTS[FLOATING])
+        if dtype not in _TYPES:
+            raise ValueError(f"invalid type: {dtype!r}")
+        return _to(self, _TYPES[dtype])
+    if isinstance(dtype, type):
+        raise ValueError(f"invalid type: {dtype.__name__!r}")
+    if not isinstance(dtype, mx.Dtype):
+        raise TypeError("dtype must be a type, str, or dtype object")
+    return _to(self, dtype)
 
 
 def _cpu(self: Tensor) -> Tensor:
@@ -132,7 +162,7 @@ def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
         return _to(self, dtype)
 
     method.__name__ = name
-    method.__doc__ = f"In {dtype}."
+    method.__doc__ = f"In {name_of(dtype)}."
     return method
 
 
@@ -145,14 +175,18 @@ def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
 attach("where", _where)
 attach("to", _to)
 attach("type_as", _type_as)
+attach("type", _type)
 attach("cpu", _cpu)
 for _name, _dtype in {
     "float": mx.float32,
     "double": mx.float64,
     "half": mx.float16,
     "bfloat16": mx.bfloat16,
-    "long": mx.int64,
+    "char": mx.int8,
+    "short": mx.int16,
     "int": mx.int32,
+    "long": mx.int64,
+    "byte": mx.uint8,
     "bool": mx.bool_,
 }.items():
     attach(_name, _as_dtype(_name, _dtype))

@@ -165,14 +165,14 @@ class AveragedModel(nn.Module):
         else:
             groups: dict[mx.Dtype, list[int]] = {}
             for i, average in enumerate(averages):
-                groups.setdefault(average.dtype, []).append(i)
+                groups.setdefault(average.array.dtype, []).append(i)
             for members in groups.values():
                 self.multi_avg_fn([averages[i] for i in members], [weights[i] for i in members], n)
         for average, old in zip(averages, held, strict=True):
-            if (average.array.shape, average.dtype) != (old.shape, old.dtype):
+            if (average.array.shape, average.array.dtype) != (old.shape, old.dtype):
                 raise ValueError(
-                    f"multi_avg_fn made a {average.dtype} tensor of shape {tuple(average.shape)} of an average of "
-                    f"{old.dtype} and shape {tuple(old.shape)}: it may change its values only"
+                    f"multi_avg_fn made a {average.array.dtype} tensor of shape {tuple(average.shape)} of an average "
+                    f"of {old.dtype} and shape {tuple(old.shape)}: it may change its values only"
                 )
         return [average.array for average in averages]
 
