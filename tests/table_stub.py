@@ -266,7 +266,7 @@ def methods() -> Iterator[str]:
             result = "Self" if name.startswith("__i") and not unary else "Tensor"
             yield f"def {name}(self{'' if unary else ', other: _Operand'}) -> {result}: ...{override}\n"
         else:
-            inplace = name.endswith("_") or name == "cpu"
+            inplace = name.endswith("_")
             result = "Self" if inplace else RESULTS.get(name, "Tensor")
             yield documented(f"def {name}({parameters(name, value, True)}) -> {result}:", value)
 

@@ -12,7 +12,7 @@ _NO_SMALL = "MLX has no integers of less than 8 bits: use int8 or uint8"
 #: Name -> what to do instead.
 INSTEAD: dict[str, str] = {
     **dict.fromkeys(("linalg", "svd", "qr", "cholesky", "inverse", "pinverse", "det", "slogdet", "lu"), _DECOMPOSE),
-    **dict.fromkeys(("cuda", "mps", "backends", "accelerator", "xpu", "set_default_device"), _ONE_DEVICE),
+    **dict.fromkeys(("cuda", "mps", "backends", "accelerator", "xpu"), _ONE_DEVICE),
     **dict.fromkeys(("complex32", "chalf", "complex128", "cdouble"), _NO_COMPLEX),
     **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"), _NO_FLOAT8),
     **dict.fromkeys(("float8_e8m0fnu", "float4_e2m1fn_x2"), _NO_FLOAT8),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import typing as _typing
 from types import ModuleType as _ModuleType
 
-from ._core.device import Device as Device
 from ._core.device import contiguous_format as contiguous_format
+from ._core.device import device as device
+from ._core.device import get_default_device as get_default_device
 from ._core.device import preserve_format as preserve_format
+from ._core.device import set_default_device as set_default_device
 from ._core.dtypes import bfloat16 as bfloat16
 from ._core.dtypes import bool_ as _bool
 from ._core.dtypes import complex64 as complex64
@@ -90,7 +92,6 @@ from .random.generator import manual_seed as manual_seed
 from .random.generator import seed as seed
 from .random.generator import set_rng_state as set_rng_state
 
-device = Device
 half, double, cfloat = float16, float64, complex64
 short, long = int16, int64
 inf, nan = float("inf"), float("nan")

@@ -917,10 +917,12 @@ class _TableMethods:
         """The number of elements that are not zero, over ``dim``, one or several; over all by default."""
     def cov(self, *, correction: _float | None = 1, fweights: _TensorLike | None = None, aweights: _TensorLike | None = None) -> Tensor:
         """The covariances of the rows, whose columns are observations."""
-    def cpu(self) -> Self:
-        """The Tensor itself: MLX's memory is shared by all devices."""
+    def cpu(self) -> Tensor:
+        """On the CPU: the Tensor itself, where it is there."""
     def cross(self, other: _Operand, dim: _Dim = None) -> Tensor:
         """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""
+    def cuda(self, device: Any = None) -> Tensor:
+        """On a GPU of NVIDIA's; AssertionError where there is none."""
     def cummax(self, dim: _Dim) -> Tensor:
         """The largest element up to each along ``dim``, and where the last such element is."""
     def cummin(self, dim: _Dim) -> Tensor:
@@ -1453,7 +1455,7 @@ class _TableMethods:
     @overload
     def type(self, dtype: _Dtype | str) -> Tensor: ...
     def type_as(self, other: Tensor) -> Tensor:
-        """In the dtype of ``other``."""
+        """In the dtype of ``other``, and on its device."""
     def unbind(self, dim: _Dim = 0) -> Tensor:
         """The parts at each place of ``dim``, without that dimension, as a tuple of views."""
     def unflatten(self, dim: _Dim, sizes: _int | Sequence[_int]) -> Tensor:

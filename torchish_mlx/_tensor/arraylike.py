@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._core import dtypes
-from .._core.device import Device, current_device
+from .._core.device import CPU, Device
 from .._core.dtypes import OF_MLX
 from .._core.promotion import FLOATS, INEXACT
 from .modes import is_grad_enabled
@@ -41,6 +41,7 @@ class ArrayLike(Methods):
     """The part of ``Tensor`` that only reads its array."""
 
     _storage: Storage
+    _label: Device | None
 
     @property
     def array(self) -> mx.array:
@@ -99,13 +100,33 @@ class ArrayLike(Methods):
 
     @property
     def device(self) -> Device:
-        """Where MLX computes by default; its memory is shared by all devices."""
-        return current_device()
+        """The device as a label, on which nothing depends: MLX computes on its default device."""
+        return self._label or CPU
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the device is the CPU."""
+        return self._label is None
 
     @property
     def is_cuda(self) -> bool:
-        """Always False, because no array is in the memory of CUDA here."""
+        """Whether the device is a GPU of NVIDIA's."""
+        return self.device.type == "cuda"
+
+    @property
+    def is_mps(self) -> bool:
+        """Whether the device is a GPU of Apple's."""
+        return self.device.type == "mps"
+
+    @property
+    def is_meta(self) -> bool:
+        """False: every Tensor has values here."""
         return False
+
+    def get_device(self) -> int:
+        """The number of the device; -1 for the CPU."""
+        index = self.device.index
+        return -1 if index is None else index
 
     @property
     def ndim(self) -> int:

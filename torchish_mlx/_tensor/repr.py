@@ -79,7 +79,7 @@ def tensor_repr(tensor: Any) -> str:
     array = tensor.array
     values = np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
     out = "tensor(" + _values(values)
-    suffixes = []
+    suffixes = [] if tensor.is_cpu else [f"device='{tensor.device}'"]
     default = DEFAULTS[FLOATING]
     plain = array.dtype in (default, mx.int64, mx.bool_) or (array.dtype == mx.complex64 and default == mx.float32)
     if not plain or (not values.size and array.dtype != default):

@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.device import Device
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
 from .._core.promotion import DEFAULTS, FLOATING, INEXACT
@@ -29,6 +30,10 @@ _UNRECORDED = (
     "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
     + see("a-tensor-in-mlxs-operations")
 )
+
+
+#: Holds something as soon as a Tensor has a label: before that, no call has to look for one.
+LABELLED: list[bool] = []
 
 
 class Tensor(ArrayLike):
@@ -65,6 +70,8 @@ class Tensor(ArrayLike):
     _seen: int = 0
     #: Whose layout its axes are in, where that is known (see ``_origin``).
     _origin: Origin | None = None
+    #: The device, where it is another one than the CPU. Results of ops take it from their operands (``labels``).
+    _label: Device | None = None
     #: The names of the class of the module that it was made for, and of those that this is derived from.
     _layer: str = ""
 
@@ -75,6 +82,7 @@ class Tensor(ArrayLike):
         (given,) = data if len(data) == 1 else (data,)
         if isinstance(given, Tensor):
             self._keep_origin(given._origin)
+            self._keep_label(given._label)
             given = given._storage
         elif not isinstance(given, Storage):
             if not isinstance(given, mx.array):
@@ -89,6 +97,12 @@ class Tensor(ArrayLike):
         if origin is not None:
             self._origin = origin
 
+    def _keep_label(self, label: Device | None) -> None:
+        if label is not None:
+            self._label = label
+            if not LABELLED:
+                LABELLED.append(True)
+
     # -- the array ---------------------------------------------------------------------------------------
 
     @property
@@ -101,6 +115,7 @@ class Tensor(ArrayLike):
         out = Tensor.__new__(Tensor)
         out._storage = Alias(_unaliased(self._storage))
         out._keep_origin(self._origin)
+        out._keep_label(self._label)
         return out
 
     @data.setter
@@ -133,6 +148,7 @@ class Tensor(ArrayLike):
         out = Tensor.__new__(Tensor)
         out._storage = self._storage
         out._keep_origin(self._origin)
+        out._keep_label(self._label)
         return out
 
     def detach_(self) -> Tensor:
@@ -279,6 +295,7 @@ class Tensor(ArrayLike):
     def grad(self, value: Any) -> None:
         if isinstance(value, mx.array):
             value = Tensor(value)
+            value._keep_label(self._label)
         if value is None:
             self._grad = None
             return
@@ -330,7 +347,9 @@ class Tensor(ArrayLike):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
 
         def run(g: Any) -> Any:
-            new = hook(g if isinstance(g, Tensor) else wrap(g))
+            given = g if isinstance(g, Tensor) else wrap(g)
+            given._keep_label(self._label)
+            new = hook(given)
             if new is None:
                 return g
             return new if isinstance(g, Tensor) else new.array
@@ -368,6 +387,8 @@ class Tensor(ArrayLike):
         else:
             old._storage.array = old._storage.read() + gradient
             self._grad = old
+        if self._label is not None:
+            self._grad._keep_label(self._label)
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add the derivative of this Tensor with respect to every leaf into the leaf's ``grad``.
@@ -409,6 +430,10 @@ class Tensor(ArrayLike):
     def __getstate__(self) -> dict[str, Any]:
         graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_unrecorded", "_asked")
         return {k: v for k, v in self.__dict__.items() if k not in graph}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._keep_label(self._label)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:

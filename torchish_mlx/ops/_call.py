@@ -13,9 +13,10 @@ import numpy as np
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import INEXACT
 from .._tensor.channels import ChannelsLast
+from .._tensor.labels import carried
 from .._tensor.modes import mode
 from .._tensor.storage import Storage
-from .._tensor.tensor import Tensor, wrap
+from .._tensor.tensor import LABELLED, Tensor, wrap
 from .._tensor.views import Step
 from ..random.generator import Generator
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
@@ -202,7 +203,7 @@ def _public(op: Op) -> Callable[..., Any]:
             made = finished(op, out)
         if origin is not None and isinstance(made, Tensor) and made._storage.read().shape == _shape_of(args):
             made._origin = origin
-        return made
+        return carried(made, args) if LABELLED else made
 
     return function
 
@@ -214,7 +215,8 @@ def _shape_of(args: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _explained(op: Op, args: tuple[Any, ...]) -> Any:
     try:
-        return _general(op, args)
+        made = _general(op, args)
+        return carried(made, args) if LABELLED else made
     except ValueError as error:
         raise _in_torchs_words(op, args, [], error) from None
 
@@ -410,7 +412,8 @@ def composed(
             args = (kwargs.pop("input"), *args)
         if not lists and args and not any(isinstance(a, Tensor) for a in args):
             args = (_tensor_of(own, args[0]), *args[1:])
-        return fn(*args, **kwargs)
+        made = fn(*args, **kwargs)
+        return carried(made, (*args, *kwargs.values())) if LABELLED else made
 
     write = _inplace(call) if inplace else None
     for alias in (own, *aliases):

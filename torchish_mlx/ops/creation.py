@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import check_placement
+from .._core.device import CPU, check_placement, made_on
 from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.evaluation import schedule
 from .._core.promotion import DEFAULTS, FLOATING, cast, number_category
@@ -23,20 +23,25 @@ def tensor(data: Any, *, dtype: DtypeLike | None = None, device: Any = None, req
     >>> tensor([[1.0, 2.0]])
     tensor([[1., 2.]])
     """
-    check_placement(device)
+    label = made_on(device)
+    if device is None and label is None and isinstance(data, Tensor):
+        label = data._label
     out = Tensor(to_array(data, mlx_dtype(dtype, "tensor")), requires_grad=requires_grad)
     schedule(out.array)
     out._keep_origin(origin_of(data))
+    out._keep_label(label)
     return out
 
 
 def as_tensor(data: Any, dtype: DtypeLike | None = None, device: Any = None) -> Tensor:
     """``data`` itself if it is a Tensor of that dtype; otherwise a Tensor of it, an ``mx.array`` without a copy."""
-    check_placement(device)
+    kind = mlx_dtype(dtype, "as_tensor")
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    out = wrap(to_array(data, mlx_dtype(dtype, "as_tensor")))
+        return data.to(device=device, dtype=kind)
+    label = made_on(device)
+    out = wrap(to_array(data, kind))
     out._keep_origin(origin_of(data))
+    out._keep_label(label)
     return out
 
 
@@ -45,12 +50,28 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+def _array(of: Any) -> mx.array:
+    array: mx.array = of.array if isinstance(of, Tensor) else of
+    return array
+
+
 def _filled(
-    name: str, shape: Any, value: Any, dtype: Any, device: Any, requires_grad: bool, out: Tensor | None = None
+    name: str,
+    shape: Any,
+    value: Any,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    out: Tensor | None = None,
+    like: Any = None,
 ) -> Tensor:
+    """A number throughout ``shape``. The dtype and the device may be those of ``like``, a Tensor or an array."""
     if isinstance(value, Tensor):
         value = value.array
     kind = mlx_dtype(dtype, name)
+    if like is not None:
+        kind = _array(like).dtype if kind is None else kind
+        device = (like.device if isinstance(like, Tensor) else CPU) if device is None else device
     if kind is None:
         kind = out.array.dtype if out is not None else value.dtype if isinstance(value, mx.array) else None
     if kind is None:
@@ -114,7 +135,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """The values of a NumPy array in a Tensor: a copy, unlike torch's; float64 becomes float32, as in ``tensor``."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    return tensor(ndarray)
+    return tensor(ndarray, device="cpu")
 
 
 def full_like(
@@ -140,8 +161,7 @@ def _like(
     memory_format: Any = None,
 ) -> Tensor:
     check_placement(memory_format=memory_format)
-    array = input.array if isinstance(input, Tensor) else input
-    return _filled(name, array.shape, value, array.dtype if dtype is None else dtype, device, requires_grad)
+    return _filled(name, _array(input).shape, value, dtype, device, requires_grad, like=input)
 
 
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
@@ -161,32 +181,33 @@ def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
 
 def _new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of a shape in this Tensor's dtype."""
-    return _filled("new_zeros", _size(size), 0, self.dtype if dtype is None else dtype, device, requires_grad)
+    return _filled("new_zeros", _size(size), 0, dtype, device, requires_grad, like=self)
 
 
 def _new_empty(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """As ``new_zeros``: MLX has no arrays without values."""
-    return _filled("new_empty", _size(size), 0, self.dtype if dtype is None else dtype, device, requires_grad)
+    return _filled("new_empty", _size(size), 0, dtype, device, requires_grad, like=self)
 
 
 def _new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of a shape in this Tensor's dtype."""
-    return _filled("new_ones", _size(size), 1, self.dtype if dtype is None else dtype, device, requires_grad)
+    return _filled("new_ones", _size(size), 1, dtype, device, requires_grad, like=self)
 
 
 def _new_full(
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A number throughout a shape in this Tensor's dtype."""
-    return _filled("new_full", tuple(size), fill_value, self.dtype if dtype is None else dtype, device, requires_grad)
+    return _filled("new_full", tuple(size), fill_value, dtype, device, requires_grad, like=self)
 
 
 def _new_tensor(
     self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """``data`` in this Tensor's dtype."""
-    kind = mlx_dtype(self.dtype if dtype is None else dtype, "new_tensor")
-    return tensor(data, dtype=kind, device=device, requires_grad=requires_grad)
+    kind = self.dtype if dtype is None else mlx_dtype(dtype, "new_tensor")
+    where = self.device if device is None else device
+    return tensor(data, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 def _fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

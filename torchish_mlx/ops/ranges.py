@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import check_placement
+from .._core.device import made_on
 from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast
 from .._tensor.tensor import Tensor, wrap
@@ -18,9 +18,11 @@ from ._view import write_out
 
 def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) -> Tensor:
     """A new Tensor of ``array``, or ``out`` with its values."""
-    check_placement(device)
+    label = made_on(device)
     if out is None:
-        return Tensor(array, requires_grad=bool(requires_grad))
+        new = Tensor(array, requires_grad=bool(requires_grad))
+        new._keep_label(label)
+        return new
     if isinstance(out, Tensor) and out.array.dtype != array.dtype:
         wrong = f"{NAMES[array.dtype]} does not match dtype of out parameter ({NAMES[out.array.dtype]})"
         raise RuntimeError(f"dtype {wrong}")
@@ -215,9 +217,8 @@ def _triangle(name: str, of: Any, row: int, col: int, offset: int, dtype: Any, d
     for side, size in (("row", row), ("col", col)):
         if size < 0:
             raise RuntimeError(f"{side} must be non-negative, got{size}")
-    check_placement(device)
     indices = mx.array(np.stack(of(row, offset, col)).astype(np.int64))
-    return Tensor(indices.astype(mlx_dtype(dtype, name) or mx.int64), requires_grad=bool(grad))
+    return made(name, indices.astype(mlx_dtype(dtype, name) or mx.int64), None, device, grad)
 
 
 def tril_indices(

@@ -8,7 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.device import check_placement
+from .._core.device import CPU, check_placement, placed
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of
 from .._tensor.tape import unbroadcast
@@ -98,7 +98,10 @@ def zero(input: Array) -> mx.array:
 def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
     """In another dtype, on a device, or as another Tensor; itself where nothing changes and not ``copy``.
 
-    ``non_blocking`` and ``memory_format`` are torch's; MLX's memory is one, so a device only has to exist.
+    ``non_blocking`` and ``memory_format`` are torch's. MLX's memory is one: a device is a label, and nothing is moved.
+
+    Raises:
+        AssertionError, RuntimeError: a device that this machine has not got.
     """
     unknown = kwargs.keys() - {"non_blocking", "memory_format"}
     if unknown or len(args) > 4:
@@ -107,23 +110,29 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
         )
     for value in args:
         if isinstance(value, Tensor):
-            dtype = value.array.dtype
+            dtype, device = value.array.dtype, value.device
         elif isinstance(value, (mx.Dtype, type)):
             dtype = value
         elif not isinstance(value, bool):
-            check_placement(value)
-    check_placement(device, kwargs.get("memory_format"))
+            device = value
+    where = None if device is None else placed(device)
+    check_placement(None, kwargs.get("memory_format"))
     dtype = mlx_dtype(dtype, "to")
     if dtype is not None and dtype != self.array.dtype:
         out: Tensor = _cast_to(self, dtype)
         out._keep_origin(origin_of(self))
-        return out
-    return clone(self) if copy else self
+    else:
+        moved = where is not None and where != self.device
+        out = clone(self) if copy or moved else self
+    if where is not None and where != out.device:
+        out._label = None
+        out._keep_label(None if where is CPU else where)
+    return out
 
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
-    """In the dtype of ``other``."""
-    return _to(self, other.array.dtype)
+    """In the dtype of ``other``, and on its device."""
+    return _to(self, other)
 
 
 def _type(self: Tensor, dtype: Any = None) -> Any:
@@ -153,8 +162,13 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
 
 
 def _cpu(self: Tensor) -> Tensor:
-    """The Tensor itself: MLX's memory is shared by all devices."""
-    return self
+    """On the CPU: the Tensor itself, where it is there."""
+    return _to(self, CPU)
+
+
+def _cuda(self: Tensor, device: Any = None) -> Tensor:
+    """On a GPU of NVIDIA's; AssertionError where there is none."""
+    return _to(self, "cuda" if device is None else device)
 
 
 def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
@@ -177,6 +191,7 @@ attach("to", _to)
 attach("type_as", _type_as)
 attach("type", _type)
 attach("cpu", _cpu)
+attach("cuda", _cuda)
 for _name, _dtype in {
     "float": mx.float32,
     "double": mx.float64,
