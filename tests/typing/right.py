@@ -35,6 +35,8 @@ def functions_of_the_table(x: Tensor, a: mx.array) -> None:
     assert_type(x.dtype, torchish_mlx.dtype)
     assert_type(x.dtype.mlx, mx.Dtype)
     assert_type(x.type(), str)
+    assert_type(x.device, torchish_mlx.device)
+    assert_type(x.to(torchish_mlx.device("cpu")), Tensor)
     assert_type(x.type(torchish_mlx.half), Tensor)
     assert_type(x.type("torch.HalfTensor"), Tensor)
     assert_type(torchish_mlx.finfo(x.dtype).eps, float)

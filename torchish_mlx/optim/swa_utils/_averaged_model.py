@@ -36,7 +36,7 @@ class AveragedModel(nn.Module):
 
     Args:
         model (mlx.nn.Module): what to average; it is copied.
-        device (optional): "cpu", "mps", or None. There is only one memory, so nothing is moved.
+        device (optional): one that this machine has, or None. There is only one memory, so nothing is moved.
         avg_fn (callable, optional): ``(average, weight, n) -> new average``, for each parameter, of Tensors; ``n``,
             how many are averaged already, is a Tensor without dimensions. Frozen parameters are averaged too.
         multi_avg_fn (callable, optional): ``(averages, weights, n)``, for lists of Tensors of one dtype, in place.
