@@ -429,7 +429,7 @@ def test_a_function_as_map_location_sees_each_storage_once():
 
 @pytest.mark.parametrize("location", ["xpu", {"cpu": "xpu:0"}, "nowhere"], ids=str)
 def test_a_map_location_that_mlx_has_not(location):
-    with pytest.raises(RuntimeError, match="which this machine has not got|Expected one of cpu, cuda"):
+    with pytest.raises(RuntimeError, match=r"which this machine has not got|Expected one of cpu, cuda"):
         load_torch(written(torch.ones(2)), location)
     with pytest.raises(TypeError):
         load_torch(written(torch.ones(2)), 3)

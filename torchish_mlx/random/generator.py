@@ -28,7 +28,7 @@ class Generator:
     with torch, both ways. The numbers are those of torch's CPU, whatever ``device`` is.
 
     Raises:
-        RuntimeError: a device that is not there.
+        RuntimeError: a string that names no device.
 
     Source: ``torch.Generator``.
 
