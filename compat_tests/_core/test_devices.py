@@ -44,6 +44,9 @@ class Nested:
     def __init__(self, *args):
         self.args = args
 
+    def __repr__(self):
+        return f"device{self.args}"
+
 
 @pytest.mark.parametrize("given", [*NAMED, (Nested("cuda:1"),)], ids=str)
 def test_a_device_says_what_torchs_says(given):

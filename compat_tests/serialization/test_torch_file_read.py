@@ -432,7 +432,7 @@ def test_a_map_location_that_mlx_has_not(location):
     with pytest.raises(RuntimeError, match=r"which this machine has not got|Expected one of cpu, cuda"):
         load_torch(written(torch.ones(2)), location)
     with pytest.raises(TypeError):
-        load_torch(written(torch.ones(2)), 3)
+        load_torch(written(torch.ones(2)), 3.0)
 
 
 def test_tensors_that_were_on_a_gpu_load():

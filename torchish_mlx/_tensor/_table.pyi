@@ -921,7 +921,7 @@ class _TableMethods:
         """On the CPU: the Tensor itself, where it is there."""
     def cross(self, other: _Operand, dim: _Dim = None) -> Tensor:
         """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""
-    def cuda(self, device: Any = None, *, memory_format: Any = None) -> Tensor:
+    def cuda(self, device: Any = None, **kwargs: Any) -> Tensor:
         """On a GPU of NVIDIA's; AssertionError where there is none."""
     def cummax(self, dim: _Dim) -> Tensor:
         """The largest element up to each along ``dim``, and where the last such element is."""

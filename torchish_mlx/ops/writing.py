@@ -166,9 +166,9 @@ def _cpu(self: Tensor) -> Tensor:
     return _to(self, CPU)
 
 
-def _cuda(self: Tensor, device: Any = None, *, memory_format: Any = None) -> Tensor:
+def _cuda(self: Tensor, device: Any = None, **kwargs: Any) -> Tensor:
     """On a GPU of NVIDIA's; AssertionError where there is none."""
-    return _to(self, "cuda" if device is None else device, memory_format=memory_format)
+    return _to(self, "cuda" if device is None else device, **kwargs)
 
 
 def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
