@@ -67,7 +67,7 @@ def shape_of(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return str(DTYPES[value.dtype]), tuple(value.shape)
     if isinstance(value, torchish_mlx.Tensor):
-        return str(value.dtype), tuple(value.shape)
+        return str(value.array.dtype), tuple(value.shape)
     if isinstance(value, Mapping):
         return [(key, shape_of(v)) for key, v in value.items()]
     if isinstance(value, (list, tuple)):

@@ -160,8 +160,8 @@ class Run:
             return torch_gradient(self.case, i, j, self.gradients[i][j], p.dtype)
         gradient = our_gradient(self.case, i, j, self.gradients[i][j])
         if isinstance(gradient, tuple):
-            return as_leaf((gradient[0], gradient[1].astype(p.dtype)), p)
-        return gradient.astype(p.dtype)
+            return as_leaf((gradient[0], gradient[1].astype(p.array.dtype)), p)
+        return gradient.astype(p.array.dtype)
 
     def saved(self) -> dict[str, Any]:
         """What a training script saves."""
@@ -235,7 +235,7 @@ def content(t: Any) -> tuple[str, tuple[int, ...], bytes]:
         flat = t.detach().contiguous().reshape(-1)
         return str(DTYPES[t.dtype]), tuple(t.shape), flat.view(torch.uint8).numpy().tobytes() if t.numel() else b""
     flat = mx.contiguous(t.array.reshape(-1))
-    return str(t.dtype), tuple(t.shape), np.array(flat.view(mx.uint8)).tobytes() if t.array.size else b""
+    return str(t.array.dtype), tuple(t.shape), np.array(flat.view(mx.uint8)).tobytes() if t.array.size else b""
 
 
 def outline(value: Any) -> list[tuple[str, Any]]:

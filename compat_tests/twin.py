@@ -38,7 +38,10 @@ def our_quadratic(params: Sequence[Any], targets: Sequence[np.ndarray]) -> Any:
     """sum h (p - target)^2 / 2, and its gradient into ``.grad``."""
     loss = mx.array(0.0)
     for p, target in zip(params, targets, strict=True):
-        h, d = mx.array(curvature(tuple(p.shape))).astype(p.dtype), p.array - mx.array(target).astype(p.dtype)
+        h, d = (
+            mx.array(curvature(tuple(p.shape))).astype(p.array.dtype),
+            p.array - mx.array(target).astype(p.array.dtype),
+        )
         p.grad = h * d
         loss = loss + (h * d * d).sum() / 2
     return torchish_mlx.Tensor(loss)

@@ -68,7 +68,7 @@ def walk(model: nn.Module, seed: int) -> None:
     """Move every array of ``model``, running statistics upwards."""
     keys = iter(mx.random.split(mx.random.key(seed), 64))
     for tensor in (*torch.parameters(model), *torch.buffers(model)):
-        by = mx.random.normal(tensor.shape, key=next(keys)).astype(tensor.dtype)
+        by = mx.random.normal(tensor.shape, key=next(keys)).astype(tensor.array.dtype)
         tensor.array = tensor.array + (by if isinstance(tensor, torch.Parameter) else mx.abs(by))
 
 

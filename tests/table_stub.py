@@ -34,6 +34,7 @@ import mlx.core as mx
 import numpy as np
 from typing_extensions import Self
 
+from .._core.dtypes import DtypeLike as _Dtype
 from ..ops.dropout import DropoutResult
 from ..ops.reduction import MaxResult
 from ..random.generator import Generator
@@ -79,7 +80,7 @@ TYPES = {
     "dim0": "_int",
     "dim1": "_int",
     "dims": "_int | Sequence[_int]",
-    "dtype": "mx.Dtype | None",
+    "dtype": "_Dtype | None",
     "end": "_TensorLike",
     "end_dim": "_int",
     "exponent": "_Operand",
@@ -161,6 +162,13 @@ def {name}({first}, dim: _int, keepdim: _bool = False, *, out: Any = None) -> Ma
 def {name}({first}, other: _TensorLike, *, out: Tensor | None = None) -> Tensor: ...
 """
 
+
+TYPE = """\
+@overload
+def type(self, dtype: None = None) -> str: ...
+@overload
+def type(self, dtype: _Dtype | str) -> Tensor: ...
+"""
 
 #: What the annotations of a declared function are in the stub, where a parameter has no entry of its own above.
 DECLARED = {
@@ -247,6 +255,8 @@ def methods() -> Iterator[str]:
             yield documented(f"@property\ndef {name}(self) -> Tensor:", value)
         elif name in ("max", "min"):
             yield EXTREMES.format(name=name, first="self")
+        elif name == "type":
+            yield TYPE
         elif name in ("__getitem__", "__setitem__"):
             result = "Tensor" if name == "__getitem__" else "None"
             yield f"def {name}({parameters(name, value, True)}) -> {result}: ...\n"
@@ -256,7 +266,7 @@ def methods() -> Iterator[str]:
             result = "Self" if name.startswith("__i") and not unary else "Tensor"
             yield f"def {name}(self{'' if unary else ', other: _Operand'}) -> {result}: ...{override}\n"
         else:
-            inplace = name.endswith("_") or name == "cpu"
+            inplace = name.endswith("_")
             result = "Self" if inplace else RESULTS.get(name, "Tensor")
             yield documented(f"def {name}({parameters(name, value, True)}) -> {result}:", value)
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 _DECOMPOSE = "use mlx.core.linalg on tensor.array, with stream=mlx.core.cpu; it is not recorded for backward()"
 _IMAGE = "use mlx.nn.Upsample on arrays; it is not recorded for backward()"
 _ONE_DEVICE = "MLX chooses the device by itself, and mlx.core.set_default_device changes it"
+_NO_COMPLEX = "MLX has one complex dtype: use complex64"
+_NO_FLOAT8 = "MLX has no floats of 8 or 4 bits: use float16 or bfloat16, or mlx.core.quantize for weights"
+_NO_QUANTIZED = "MLX keeps quantized weights as uint32 with scales: use mlx.core.quantize"
+_NO_SMALL = "MLX has no integers of less than 8 bits: use int8 or uint8"
 
 #: Name -> what to do instead.
 INSTEAD: dict[str, str] = {
     **dict.fromkeys(("linalg", "svd", "qr", "cholesky", "inverse", "pinverse", "det", "slogdet", "lu"), _DECOMPOSE),
-    **dict.fromkeys(("cuda", "mps", "backends", "accelerator", "xpu", "set_default_device"), _ONE_DEVICE),
+    **dict.fromkeys(("cuda", "mps", "backends", "accelerator", "xpu"), _ONE_DEVICE),
+    **dict.fromkeys(("complex32", "chalf", "complex128", "cdouble"), _NO_COMPLEX),
+    **dict.fromkeys(("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"), _NO_FLOAT8),
+    **dict.fromkeys(("float8_e8m0fnu", "float4_e2m1fn_x2"), _NO_FLOAT8),
+    **dict.fromkeys(("qint8", "qint32", "quint8", "quint4x2", "quint2x4"), _NO_QUANTIZED),
+    **dict.fromkeys(("bit", "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"), _NO_SMALL),
+    **dict.fromkeys([f"{sign}int{n}" for sign in ("", "u") for n in (1, 2, 3, 4, 5, 6, 7)], _NO_SMALL),
     "fft": "use mlx.core.fft on tensor.array; it is not recorded for backward()",
     "compile": "compile the step with mlx.core.compile: docs/compile.md",
     "jit": "compile the step with mlx.core.compile: docs/compile.md",

@@ -5,11 +5,30 @@ from __future__ import annotations
 import typing as _typing
 from types import ModuleType as _ModuleType
 
-import mlx.core as _mx
-
-from ._core.device import Device as Device
 from ._core.device import contiguous_format as contiguous_format
+from ._core.device import device as device
+from ._core.device import get_default_device as get_default_device
 from ._core.device import preserve_format as preserve_format
+from ._core.device import set_default_device as set_default_device
+from ._core.dtypes import bfloat16 as bfloat16
+from ._core.dtypes import bool_ as _bool
+from ._core.dtypes import complex64 as complex64
+from ._core.dtypes import dtype as dtype
+from ._core.dtypes import float16 as float16
+from ._core.dtypes import float32 as float32
+from ._core.dtypes import float64 as float64
+from ._core.dtypes import get_default_dtype as get_default_dtype
+from ._core.dtypes import int8 as int8
+from ._core.dtypes import int16 as int16
+from ._core.dtypes import int32 as int32
+from ._core.dtypes import int64 as int64
+from ._core.dtypes import set_default_dtype as set_default_dtype
+from ._core.dtypes import uint8 as uint8
+from ._core.dtypes import uint16 as uint16
+from ._core.dtypes import uint32 as uint32
+from ._core.dtypes import uint64 as uint64
+from ._core.limits import finfo as finfo
+from ._core.limits import iinfo as iinfo
 from ._tensor.arraylike import Size as Size
 from ._tensor.modes import enable_grad as enable_grad
 from ._tensor.modes import is_grad_enabled as is_grad_enabled
@@ -73,15 +92,8 @@ from .random.generator import manual_seed as manual_seed
 from .random.generator import seed as seed
 from .random.generator import set_rng_state as set_rng_state
 
-device = Device
-float16 = half = _mx.float16
-bfloat16 = _mx.bfloat16
-float32 = _mx.float32
-float64 = double = _mx.float64
-complex64 = _mx.complex64
-int8, int16, int32, int64 = _mx.int8, _mx.int16, _mx.int32, _mx.int64
-long, short = int64, int16
-uint8 = _mx.uint8
+half, double, cfloat = float16, float64, complex64
+short, long = int16, int64
 inf, nan = float("inf"), float("nan")
 
 if _typing.TYPE_CHECKING:  # the functions of the registry
@@ -89,7 +101,7 @@ if _typing.TYPE_CHECKING:  # the functions of the registry
 else:
     globals().update(_FUNCTIONS)
 # these hide Python's own names, so they come last
-float, int, bool = _mx.float32, _mx.int32, _mx.bool_
+float, int, bool = float32, int32, _bool
 
 if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker of types sees by itself
     __all__ = sorted(

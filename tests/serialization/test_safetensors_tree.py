@@ -54,7 +54,7 @@ HOSTILE = [
     {"!Size": ["a"]},
     {"!Size": [True]},
     {"!dtype": "__class__"},
-    {"!device": "cuda"},
+    {"!device": "nowhere"},
     {"!device": "cpu:x"},
     {"!tensor": "y"},
     {"!tensor": ["x"]},

@@ -376,10 +376,11 @@ def test_gpu_storages_load_and_meta_does_not():
         load(tensor(storage(location="meta")))
 
 
-def test_a_device_that_mlx_has_not_is_refused():
-    with pytest.raises(UnpicklingError, match=r"cuda.*str\(device\)"):
-        load(b"ctorch\ndevice\n" + text("cuda") + b"K\x00\x86R")
-    assert load(b"ctorch\ndevice\n" + text("mps") + b"K\x00\x86R") == torchish_mlx.device("mps", 0)
+def test_a_device_that_nobody_has_is_refused():
+    with pytest.raises(UnpicklingError, match=r"nowhere.*str\(device\)"):
+        load(b"ctorch\ndevice\n" + text("nowhere") + b"K\x00\x86R")
+    for kind in ("mps", "cuda"):
+        assert load(b"ctorch\ndevice\n" + text(kind) + b"K\x00\x86R") == torchish_mlx.device(kind, 0)
 
 
 @settings(max_examples=300)

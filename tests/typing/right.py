@@ -33,7 +33,19 @@ def functions_of_the_table(x: Tensor, a: mx.array) -> None:
     assert_type(torchish_mlx.max(x, 0).indices, Tensor)
     assert_type(torchish_mlx.reshape(x, (2, -1)), Tensor)
     assert_type(torchish_mlx.zeros(2, 3, dtype=torchish_mlx.float16), Tensor)
-    assert_type(torchish_mlx.float32, mx.Dtype)
+    assert_type(torchish_mlx.float32, torchish_mlx.dtype)
+    assert_type(x.dtype, torchish_mlx.dtype)
+    assert_type(x.dtype.mlx, mx.Dtype)
+    assert_type(x.type(), str)
+    assert_type(x.device, torchish_mlx.device)
+    assert_type(x.to(torchish_mlx.device("cpu")), Tensor)
+    assert_type(x.type(torchish_mlx.half), Tensor)
+    assert_type(x.type("torch.HalfTensor"), Tensor)
+    assert_type(torchish_mlx.finfo(x.dtype).eps, float)
+    assert_type(torchish_mlx.get_default_dtype(), torchish_mlx.dtype)
+    assert_type(torchish_mlx.ones(2, dtype=mx.float16).to(x.dtype), Tensor)
+    assert_type(x.sum(dtype=torchish_mlx.float64), Tensor)
+    assert_type(torchish_mlx.promote_types(x.dtype, mx.float16), torchish_mlx.dtype)
 
 
 def functions_of_nn(x: Tensor, a: mx.array) -> None:

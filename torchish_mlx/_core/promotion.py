@@ -29,7 +29,8 @@ BOOL, INTEGER, FLOATING, COMPLEX = range(4)
 HALVES = frozenset((mx.float16, mx.bfloat16))
 FLOATS = frozenset((mx.float16, mx.bfloat16, mx.float32, mx.float64))
 INEXACT = FLOATS | {mx.complex64}
-#: The dtype that a Python number of a category makes of a tensor of a lower one.
+_WIDE_UNSIGNED = frozenset((mx.uint16, mx.uint32, mx.uint64))
+#: The dtype that a Python number of a category makes of a tensor of a lower one; ``set_default_dtype`` changes it.
 DEFAULTS = {BOOL: mx.bool_, INTEGER: mx.int64, FLOATING: mx.float32, COMPLEX: mx.complex64}
 
 Operand = Any  # an mx.array or a Python number
@@ -65,10 +66,17 @@ def number_category(value: Any) -> int:
 
 
 def _higher(a: mx.Dtype | None, b: mx.Dtype) -> mx.Dtype:
-    return b if a is None else mx.result_type(mx.zeros((), a), mx.zeros((), b))
+    if a is None or a == b:
+        return b
+    if (a in _WIDE_UNSIGNED or b in _WIDE_UNSIGNED) and not (a in FLOATS or b in FLOATS):
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+            f"{NAMES[a]} and {NAMES[b]}"
+        )
+    return mx.result_type(mx.zeros((), a), mx.zeros((), b))
 
 
-#: The common dtype of two; of the second one where the first is None.
+#: The common dtype of two; of the second one where the first is None. RuntimeError where torch has none.
 promoted = functools.cache(_higher)
 
 
@@ -88,14 +96,16 @@ def result_type(*operands: Operand) -> mx.Dtype:
             dim = promoted(dim, operand.dtype)
         else:
             zero = promoted(zero, operand.dtype)
-    return _combined(_combined(dim, zero), number) or mx.float32
+    return _combined(_combined(dim, zero), number) or DEFAULTS[FLOATING]
 
 
 @functools.cache
 def _combined(higher: mx.Dtype | None, lower: mx.Dtype | None) -> mx.Dtype | None:
     if higher is None or lower is None:
         return lower if higher is None else higher
-    return promoted(higher, lower) if category(lower) > category(higher) else higher
+    if category(lower) <= category(higher):
+        return higher
+    return lower if lower == mx.complex64 else promoted(higher, lower)  # torch asks no more of a complex one
 
 
 def compute(fn: Callable[..., mx.array], *operands: Operand, wide: bool = False) -> mx.array:
@@ -135,8 +145,8 @@ def compare(fn: Callable[..., mx.array], *operands: Operand) -> mx.array:
 
 
 def floating(x: mx.array) -> mx.array:
-    """``x``, or its float32 copy where it holds integers or booleans."""
-    return x if x.dtype in INEXACT else x.astype(mx.float32)
+    """``x``, or its copy in the default dtype where it holds integers or booleans."""
+    return x if x.dtype in INEXACT else x.astype(DEFAULTS[FLOATING])
 
 
 def widened(x: mx.array) -> mx.array:

@@ -10,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 from typing_extensions import Self
 
+from .._core.dtypes import DtypeLike as _Dtype
 from ..ops.dropout import DropoutResult
 from ..ops.reduction import MaxResult
 from ..random.generator import Generator
@@ -203,9 +204,9 @@ def cummax(input: _TensorLike, dim: _Dim, *, out: Tensor | None = None) -> Tenso
     """The largest element up to each along ``dim``, and where the last such element is."""
 def cummin(input: _TensorLike, dim: _Dim, *, out: Tensor | None = None) -> Tensor:
     """The smallest element up to each along ``dim``, and where the last such element is."""
-def cumprod(input: _TensorLike, dim: _Dim, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def cumprod(input: _TensorLike, dim: _Dim, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The products of the elements up to each along ``dim``; those of integers and booleans are int64."""
-def cumsum(input: _TensorLike, dim: _Dim, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def cumsum(input: _TensorLike, dim: _Dim, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The sums of the elements up to each along ``dim``; those of integers and booleans are int64."""
 def cumulative_trapezoid(y: _TensorLike, x: _TensorLike | None = None, *, dx: _float = 1, dim: _Dim = -1) -> Tensor:
     """The areas under the samples ``y`` up to each along ``dim``, by the trapezoidal rule."""
@@ -371,7 +372,7 @@ def log1p(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """log(1 + input), which is exact near 0 too."""
 def log2(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The logarithm to the base 2, as floats."""
-def log_softmax(input: _TensorLike, dim: _Dim, dtype: mx.Dtype | None = None, *, out: Tensor | None = None) -> Tensor:
+def log_softmax(input: _TensorLike, dim: _Dim, dtype: _Dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the softmax over ``dim``."""
 def logaddexp(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """log(exp(input) + exp(other)), without an overflow."""
@@ -417,7 +418,7 @@ def max_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _
     """The largest element of each window of the last 3 of the sizes."""
 def maximum(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The larger of input and other; the gradient is halved where they are equal."""
-def mean(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def mean(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The mean of floating numbers."""
 def median(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """The median of all elements, the lower of two; with ``dim`` a pair (values, indices)."""
@@ -451,13 +452,13 @@ def mv(input: _TensorLike, vec: _TensorLike, *, out: Tensor | None = None) -> Te
     """The product of a matrix and a vector."""
 def nan_to_num(input: _TensorLike, nan: _float | None = None, posinf: _float | None = None, neginf: _float | None = None, *, out: Tensor | None = None) -> Tensor:
     """Input with a number in the place of NaN (0), inf and -inf (the largest and the least number of the dtype)."""
-def nanmean(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def nanmean(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The mean of the elements that are no NaN."""
 def nanmedian(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """The median of all elements that are no NaN, the lower of two; with ``dim`` a pair (values, indices)."""
 def nanquantile(input: _TensorLike, q: Any, dim: _Dim = None, keepdim: _bool = False, *, interpolation: str = "linear", out: Tensor | None = None) -> Tensor:
     """The quantiles ``q`` along ``dim``, or of all elements that are no NaN."""
-def nansum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def nansum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The sum of the elements that are no NaN; that of integers and booleans is int64."""
 def narrow(input: _TensorLike, dim: _int, start: _int, length: _int) -> Tensor:
     """``length`` elements from ``start`` along ``dim``."""
@@ -471,7 +472,7 @@ def negative(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
 def nonzero(input: _TensorLike, *, as_tuple: _bool = False, out: Tensor | None = None) -> Tensor:
     """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
-def norm(input: _TensorLike, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def norm(input: _TensorLike, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """``(sum |x|^p)^(1/p)``: the largest for inf, the number of non-zeros for 0."""
 def not_equal(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input != other, as booleans."""
@@ -495,7 +496,7 @@ def pow(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Te
     """input ** exponent."""
 def prelu(input: _TensorLike, weight: _TensorLike) -> Tensor:
     """input where it is positive, else weight * input, with one weight for all or one for each channel."""
-def prod(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def prod(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The product; that of integers and booleans is int64."""
 def quantile(input: _TensorLike, q: Any, dim: _Dim = None, keepdim: _bool = False, *, interpolation: str = "linear", out: Tensor | None = None) -> Tensor:
     """The quantiles ``q`` along ``dim``, or of all elements."""
@@ -563,7 +564,7 @@ def sinh(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The hyperbolic sine."""
 def slice_scatter(input: _TensorLike, src: _TensorLike, dim: _Dim = 0, start: _int | None = None, end: _TensorLike | None = None, step: _int = 1, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with ``src`` in the place of a slice along ``dim``."""
-def softmax(input: _TensorLike, dim: _Dim, dtype: mx.Dtype | None = None, *, out: Tensor | None = None) -> Tensor:
+def softmax(input: _TensorLike, dim: _Dim, dtype: _Dtype | None = None, *, out: Tensor | None = None) -> Tensor:
     """exp(input) divided by its sum over ``dim``."""
 def sort(input: _TensorLike, dim: _Dim = -1, descending: _bool = False, *, stable: _bool | None = None, out: Tensor | None = None) -> Tensor:
     """The elements in order along ``dim``, and where they were; the order is always stable."""
@@ -587,7 +588,7 @@ def sub(input: _TensorLike, other: _Operand, *, alpha: _Operand = 1, out: Tensor
     """input - alpha * other."""
 def subtract(input: _TensorLike, other: _Operand, *, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
     """input - alpha * other."""
-def sum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None, out: Tensor | None = None) -> Tensor:
+def sum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The sum; that of integers and booleans is int64."""
 def swapaxes(input: _TensorLike, axis0: _int, axis1: _int) -> Tensor:
     """Two dimensions exchanged."""
@@ -833,7 +834,7 @@ class _TableMethods:
     def bernoulli_(self, p: _float | Tensor = 0.5, *, generator: Generator | None = None) -> Self:
         """1 with probability ``p``, else 0; ``p`` may be a Tensor of floats that broadcasts to this one."""
     def bfloat16(self) -> Tensor:
-        """In mlx.core.bfloat16."""
+        """In bfloat16."""
     def bincount(self, weights: _TensorLike | None = None, minlength: _int = 0) -> Tensor:
         """How often each number from 0 on is in ``input``, or the sum of its weights."""
     def bitwise_and(self, other: _Operand) -> Tensor:
@@ -863,15 +864,19 @@ class _TableMethods:
     def bmm(self, mat2: _TensorLike) -> Tensor:
         """The products of two batches of matrices."""
     def bool(self) -> Tensor:
-        """In mlx.core.bool."""
+        """In bool."""
     def broadcast_to(self, *size: _int | Sequence[_int], **named: Any) -> Tensor:
         """Dimensions of size one repeated without a copy, as ``expand`` does."""
+    def byte(self) -> Tensor:
+        """In uint8."""
     def cauchy_(self, median: _float = 0, sigma: _float = 1, *, generator: Generator | None = None) -> Self:
         """Numbers of Cauchy's distribution: median + sigma * tan(pi * (u - 1/2)) of a uniform u."""
     def ceil(self) -> Tensor:
         """The smallest whole number that is not below input."""
     def ceil_(self) -> Self:
         """In place, returning the Tensor itself: The smallest whole number that is not below input."""
+    def char(self) -> Tensor:
+        """In int8."""
     def chunk(self, chunks: _int, dim: _Dim = 0) -> Tensor:
         """At most ``chunks`` views of one size along ``dim``, the last one of what is left."""
     def clamp(self, min: _Operand | None = None, max: _Operand | None = None) -> Tensor:
@@ -914,21 +919,23 @@ class _TableMethods:
         """The number of elements that are not zero, over ``dim``, one or several; over all by default."""
     def cov(self, *, correction: _float | None = 1, fweights: _TensorLike | None = None, aweights: _TensorLike | None = None) -> Tensor:
         """The covariances of the rows, whose columns are observations."""
-    def cpu(self) -> Self:
-        """The Tensor itself: MLX's memory is shared by all devices."""
+    def cpu(self) -> Tensor:
+        """On the CPU: the Tensor itself, where it is there."""
     def cross(self, other: _Operand, dim: _Dim = None) -> Tensor:
         """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""
+    def cuda(self, device: Any = None, **kwargs: Any) -> Tensor:
+        """On a GPU of NVIDIA's; AssertionError where there is none."""
     def cummax(self, dim: _Dim) -> Tensor:
         """The largest element up to each along ``dim``, and where the last such element is."""
     def cummin(self, dim: _Dim) -> Tensor:
         """The smallest element up to each along ``dim``, and where the last such element is."""
-    def cumprod(self, dim: _Dim, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def cumprod(self, dim: _Dim, *, dtype: _Dtype | None = None) -> Tensor:
         """The products of the elements up to each along ``dim``; those of integers and booleans are int64."""
-    def cumprod_(self, dim: _Dim, *, dtype: mx.Dtype | None = None) -> Self:
+    def cumprod_(self, dim: _Dim, *, dtype: _Dtype | None = None) -> Self:
         """In place, returning the Tensor itself: The products of the elements up to each along ``dim``; those of integers and booleans are int64."""
-    def cumsum(self, dim: _Dim, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def cumsum(self, dim: _Dim, *, dtype: _Dtype | None = None) -> Tensor:
         """The sums of the elements up to each along ``dim``; those of integers and booleans are int64."""
-    def cumsum_(self, dim: _Dim, *, dtype: mx.Dtype | None = None) -> Self:
+    def cumsum_(self, dim: _Dim, *, dtype: _Dtype | None = None) -> Self:
         """In place, returning the Tensor itself: The sums of the elements up to each along ``dim``; those of integers and booleans are int64."""
     def deg2rad(self) -> Tensor:
         """An angle in degrees as radians."""
@@ -959,7 +966,7 @@ class _TableMethods:
     def dot(self, tensor: _TensorLike) -> Tensor:
         """The inner product of two vectors."""
     def double(self) -> Tensor:
-        """In mlx.core.float64."""
+        """In float64."""
     def dsplit(self, *indices: Any, **given: Any) -> Tensor:
         """``tensor_split`` along dimension 2, of a size that the number of parts divides."""
     def eq(self, other: _Operand) -> Tensor:
@@ -1013,7 +1020,7 @@ class _TableMethods:
     def flipud(self) -> Tensor:
         """The elements in reverse order along the first dimension."""
     def float(self) -> Tensor:
-        """In mlx.core.float32."""
+        """In float32."""
     def floor(self) -> Tensor:
         """The largest whole number that is not above input."""
     def floor_(self) -> Self:
@@ -1053,7 +1060,7 @@ class _TableMethods:
     def gt(self, other: _Operand) -> Tensor:
         """Whether input > other, as booleans."""
     def half(self) -> Tensor:
-        """In mlx.core.float16."""
+        """In float16."""
     def hardshrink(self, lambd: _float = 0.5) -> Tensor:
         """input where its size is larger than ``lambd``, else 0."""
     def heaviside(self, values: _TensorLike) -> Tensor:
@@ -1089,7 +1096,7 @@ class _TableMethods:
     def inner(self, other: _Operand) -> Tensor:
         """The sum of products over the last dimensions of both; a product where one has no dimensions."""
     def int(self) -> Tensor:
-        """In mlx.core.int32."""
+        """In int32."""
     def isclose(self, other: _TensorLike, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> Tensor:
         """Whether abs(input - other) <= atol + rtol * abs(other); with ``equal_nan`` NaN is close to NaN."""
     def isfinite(self) -> Tensor:
@@ -1140,7 +1147,7 @@ class _TableMethods:
         """In place, returning the Tensor itself: The natural logarithm, as floats."""
     def log_normal_(self, mean: _float = 1, std: _float = 2, *, generator: Generator | None = None) -> Self:
         """e to the power of normal numbers of a mean and a standard deviation."""
-    def log_softmax(self, dim: _Dim, dtype: mx.Dtype | None = None) -> Tensor:
+    def log_softmax(self, dim: _Dim, dtype: _Dtype | None = None) -> Tensor:
         """The logarithm of the softmax over ``dim``."""
     def logaddexp(self, other: _Operand) -> Tensor:
         """log(exp(input) + exp(other)), without an overflow."""
@@ -1163,7 +1170,7 @@ class _TableMethods:
     def logsumexp(self, dim: _Dim, keepdim: _bool = False) -> Tensor:
         """The logarithm of the sum of exp(input) over ``dim``."""
     def long(self) -> Tensor:
-        """In mlx.core.int64."""
+        """In int64."""
     def lt(self, other: _Operand) -> Tensor:
         """Whether input < other, as booleans."""
     @property
@@ -1189,7 +1196,7 @@ class _TableMethods:
     def max(self, other: _TensorLike, *, out: Tensor | None = None) -> Tensor: ...
     def maximum(self, other: _TensorLike) -> Tensor:
         """The larger of input and other; the gradient is halved where they are equal."""
-    def mean(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def mean(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The mean of floating numbers."""
     def median(self, dim: _Dim = None, keepdim: _bool = False) -> Tensor:
         """The median of all elements, the lower of two; with ``dim`` a pair (values, indices)."""
@@ -1227,13 +1234,13 @@ class _TableMethods:
         """Input with a number in the place of NaN (0), inf and -inf (the largest and the least number of the dtype)."""
     def nan_to_num_(self, nan: _float | None = None, posinf: _float | None = None, neginf: _float | None = None) -> Self:
         """In place, returning the Tensor itself: Input with a number in the place of NaN (0), inf and -inf (the largest and the least number of the dtype)."""
-    def nanmean(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def nanmean(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The mean of the elements that are no NaN."""
     def nanmedian(self, dim: _Dim = None, keepdim: _bool = False) -> Tensor:
         """The median of all elements that are no NaN, the lower of two; with ``dim`` a pair (values, indices)."""
     def nanquantile(self, q: Any, dim: _Dim = None, keepdim: _bool = False, *, interpolation: str = "linear") -> Tensor:
         """The quantiles ``q`` along ``dim``, or of all elements that are no NaN."""
-    def nansum(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def nansum(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The sum of the elements that are no NaN; that of integers and booleans is int64."""
     def narrow(self, dim: _int, start: _int, length: _int) -> Tensor:
         """``length`` elements from ``start`` along ``dim``."""
@@ -1247,19 +1254,19 @@ class _TableMethods:
         """-input."""
     def negative_(self) -> Self:
         """In place, returning the Tensor itself: -input."""
-    def new_empty(self, *size: _int | Sequence[_int], dtype: mx.Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
-        """Zeros of a shape in this Tensor's dtype."""
-    def new_full(self, size: Sequence[_int], fill_value: _Operand, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
+    def new_empty(self, *size: _int | Sequence[_int], dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
+        """As ``new_zeros``: MLX has no arrays without values."""
+    def new_full(self, size: Sequence[_int], fill_value: _Operand, *, dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """A number throughout a shape in this Tensor's dtype."""
-    def new_ones(self, *size: _int | Sequence[_int], dtype: mx.Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
+    def new_ones(self, *size: _int | Sequence[_int], dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """Ones of a shape in this Tensor's dtype."""
-    def new_tensor(self, data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
+    def new_tensor(self, data: Any, *, dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """``data`` in this Tensor's dtype."""
-    def new_zeros(self, *size: _int | Sequence[_int], dtype: mx.Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
+    def new_zeros(self, *size: _int | Sequence[_int], dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """Zeros of a shape in this Tensor's dtype."""
     def nonzero(self, *, as_tuple: _bool = False) -> Tensor:
         """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
-    def norm(self, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def norm(self, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """``(sum |x|^p)^(1/p)``: the largest for inf, the number of non-zeros for 0."""
     def normal_(self, mean: _float = 0, std: _float = 1, *, generator: Generator | None = None) -> Self:
         """Normal numbers of a mean and a standard deviation."""
@@ -1277,7 +1284,7 @@ class _TableMethods:
         """In place, returning the Tensor itself: input ** exponent."""
     def prelu(self, weight: _TensorLike) -> Tensor:
         """input where it is positive, else weight * input, with one weight for all or one for each channel."""
-    def prod(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def prod(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The product; that of integers and booleans is int64."""
     def quantile(self, q: Any, dim: _Dim = None, keepdim: _bool = False, *, interpolation: str = "linear") -> Tensor:
         """The quantiles ``q`` along ``dim``, or of all elements."""
@@ -1341,6 +1348,8 @@ class _TableMethods:
         """As ``sign``; input / abs(input) of complex numbers."""
     def sgn_(self) -> Self:
         """In place, returning the Tensor itself: As ``sign``; input / abs(input) of complex numbers."""
+    def short(self) -> Tensor:
+        """In int16."""
     def sigmoid(self) -> Tensor:
         """1 / (1 + exp(-input))."""
     def sigmoid_(self) -> Self:
@@ -1365,7 +1374,7 @@ class _TableMethods:
         """In place, returning the Tensor itself: The hyperbolic sine."""
     def slice_scatter(self, src: _TensorLike, dim: _Dim = 0, start: _int | None = None, end: _TensorLike | None = None, step: _int = 1) -> Tensor:
         """A copy of ``input`` with ``src`` in the place of a slice along ``dim``."""
-    def softmax(self, dim: _Dim, dtype: mx.Dtype | None = None) -> Tensor:
+    def softmax(self, dim: _Dim, dtype: _Dtype | None = None) -> Tensor:
         """exp(input) divided by its sum over ``dim``."""
     def sort(self, dim: _Dim = -1, descending: _bool = False, *, stable: _bool | None = None) -> Tensor:
         """The elements in order along ``dim``, and where they were; the order is always stable."""
@@ -1393,7 +1402,7 @@ class _TableMethods:
         """input - alpha * other."""
     def subtract_(self, other: _Operand, *, alpha: _Operand = 1) -> Self:
         """In place, returning the Tensor itself: input - alpha * other."""
-    def sum(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: mx.Dtype | None = None) -> Tensor:
+    def sum(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The sum; that of integers and booleans is int64."""
     def sum_to_size(self, *size: _int | Sequence[_int]) -> Tensor:
         """The sum over the dimensions that an expansion of ``size`` to the shape of ``input`` repeats."""
@@ -1419,7 +1428,7 @@ class _TableMethods:
         """Views along ``dim``: as many as a number says, of sizes that differ by one at most, or between the indices."""
     def tile(self, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
         """The whole repeated along each dimension; missing numbers in front are ones."""
-    def to(self, *args: Any, dtype: mx.Dtype | None = None, device: Any = None, copy: _bool = False, **kwargs: Any) -> Tensor:
+    def to(self, *args: Any, dtype: _Dtype | None = None, device: Any = None, copy: _bool = False, **kwargs: Any) -> Tensor:
         """In another dtype, on a device, or as another Tensor; itself where nothing changes and not ``copy``."""
     def topk(self, k: _int, dim: _Dim = -1, largest: _bool = True, sorted: _bool = True) -> Tensor:
         """The ``k`` largest (or smallest) elements along ``dim`` in order, and where they are."""
@@ -1443,8 +1452,12 @@ class _TableMethods:
         """The whole number next to input on the side of zero."""
     def trunc_(self) -> Self:
         """In place, returning the Tensor itself: The whole number next to input on the side of zero."""
+    @overload
+    def type(self, dtype: None = None) -> str: ...
+    @overload
+    def type(self, dtype: _Dtype | str) -> Tensor: ...
     def type_as(self, other: Tensor) -> Tensor:
-        """In the dtype of ``other``."""
+        """In the dtype of ``other``, and on its device."""
     def unbind(self, dim: _Dim = 0) -> Tensor:
         """The parts at each place of ``dim``, without that dimension, as a tuple of views."""
     def unflatten(self, dim: _Dim, sizes: _int | Sequence[_int]) -> Tensor:

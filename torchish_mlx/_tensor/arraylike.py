@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import Device, current_device
+from .._core import dtypes
+from .._core.device import CPU, Device
+from .._core.dtypes import OF_MLX
 from .._core.promotion import FLOATS, INEXACT
 from .modes import is_grad_enabled
 from .repr import tensor_repr
@@ -39,6 +41,7 @@ class ArrayLike(Methods):
     """The part of ``Tensor`` that only reads its array."""
 
     _storage: Storage
+    _label: Device | None
 
     @property
     def array(self) -> mx.array:
@@ -54,7 +57,7 @@ class ArrayLike(Methods):
         own: Any = self
         if own.requires_grad and is_grad_enabled():
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        if self.dtype == mx.bfloat16:
+        if self.array.dtype == mx.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
         return np.array(self.array)
 
@@ -91,19 +94,39 @@ class ArrayLike(Methods):
         return shape[dim]
 
     @property
-    def dtype(self) -> mx.Dtype:
-        """The ``mx.Dtype``."""
-        return self.array.dtype
+    def dtype(self) -> dtypes.dtype:
+        """Torch's dtype. That of MLX, for MLX's own functions, is ``tensor.array.dtype``."""
+        return OF_MLX[self.array.dtype]
 
     @property
     def device(self) -> Device:
-        """Where MLX computes by default; its memory is shared by all devices."""
-        return current_device()
+        """The device as a label, on which nothing depends: MLX computes on its default device."""
+        return self._label or CPU
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the device is the CPU."""
+        return self._label is None
 
     @property
     def is_cuda(self) -> bool:
-        """Always False, because no array is in the memory of CUDA here."""
+        """Whether the device is a GPU of NVIDIA's."""
+        return self.device.type == "cuda"
+
+    @property
+    def is_mps(self) -> bool:
+        """Whether the device is a GPU of Apple's."""
+        return self.device.type == "mps"
+
+    @property
+    def is_meta(self) -> bool:
+        """False: every Tensor has values here."""
         return False
+
+    def get_device(self) -> int:
+        """The number of the device; -1 for the CPU."""
+        index = self.device.index
+        return -1 if index is None else index
 
     @property
     def ndim(self) -> int:
@@ -138,11 +161,11 @@ class ArrayLike(Methods):
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a real floating one."""
-        return self.dtype in FLOATS
+        return self.array.dtype in FLOATS
 
     def is_complex(self) -> bool:
         """Whether the dtype is complex."""
-        return self.dtype == mx.complex64
+        return self.array.dtype == mx.complex64
 
     def is_nonzero(self) -> bool:
         """Whether the only element is not zero."""
@@ -200,7 +223,7 @@ class ArrayLike(Methods):
         return complex(self._number())
 
     def __index__(self) -> int:
-        if self.array.size != 1 or self.dtype in INEXACT:
+        if self.array.size != 1 or self.array.dtype in INEXACT:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self._number())
 

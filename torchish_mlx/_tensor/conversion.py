@@ -8,12 +8,12 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import DEFAULTS, cast, number_category, promoted
+from .._core.promotion import DEFAULTS, FLOATING, cast, number_category, promoted
 from .tensor import Tensor
 
 
 def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
-    """An array with torch's dtype for the data: int64 for Python ints, float32 for floats.
+    """An array with torch's dtype for the data: int64 for Python ints, the default dtype for floats.
 
     A NumPy array of float64 becomes float32 unless ``dtype`` says otherwise, since an Apple GPU has no float64.
     """
@@ -29,6 +29,8 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
         data = np.array(data)
         if data.dtype == object:
             raise ValueError("the data is not a regular nest of numbers")
+        if dtype is None and data.dtype == np.float64:
+            dtype = DEFAULTS[FLOATING]
     if isinstance(data, (np.ndarray, np.generic)):
         data = np.asarray(data)
         if dtype is not None and dtype == mx.float64 and data.dtype == np.float64:

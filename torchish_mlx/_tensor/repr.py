@@ -8,12 +8,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-_PLAIN = (mx.float32, mx.int64, mx.bool_, mx.complex64)
-
-
-def dtype_name(dtype: mx.Dtype) -> str:
-    """Torch's name of a dtype: ``float16``, ``bool``."""
-    return str(dtype).rpartition(".")[2].rstrip("_")
+from .._core.dtypes import OF_MLX
+from .._core.promotion import DEFAULTS, FLOATING
 
 
 def _real_format(values: np.ndarray) -> Any:
@@ -83,9 +79,11 @@ def tensor_repr(tensor: Any) -> str:
     array = tensor.array
     values = np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)
     out = "tensor(" + _values(values)
-    suffixes = []
-    if array.dtype not in _PLAIN or (not values.size and array.dtype != mx.float32):
-        suffixes.append(f"dtype={dtype_name(array.dtype)}")
+    suffixes = [] if tensor.is_cpu else [f"device='{tensor.device}'"]
+    default = DEFAULTS[FLOATING]
+    plain = array.dtype in (default, mx.int64, mx.bool_) or (array.dtype == mx.complex64 and default == mx.float32)
+    if not plain or (not values.size and array.dtype != default):
+        suffixes.append(f"dtype={OF_MLX[array.dtype]}")
     if tensor.grad_fn is not None:
         suffixes.append(f"grad_fn={tensor.grad_fn!r}")
     elif tensor.requires_grad:

@@ -12,9 +12,10 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.device import Device
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
-from .._core.promotion import INEXACT
+from .._core.promotion import DEFAULTS, FLOATING, INEXACT
 from .._core.sparse import RowSparse, added
 from .._docs import see
 from .arraylike import ArrayLike
@@ -31,11 +32,15 @@ _UNRECORDED = (
 )
 
 
+#: Holds something as soon as a Tensor has a label: before that, no call has to look for one.
+LABELLED: list[bool] = []
+
+
 class Tensor(ArrayLike):
     """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
 
     ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
-    whose storage it shares, or numbers in nested lists, which become float32 as in torch; ``Tensor(2, 3)`` has these
+    whose storage it shares, or numbers in nested lists, in the default dtype, as in torch; ``Tensor(2, 3)`` has these
     sizes, and zeros. ``.data`` and ``.detach()`` share the storage.
 
     >>> import mlx.core as mx
@@ -65,6 +70,8 @@ class Tensor(ArrayLike):
     _seen: int = 0
     #: Whose layout its axes are in, where that is known (see ``_origin``).
     _origin: Origin | None = None
+    #: The device, where it is another one than the CPU. Results of ops take it from their operands (``labels``).
+    _label: Device | None = None
     #: The names of the class of the module that it was made for, and of those that this is derived from.
     _layer: str = ""
 
@@ -75,6 +82,7 @@ class Tensor(ArrayLike):
         (given,) = data if len(data) == 1 else (data,)
         if isinstance(given, Tensor):
             self._keep_origin(given._origin)
+            self._keep_label(given._label)
             given = given._storage
         elif not isinstance(given, Storage):
             if not isinstance(given, mx.array):
@@ -89,6 +97,12 @@ class Tensor(ArrayLike):
         if origin is not None:
             self._origin = origin
 
+    def _keep_label(self, label: Device | None) -> None:
+        if label is not None:
+            self._label = label
+            if not LABELLED:
+                LABELLED.append(True)
+
     # -- the array ---------------------------------------------------------------------------------------
 
     @property
@@ -101,6 +115,7 @@ class Tensor(ArrayLike):
         out = Tensor.__new__(Tensor)
         out._storage = Alias(_unaliased(self._storage))
         out._keep_origin(self._origin)
+        out._keep_label(self._label)
         return out
 
     @data.setter
@@ -109,7 +124,7 @@ class Tensor(ArrayLike):
             value = Tensor(value)
         if not isinstance(value, Tensor):
             raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
-        if self.requires_grad and value.dtype not in INEXACT:
+        if self.requires_grad and value.array.dtype not in INEXACT:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         mine, given = _unaliased(self._storage), _unaliased(value._storage)
         if mine.placed:
@@ -133,6 +148,7 @@ class Tensor(ArrayLike):
         out = Tensor.__new__(Tensor)
         out._storage = self._storage
         out._keep_origin(self._origin)
+        out._keep_label(self._label)
         return out
 
     def detach_(self) -> Tensor:
@@ -158,7 +174,7 @@ class Tensor(ArrayLike):
         if is_grad_enabled() and self.requires_grad:
             warnings.warn(_UNRECORDED, stacklevel=2)
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if self.dtype == mx.float64:
+        if self.array.dtype == mx.float64:
             raise BufferError("MLX reads float64 by DLPack as float32: use tensor.array, or np.asarray(tensor)")
         return self.array.__dlpack__(**options)
 
@@ -279,6 +295,7 @@ class Tensor(ArrayLike):
     def grad(self, value: Any) -> None:
         if isinstance(value, mx.array):
             value = Tensor(value)
+            value._keep_label(self._label)
         if value is None:
             self._grad = None
             return
@@ -330,7 +347,9 @@ class Tensor(ArrayLike):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
 
         def run(g: Any) -> Any:
-            new = hook(g if isinstance(g, Tensor) else wrap(g))
+            given = g if isinstance(g, Tensor) else wrap(g)
+            given._keep_label(self._label)
+            new = hook(given)
             if new is None:
                 return g
             return new if isinstance(g, Tensor) else new.array
@@ -369,6 +388,8 @@ class Tensor(ArrayLike):
         else:
             old._storage.array = old._storage.read() + gradient
             self._grad = old
+        if self._label is not None:
+            self._grad._keep_label(self._label)
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add the derivative of this Tensor with respect to every leaf into the leaf's ``grad``.
@@ -411,6 +432,10 @@ class Tensor(ArrayLike):
         graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_unrecorded", "_asked")
         return {k: v for k, v in self.__dict__.items() if k not in graph}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._keep_label(self._label)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError(
@@ -425,13 +450,15 @@ class Tensor(ArrayLike):
 
 
 def _new(data: Any, sizes: bool) -> mx.array:
-    """What ``torch.Tensor(...)`` makes of numbers: sizes, or values in float32."""
+    """What ``torch.Tensor(...)`` makes of numbers: sizes, or values; in the default dtype."""
     if sizes:
         shape = data if isinstance(data, tuple) else (data,)
-        return mx.zeros(shape or (0,), mx.float32)
+        return mx.zeros(shape or (0,), DEFAULTS[FLOATING])
     if not isinstance(data, (list, tuple, range, np.ndarray)) and not hasattr(data, "__dlpack__"):
         raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
-    return mx.array(np.asarray(data, np.float32))
+    if DEFAULTS[FLOATING] == mx.float64:
+        return mx.array(np.asarray(data, np.float64), mx.float64)
+    return mx.array(np.asarray(data, np.float32)).astype(DEFAULTS[FLOATING])
 
 
 def wrap(array: mx.array) -> Tensor:

@@ -130,7 +130,7 @@ def load_state_dict(
         if layout == TORCH and layouts is not None and len(getattr(value, "shape", ())) == target.ndim:
             value = transposed(value, layouts.order)
         try:
-            array = array_of(value, target.dtype)
+            array = array_of(value, target.array.dtype)
         except TypeError as error:
             errors.append(f'While copying the parameter named "{path}": {error}')
             continue
@@ -244,6 +244,6 @@ def _reshaped(path: str, target: Tensor, shape: tuple[int, ...]) -> str:
         return f'"{path}" {cure}, or pass layout="{TORCH}" to have all convolutions transposed.'
     if len(shape) == 2 and shape[::-1] == tuple(target.shape):
         return f'"{path}" would fit transposed, if it is the same matrix: transpose it with (1, 0).'
-    if target.dtype == mx.uint32 and "Quantized" in target._layer:
+    if target.array.dtype == mx.uint32 and "Quantized" in target._layer:
         return f'"{path}" belongs to a quantized layer: load before mlx.nn.quantize, or quantize the saved model too.'
     return f'"{path}" is of a model of another size: build the model as it was built for saving, or leave it out.'

@@ -10,11 +10,13 @@ from typing import Any, TypeVar, overload
 import mlx.core as mx
 import numpy as np
 
+from .._core.dtypes import mlx_dtype
 from .._core.promotion import INEXACT
 from .._tensor.channels import ChannelsLast
+from .._tensor.labels import carried
 from .._tensor.modes import mode
 from .._tensor.storage import Storage
-from .._tensor.tensor import Tensor, wrap
+from .._tensor.tensor import LABELLED, Tensor, wrap
 from .._tensor.views import Step
 from ..random.generator import Generator
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
@@ -37,7 +39,9 @@ def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
     """A call with arrays that are no Tensors: they become Tensors. Without any array it is refused."""
     given, found = list(args), False
     for i, a in enumerate(args):
-        if isinstance(a, np.generic):
+        if op.names[i] == "dtype":
+            given[i] = mlx_dtype(a, op.name)
+        elif isinstance(a, np.generic):
             given[i] = a.item()
         elif isinstance(a, _ARRAYS):
             given[i], found = wrap(mx.array(a)), True
@@ -189,7 +193,7 @@ def _public(op: Op) -> Callable[..., Any]:
                 out = fn(*arrays)
             else:
                 out, dtype = op.promoted(arrays)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise _in_torchs_words(op, args, arrays, error) from None
         if key >= least and mode.enabled and ((wholly and usual) or type(out) is not ARRAY or out.dtype in INEXACT):
             made = record(op, key, args, arrays, out, dtype)
@@ -200,7 +204,7 @@ def _public(op: Op) -> Callable[..., Any]:
             made = finished(op, out)
         if origin is not None and isinstance(made, Tensor) and made._storage.read().shape == _shape_of(args):
             made._origin = origin
-        return made
+        return carried(made, args) if LABELLED else made
 
     return function
 
@@ -212,13 +216,16 @@ def _shape_of(args: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _explained(op: Op, args: tuple[Any, ...]) -> Any:
     try:
-        return _general(op, args)
+        made = _general(op, args)
+        return carried(made, args) if LABELLED else made
     except ValueError as error:
         raise _in_torchs_words(op, args, [], error) from None
 
 
 def _in_torchs_words(op: Op, args: tuple[Any, ...], arrays: list[Any], error: Exception) -> Exception:
     """Torch's error for one of MLX or of Python."""
+    if "dtype" in op.names:
+        mlx_dtype(args[op.names.index("dtype")], op.name)
     for i in op.tensors:
         value = args[i] if i < len(args) else None
         if isinstance(value, (str, list, tuple)) and i not in op.lists:
@@ -410,7 +417,8 @@ def composed(
             args = (kwargs.pop("input"), *args)
         if not lists and args and not any(isinstance(a, Tensor) for a in args):
             args = (_tensor_of(own, args[0]), *args[1:])
-        return fn(*args, **kwargs)
+        made = fn(*args, **kwargs)
+        return carried(made, (*args, *kwargs.values())) if LABELLED else made
 
     write = _inplace(call) if inplace else None
     for alias in (own, *aliases):

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import check_placement
+from .._core.device import made_on
 from .._tensor.tensor import Tensor, wrap
 from ..random._order import in_shape, memory_order
 from ..random._rounding import as_array
@@ -46,9 +46,11 @@ def new(
 ) -> Tensor:
     """A new Tensor of numbers. Where it is refused, nothing was drawn."""
     source = chosen(name, generator)
-    check_placement(device)
+    label = made_on(device)
     if out is None and not requires_grad:
-        return wrap(drawn(source, draw, dtype, shape, order))
+        new = wrap(drawn(source, draw, dtype, shape, order))
+        new._keep_label(label)
+        return new
     return source.undoing(lambda: made(name, drawn(source, draw, dtype, shape, order), out, device, requires_grad))
 
 
@@ -73,7 +75,7 @@ def fill(name: str, self: Tensor, generator: Any, *draw: Any, by: Tensor | None 
     refuse_write(self)
     strides = self._storage.strides()
     refuse_overlap(self.shape, strides)
-    numbers = wrap(drawn(source, draw, self.dtype, self.shape, memory_order(self.shape, strides)))
+    numbers = wrap(drawn(source, draw, self.array.dtype, self.shape, memory_order(self.shape, strides)))
     return self.copy_(numbers if by is None else replaced(by, numbers))
 
 

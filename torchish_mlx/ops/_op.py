@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT, cast, result_type
+from .._core.promotion import DEFAULTS, FLOATING, HALVES, INEXACT, cast, result_type
 from .._tensor.tape import vjp_of
 
 # What a parameter of a body may be annotated with, and what it means. All of them are arrays, or numbers, there.
@@ -144,7 +144,7 @@ class Op:
             self.check(*arrays)
         dtype = result_type(*[arrays[i] for i in self.operands if arrays[i] is not None])
         if kind == "float" and dtype not in INEXACT:
-            dtype = mx.float32
+            dtype = DEFAULTS[FLOATING]
         wide = mx.float32 if dtype in HALVES and kind != "compare" else dtype
         now = list(arrays)
         for i in self.operands:

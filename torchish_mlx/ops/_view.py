@@ -12,7 +12,7 @@ from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
 from .._tensor.modes import mode
 from .._tensor.storage import view_of
 from .._tensor.tape import Edge
-from .._tensor.tensor import Tensor, origin_of
+from .._tensor.tensor import LABELLED, Tensor, origin_of
 from .._tensor.views import Permute, Step, overlapping
 from ._record import NEW
 
@@ -27,6 +27,8 @@ def show(input: Tensor, step: Any, array: mx.array, edge: Edge | None = None) ->
         origin = origin_of(input)
         if origin is not None:
             out._origin = origin.permuted(step.axes)
+    if LABELLED:
+        out._keep_label(input._label)
     base = input if input._base is None else input._base
     if not mode.enabled:
         out._unrecorded = base if base._unrecorded is None else base._unrecorded

@@ -213,10 +213,11 @@ def _prelu(input: Operand, weight: Operand) -> mx.array:
 @composed(module="torch nn.functional", shape="that of ``input``")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input where it is positive, else weight * input, with one weight for all or one for each channel."""
-    if weight.dtype != input.dtype:
-        raise RuntimeError(f"prelu: Type promoting not supported. Got {NAMES[input.dtype]} and {NAMES[weight.dtype]}")
-    if input.dtype not in INEXACT:
-        raise NotImplementedError(f"\"prelu_cpu\" not implemented for '{NAMES[input.dtype]}'")
+    mine, given = input.array.dtype, weight.array.dtype
+    if given != mine:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {NAMES[mine]} and {NAMES[given]}")
+    if mine not in INEXACT:
+        raise NotImplementedError(f"\"prelu_cpu\" not implemented for '{NAMES[mine]}'")
     if weight.numel() != 1:
         if not input.ndim:
             raise RuntimeError("Not allow zero-dim input tensor.")

@@ -91,14 +91,16 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> No
         said = " ".join(f"{'and ' if n == 'value' else ''}{n}.dim: {x.ndim}" for n, x in given.items())
         raise RuntimeError(f"Expected query, key, and value to all be  at least 2 dimensional, but got {said} instead.")
     if not query.dtype == key.dtype == value.dtype:
-        said = " ".join(f"{'and ' if n == 'value' else ''}{n}.dtype: {_SCALARS[x.dtype]}" for n, x in given.items())
+        said = " ".join(
+            f"{'and ' if n == 'value' else ''}{n}.array.dtype: {_SCALARS[x.array.dtype]}" for n, x in given.items()
+        )
         raise RuntimeError(f"Expected query, key, and value to have the same dtype, but got {said} instead.")
     if query.dtype not in INEXACT:
-        raise RuntimeError(f"expected scalar type Float but found {NAMES[query.dtype]}")
+        raise RuntimeError(f"expected scalar type Float but found {NAMES[query.array.dtype]}")
     if mask is not None and mask.dtype not in (mx.bool_, mx.float32, query.dtype):
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
-            f"{_SCALARS[mask.dtype]} and  query.dtype: {_SCALARS[query.dtype]} instead."
+            f"{_SCALARS[mask.array.dtype]} and  query.array.dtype: {_SCALARS[query.array.dtype]} instead."
         )
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise RuntimeError(

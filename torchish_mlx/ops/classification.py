@@ -136,7 +136,7 @@ def _check_target(input: Tensor, target: Tensor) -> Tensor:
     if len(size) > 1 and given and size[0] != given[0]:
         raise ValueError(f"Expected input batch_size ({size[0]}) to match target batch_size ({given[0]}).")
     if target.dtype not in (mx.int64, mx.uint8):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {NAMES[target.dtype]}")
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {NAMES[target.array.dtype]}")
     if len(size) <= 2:
         if len(given) > 1:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
@@ -166,7 +166,7 @@ def _check_weight(weight: Tensor | None, classes: int, dtype: mx.Dtype, lead: st
             f"tensor of shape: {list(weight.shape)}"
         )
     if not lead and weight.dtype != dtype:
-        raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[weight.dtype]}")
+        raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[weight.array.dtype]}")
 
 
 def _of_classes(
@@ -174,7 +174,7 @@ def _of_classes(
 ) -> Tensor:
     fitted = _check_target(input, target)
     dim = 0 if input.ndim == 1 else 1
-    _check_weight(weight, input.shape[dim], input.dtype)
+    _check_weight(weight, input.shape[dim], input.array.dtype)
     refuse_gradients("nll_loss_forward", weight=weight)
     loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
     return loss
@@ -250,7 +250,7 @@ def _of_probabilities(
 ) -> Tensor:
     if target.dtype not in INEXACT:
         raise RuntimeError(
-            f"Expected floating point type for target with class probabilities, got {NAMES[target.dtype]}"
+            f"Expected floating point type for target with class probabilities, got {NAMES[target.array.dtype]}"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
@@ -258,7 +258,7 @@ def _of_probabilities(
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     dim = 0 if input.ndim == 1 else 1
     count = input.shape[dim] if input.ndim else 1
-    _check_weight(weight, count, input.dtype, "cross_entropy: ")
+    _check_weight(weight, count, input.array.dtype, "cross_entropy: ")
     logs = log_softmax(input, dim if input.ndim else 0)
     if label_smoothing > 0:
         target = add(mul(target, 1 - label_smoothing), label_smoothing / count)
@@ -329,7 +329,7 @@ def binary_cross_entropy(
         )
     refuse_integers("binary_cross_entropy", input.array)
     if target.dtype != input.dtype:
-        raise RuntimeError(f"Found dtype {NAMES[target.dtype]} but expected {NAMES[input.dtype]}")
+        raise RuntimeError(f"Found dtype {NAMES[target.array.dtype]} but expected {NAMES[input.array.dtype]}")
     within("input", input.array)
     within("target", target.array)
     refuse_gradients("binary_cross_entropy", weight=weight)
@@ -403,6 +403,6 @@ def binary_cross_entropy_with_logits(
     refuse_gradients("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     refuse_integers("log_sigmoid_cpu", input.array)
     if target.dtype not in INEXACT:
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[target.dtype]}")
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[target.array.dtype]}")
     loss: Tensor = _binary_of_logits(input, target, weight, pos_weight, reduction)
     return loss

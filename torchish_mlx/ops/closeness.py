@@ -6,7 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, INEXACT, NAMES, compute
+from .._core.promotion import DEFAULTS, FLOATING, FLOATS, INEXACT, NAMES, compute
 from .._tensor.tensor import Tensor
 from ._call import REGISTRY, composed, op
 from ._op import Array
@@ -51,7 +51,7 @@ def isclose(input: Array, other: Array, rtol: float = 1e-05, atol: float = 1e-08
     if rtol == 0 and atol == 0:
         return close
     if other.dtype not in INEXACT:
-        other = other.astype(mx.float32)
+        other = other.astype(DEFAULTS[FLOATING])
     allowed = compute(mx.add, mx.abs(compute(mx.multiply, other, rtol)), atol)
     error = mx.abs(compute(mx.subtract, input, other))
     return close | (mx.isfinite(error) & (error <= allowed))

@@ -7,35 +7,41 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import check_placement
+from .._core.device import CPU, check_placement, made_on
+from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.evaluation import schedule
-from .._core.promotion import DEFAULTS, cast, number_category
+from .._core.promotion import DEFAULTS, FLOATING, cast, number_category
 from .._core.sparse import RowSparse
 from .._tensor.conversion import to_array
 from .._tensor.tensor import Tensor, origin_of, wrap
 from .ranges import made
 
 
-def tensor(data: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, *, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new leaf Tensor that holds ``data``: numbers, nested lists, NumPy arrays, arrays of MLX, Tensors.
 
     >>> tensor([[1.0, 2.0]])
     tensor([[1., 2.]])
     """
-    check_placement(device)
-    out = Tensor(to_array(data, dtype), requires_grad=requires_grad)
+    label = made_on(device)
+    if device is None and label is None and isinstance(data, Tensor):
+        label = data._label
+    out = Tensor(to_array(data, mlx_dtype(dtype, "tensor")), requires_grad=requires_grad)
     schedule(out.array)
     out._keep_origin(origin_of(data))
+    out._keep_label(label)
     return out
 
 
-def as_tensor(data: Any, dtype: mx.Dtype | None = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: DtypeLike | None = None, device: Any = None) -> Tensor:
     """``data`` itself if it is a Tensor of that dtype; otherwise a Tensor of it, an ``mx.array`` without a copy."""
-    check_placement(device)
+    kind = mlx_dtype(dtype, "as_tensor")
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    out = wrap(to_array(data, dtype))
+        return data.to(device=device, dtype=kind)
+    label = made_on(device)
+    out = wrap(to_array(data, kind))
     out._keep_origin(origin_of(data))
+    out._keep_label(label)
     return out
 
 
@@ -44,19 +50,36 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
+def _array(of: Any) -> mx.array:
+    array: mx.array = of.array if isinstance(of, Tensor) else of
+    return array
+
+
 def _filled(
-    shape: Any, value: Any, dtype: mx.Dtype | None, device: Any, requires_grad: bool, out: Tensor | None = None
+    name: str,
+    shape: Any,
+    value: Any,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    out: Tensor | None = None,
+    like: Any = None,
 ) -> Tensor:
+    """A number throughout ``shape``. The dtype and the device may be those of ``like``, a Tensor or an array."""
     if isinstance(value, Tensor):
         value = value.array
-    if dtype is None and out is not None:
-        dtype = out.dtype
-    if dtype is None:
-        dtype = value.dtype if isinstance(value, mx.array) else DEFAULTS[number_category(value)]
+    kind = mlx_dtype(dtype, name)
+    if like is not None:
+        kind = _array(like).dtype if kind is None else kind
+        device = (like.device if isinstance(like, Tensor) else CPU) if device is None else device
+    if kind is None:
+        kind = out.array.dtype if out is not None else value.dtype if isinstance(value, mx.array) else None
+    if kind is None:
+        kind = DEFAULTS[number_category(value)]
     wrong = [n for n in shape if n < 0]
     if wrong:
         raise RuntimeError(f"Trying to create tensor with negative dimension {wrong[0]}: {list(shape)}")
-    return made("full", mx.full(shape, cast(value, dtype)), out, device, requires_grad)
+    return made(name, mx.full(shape, cast(value, kind)), out, device, requires_grad)
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -64,30 +87,30 @@ def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def zeros(
-    *size: Any, out: Any = None, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False
+    *size: Any, out: Any = None, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros of a shape, float32 unless said otherwise."""
-    return _filled(_size(size), 0.0, dtype, device, requires_grad, out)
+    return _filled("zeros", _size(size), 0.0, dtype, device, requires_grad, out)
 
 
 def ones(
-    *size: Any, out: Any = None, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False
+    *size: Any, out: Any = None, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones of a shape, float32 unless said otherwise."""
-    return _filled(_size(size), 1.0, dtype, device, requires_grad, out)
+    return _filled("ones", _size(size), 1.0, dtype, device, requires_grad, out)
 
 
 def empty(
     *size: Any,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
     """As ``zeros``: MLX has no arrays without values."""
     check_placement(memory_format=memory_format)
-    return _filled(_size(size), 0.0, dtype, device, requires_grad, out)
+    return _filled("empty", _size(size), 0.0, dtype, device, requires_grad, out)
 
 
 def full(
@@ -95,78 +118,96 @@ def full(
     fill_value: Any,
     *,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """A number throughout a shape, in the number's dtype unless said otherwise."""
-    return _filled(_size((size,)), fill_value, dtype, device, requires_grad, out)
+    return _filled("full", _size((size,)), fill_value, dtype, device, requires_grad, out)
 
 
-def scalar_tensor(s: Any, *, dtype: mx.Dtype | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def scalar_tensor(s: Any, *, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A number as a Tensor without dimensions, float32 unless said otherwise."""
-    return _filled((), s, dtype or mx.float32, device, requires_grad)
+    return _filled("scalar_tensor", (), s, DEFAULTS[FLOATING] if dtype is None else dtype, device, requires_grad)
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """The values of a NumPy array in a Tensor: a copy, unlike torch's; float64 becomes float32, as in ``tensor``."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    return tensor(ndarray)
+    return tensor(ndarray, device="cpu")
 
 
 def full_like(
     input: Tensor,
     fill_value: Any,
     *,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
     """A number throughout the shape of ``input``, in its dtype."""
+    return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
+
+
+def _like(
+    name: str,
+    input: Any,
+    value: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     check_placement(memory_format=memory_format)
-    array = input.array if isinstance(input, Tensor) else input
-    return _filled(array.shape, fill_value, dtype or array.dtype, device, requires_grad)
+    return _filled(name, _array(input).shape, value, dtype, device, requires_grad, like=input)
 
 
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
     """Zeros of the shape and dtype of ``input``; keywords as for ``full_like``."""
-    return full_like(input, 0, **kwargs)
+    return _like("zeros_like", input, 0, **kwargs)
 
 
 def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
     """Ones of the shape and dtype of ``input``; keywords as for ``full_like``."""
-    return full_like(input, 1, **kwargs)
+    return _like("ones_like", input, 1, **kwargs)
 
 
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
     """As ``zeros_like``: MLX has no arrays without values."""
-    return full_like(input, 0, **kwargs)
+    return _like("empty_like", input, 0, **kwargs)
 
 
 def _new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of a shape in this Tensor's dtype."""
-    return _filled(_size(size), 0, dtype or self.dtype, device, requires_grad)
+    return _filled("new_zeros", _size(size), 0, dtype, device, requires_grad, like=self)
+
+
+def _new_empty(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """As ``new_zeros``: MLX has no arrays without values."""
+    return _filled("new_empty", _size(size), 0, dtype, device, requires_grad, like=self)
 
 
 def _new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of a shape in this Tensor's dtype."""
-    return _filled(_size(size), 1, dtype or self.dtype, device, requires_grad)
+    return _filled("new_ones", _size(size), 1, dtype, device, requires_grad, like=self)
 
 
 def _new_full(
     self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A number throughout a shape in this Tensor's dtype."""
-    return _filled(tuple(size), fill_value, dtype or self.dtype, device, requires_grad)
+    return _filled("new_full", tuple(size), fill_value, dtype, device, requires_grad, like=self)
 
 
 def _new_tensor(
     self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """``data`` in this Tensor's dtype."""
-    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+    kind = self.dtype if dtype is None else mlx_dtype(dtype, "new_tensor")
+    where = self.device if device is None else device
+    return tensor(data, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 def _fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
@@ -191,7 +232,7 @@ def _fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor
 METHODS = {
     "new_zeros": _new_zeros,
     "new_ones": _new_ones,
-    "new_empty": _new_zeros,
+    "new_empty": _new_empty,
     "new_full": _new_full,
     "new_tensor": _new_tensor,
     "fill_diagonal_": _fill_diagonal_,

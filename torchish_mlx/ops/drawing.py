@@ -7,7 +7,8 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import check_placement, contiguous_format
+from .._core.device import CPU, check_placement, contiguous_format
+from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.promotion import COMPLEX, FLOATS, NAMES, category
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import row_major
@@ -46,7 +47,7 @@ def rand(
     size: Any = None,
     generator: Any = None,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -57,8 +58,8 @@ def rand(
         size: the same by name.
         generator: where the numbers come from; the default generator if None.
         out: a Tensor to write to.
-        dtype: float32 unless said otherwise.
-        device: a device that MLX has; it does not change the numbers.
+        dtype: the default dtype unless said otherwise.
+        device: a device that this machine has; it does not change the numbers.
         requires_grad: whether a gradient is wanted for the new Tensor.
 
     Raises:
@@ -73,7 +74,7 @@ def rand(
     tensor([[0.4963, 0.7682],
             [0.0885, 0.1320]])
     """
-    shape, kind = sizes("rand", sizes_, size), dtype_of(dtype, out)
+    shape, kind = sizes("rand", sizes_, size), dtype_of("rand", dtype, out)
     return new("rand", shape, range(len(shape)), kind, _uniforms(kind), generator, out, device, requires_grad)
 
 
@@ -82,7 +83,7 @@ def randn(
     size: Any = None,
     generator: Any = None,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -95,7 +96,7 @@ def randn(
     >>> torch.randn(3)
     tensor([ 1.5410, -0.2934, -2.1788])
     """
-    shape, kind = sizes("randn", sizes_, size), dtype_of(dtype, out)
+    shape, kind = sizes("randn", sizes_, size), dtype_of("randn", dtype, out)
     return new(
         "randn", shape, range(len(shape)), kind, _normals_of(0.0, 1.0, kind), generator, out, device, requires_grad
     )
@@ -120,7 +121,7 @@ def randint(
     size: Any = None,
     generator: Any = None,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -144,7 +145,7 @@ def randint(
             raise TypeError("randint(): argument 'size' must be tuple of ints, and comes after 'high'")
         *args, size = args  # type: ignore[assignment]
     shape = sizes("randint", (), size)
-    kind = dtype_of(dtype, out, mx.int64)
+    kind = dtype_of("randint", dtype, out, mx.int64)
     bounds = _low_and_high("randint", tuple(args), low, high)
     return new(
         "randint", shape, range(len(shape)), kind, _integers(*bounds, kind), generator, out, device, requires_grad
@@ -156,7 +157,7 @@ def randperm(
     *,
     generator: Any = None,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -174,7 +175,7 @@ def randperm(
     >>> torch.randperm(5)
     tensor([4, 1, 2, 0, 3])
     """
-    count, kind = integer("randperm", "n", n), dtype_of(dtype, out, mx.int64)
+    count, kind = integer("randperm", "n", n), dtype_of("randperm", dtype, out, mx.int64)
     if count < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {count}: [{count}]")
     _bounds.refuse_dtype("randperm", kind, _bounds.COMMON - {mx.bool_})
@@ -194,14 +195,19 @@ def _like(name: str, input: Any, dtype: Any, memory_format: Any) -> tuple[Any, l
     if not isinstance(input, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
     strides = row_major(input.shape) if memory_format is contiguous_format else input._storage.strides()
-    return input.shape, memory_order(input.shape, strides), dtype or input.dtype
+    return input.shape, memory_order(input.shape, strides), mlx_dtype(dtype, name) or input.array.dtype
+
+
+def _where(input: Any, device: Any) -> Any:
+    """The device that is asked for, or that of ``input``."""
+    return device if device is not None else input.device if isinstance(input, Tensor) else CPU
 
 
 def rand_like(
     input: Tensor,
     *,
     generator: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
@@ -216,14 +222,14 @@ def rand_like(
     """
     shape, order, kind = _like("rand_like", input, dtype, memory_format)
     draw = _uniforms(kind)
-    return new("rand_like", shape, order, kind, draw, generator, None, device, requires_grad)
+    return new("rand_like", shape, order, kind, draw, generator, None, _where(input, device), requires_grad)
 
 
 def randn_like(
     input: Tensor,
     *,
     generator: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
@@ -238,7 +244,7 @@ def randn_like(
     """
     shape, order, kind = _like("randn_like", input, dtype, memory_format)
     draw = _normals_of(0.0, 1.0, kind, in_order(shape, order))
-    return new("randn_like", shape, order, kind, draw, generator, None, device, requires_grad)
+    return new("randn_like", shape, order, kind, draw, generator, None, _where(input, device), requires_grad)
 
 
 def randint_like(
@@ -247,7 +253,7 @@ def randint_like(
     low: Any = None,
     high: Any = None,
     generator: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
@@ -262,7 +268,7 @@ def randint_like(
     """
     shape, order, kind = _like("randint_like", input, dtype, memory_format)
     draw = _integers(*_low_and_high("randint_like", args, low, high), kind)
-    return new("randint_like", shape, order, kind, draw, generator, None, device, requires_grad)
+    return new("randint_like", shape, order, kind, draw, generator, None, _where(input, device), requires_grad)
 
 
 def normal(
@@ -272,7 +278,7 @@ def normal(
     *,
     generator: Any = None,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -292,7 +298,7 @@ def normal(
     """
     given = [x for x in (mean, std) if isinstance(x, (Tensor, mx.array))]
     if size is not None:
-        kind, shape = dtype_of(dtype, out), sizes("normal", (), size)
+        kind, shape = dtype_of("normal", dtype, out), sizes("normal", (), size)
         draw = _normals_of(number("normal", "mean", mean), number("normal", "std", std), kind)
         return new("normal", shape, range(len(shape)), kind, draw, generator, out, device, requires_grad)
     if not given:
@@ -303,19 +309,19 @@ def normal(
     source = chosen("normal", generator)
     if out is None:
         return _normal_of(source, center, spread)
-    return source.undoing(lambda: write_out("normal", _normal_of(source, center, spread, out.dtype), out))
+    return source.undoing(lambda: write_out("normal", _normal_of(source, center, spread, out.array.dtype), out))
 
 
 def _normal_of(source: Any, mean: Any, std: Any, dtype: mx.Dtype | None = None) -> Tensor:
     """Torch's steps: the numbers, times a Tensor ``std``, plus a Tensor ``mean``, each rounded."""
     first = mean if isinstance(mean, Tensor) else std
-    kind = dtype or first.dtype
+    kind = dtype or first.array.dtype
     shape = add(first.detach(), std.detach() if isinstance(std, Tensor) else 0).shape  # refuses others; not computed
     if not isinstance(std, Tensor):
         draw = _normals_of(0.0, number("normal", "std", std), kind)
     else:
         low = std.array.size and bool((std.array < 0).any())
-        if category(std.dtype) == COMPLEX:
+        if category(std.array.dtype) == COMPLEX:
             raise RuntimeError("normal expects standard deviation to be non-complex")
         if low:
             raise RuntimeError("normal expects all elements of std >= 0.0")
@@ -354,15 +360,15 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
     """
     source = chosen("bernoulli", generator)
     if p is None:
-        _bounds.refuse_dtype("bernoulli_tensor_cpu_self_", input.dtype, _bounds.COMMON)
+        _bounds.refuse_dtype("bernoulli_tensor_cpu_self_", input.array.dtype, _bounds.COMMON)
     elif isinstance(p, (Tensor, mx.array)):
         raise TypeError("bernoulli(): argument 'p' must be float; probabilities in a Tensor are the input")
     else:
         p = probability(p)
-        _bounds.refuse_dtype("bernoulli_scalar_cpu_", input.dtype, _bounds.COMMON)
+        _bounds.refuse_dtype("bernoulli_scalar_cpu_", input.array.dtype, _bounds.COMMON)
     if out is None:
         return _bernoulli(input, p, source)
-    return source.undoing(lambda: write_out("bernoulli", _bernoulli(input, p, source).to(out.dtype), out))
+    return source.undoing(lambda: write_out("bernoulli", _bernoulli(input, p, source).to(out.array.dtype), out))
 
 
 @op(random=True, grad={"input": lambda g: mx.zeros_like(g)}, name="poisson.kernel", function=False, method=False)
@@ -389,7 +395,7 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
     source = chosen("poisson", generator)
     if input.array.size and not bool((input.array >= 0).all()) and input.dtype in FLOATS:
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    _bounds.refuse_dtype("poisson_cpu", input.dtype, FLOATS)
+    _bounds.refuse_dtype("poisson_cpu", input.array.dtype, FLOATS)
     return _poisson(input, source)
 
 
@@ -412,8 +418,8 @@ def multinomial(
     source, samples = chosen("multinomial", generator), integer("multinomial", "num_samples", num_samples)
     if not isinstance(replacement, bool):
         raise TypeError(f"multinomial(): argument 'replacement' must be bool, not {type(replacement).__name__}")
-    if isinstance(out, Tensor) and out.dtype != mx.int64:
-        raise RuntimeError(f"multinomial expects Long tensor out, got: {NAMES[out.dtype]}")
+    if isinstance(out, Tensor) and out.array.dtype != mx.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {NAMES[out.array.dtype]}")
     dtype = input.dtype
     scores = _scores(input.array, samples, replacement)
 

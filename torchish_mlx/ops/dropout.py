@@ -85,7 +85,7 @@ def _refuse_dtype(input: Tensor) -> None:
     if input.dtype == mx.complex64:
         raise NotImplementedError("\"bernoulli_scalar_cpu_\" not implemented for 'ComplexFloat'")
     if input.dtype not in FLOATS:
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[input.dtype]}")
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[input.array.dtype]}")
 
 
 def _dropout(input: Tensor, p: float, train: bool, kernel: Any, feature: bool) -> Tensor:
@@ -241,7 +241,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> Any:
     """
     training = train is None or bool(train)
     if not input.array.size:
-        return DropoutResult(input, wrap(mx.zeros(input.shape, input.dtype)))
+        return DropoutResult(input, wrap(mx.zeros(input.shape, input.array.dtype)))
     if not training:
         return DropoutResult(clone(input), wrap(mx.ones(input.shape, mx.bool_)))
     if not 0 <= p <= 1:
@@ -288,10 +288,10 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     out: Tensor
     if not training:
-        _bounds.refuse_dtype("leaky_relu_cpu", input.dtype, FLOATS)
+        _bounds.refuse_dtype("leaky_relu_cpu", input.array.dtype, FLOATS)
         out = _leaky(input, (lower + upper) / 2)
     else:
-        _bounds.refuse_dtype("rrelu_with_noise_out_cpu", input.dtype, FLOATS - HALVES)
+        _bounds.refuse_dtype("rrelu_with_noise_out_cpu", input.array.dtype, FLOATS - HALVES)
         out = _leaked(input, lower, upper, source)
     return out
 

@@ -43,7 +43,7 @@ def _uniform_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) ->
     """
     given = _named("uniform_", args, kwargs)
     low, high = (number("uniform_", key, given.get(key, usual)) for key, usual in (("from", 0.0), ("to", 1.0)))
-    dtype = self.dtype
+    dtype = self.array.dtype
     _bounds.refuse_uniform(low, high, dtype)
     return fill("uniform_", self, generator, _draws.uniform, low, high, dtype)
 
@@ -63,7 +63,7 @@ def _random_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) -> 
     tensor([4., 9., 3., 0., 3.])
     """
     given = _named("random_", args, kwargs)
-    dtype = self.dtype
+    dtype = self.array.dtype
     if "from" in given and "to" not in given and args:
         given = {"to": given["from"]}
     if not given:
@@ -92,7 +92,7 @@ def _normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Any = 
     >>> torch.zeros(3).normal_(generator=torch.Generator().manual_seed(0))
     tensor([ 1.5410, -0.2934, -2.1788])
     """
-    dtype, mean, std = self.dtype, number("normal_", "mean", mean), number("normal_", "std", std)
+    dtype, mean, std = self.array.dtype, number("normal_", "mean", mean), number("normal_", "std", std)
     _bounds.refuse_normal(std, dtype)
     return fill("normal_", self, generator, _normals.normal, mean, std, dtype, self.is_contiguous())
 
@@ -127,7 +127,7 @@ def _bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     >>> torch.zeros(5).bernoulli_(0.5, generator=torch.Generator().manual_seed(0))
     tensor([0., 0., 1., 0., 0.])
     """
-    dtype = self.dtype
+    dtype = self.array.dtype
     if isinstance(p, (Tensor, mx.array)):
         each = p if isinstance(p, Tensor) else Tensor(p)
         _bounds.refuse_dtype("bernoulli_tensor_cpu_self_", dtype, _bounds.COMMON)
@@ -152,7 +152,7 @@ def _exponential_(self: Tensor, lambd: float = 1, *, generator: Any = None) -> T
     >>> torch.zeros(3).exponential_(generator=torch.Generator().manual_seed(0))
     tensor([3.5083, 1.2304, 0.6150])
     """
-    dtype, rate = self.dtype, number("exponential_", "lambd", lambd)
+    dtype, rate = self.array.dtype, number("exponential_", "lambd", lambd)
     _bounds.refuse_continuous("Exponential", dtype)
     if not rate > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={rate:g}")
@@ -172,7 +172,7 @@ def _geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
     >>> torch.zeros(3).geometric_(0.5, generator=torch.Generator().manual_seed(0))
     tensor([1., 1., 2.])
     """
-    dtype, chance = self.dtype, number("geometric_", "p", p)
+    dtype, chance = self.array.dtype, number("geometric_", "p", p)
     if not 0 < chance < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={chance:g}")
     _bounds.refuse_dtype("geometric_cpu", dtype, _bounds.COMMON - {mx.bool_})
@@ -191,7 +191,7 @@ def _cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: An
     >>> torch.zeros(3).cauchy_(generator=torch.Generator().manual_seed(0))
     tensor([10.5977,  0.7648, -0.1283])
     """
-    dtype, middle, width = self.dtype, number("cauchy_", "median", median), number("cauchy_", "sigma", sigma)
+    dtype, middle, width = self.array.dtype, number("cauchy_", "median", median), number("cauchy_", "sigma", sigma)
     if not width > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={width:g}")
     _bounds.refuse_continuous("Cauchy", dtype)
@@ -211,7 +211,7 @@ def _log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: An
     >>> torch.zeros(3).log_normal_(0, 0.5, generator=torch.Generator().manual_seed(0))
     tensor([2.1609, 0.8635, 0.3364])
     """
-    dtype, middle, width = self.dtype, number("log_normal_", "mean", mean), number("log_normal_", "std", std)
+    dtype, middle, width = self.array.dtype, number("log_normal_", "mean", mean), number("log_normal_", "std", std)
     if not width > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={width:g}")
     _bounds.refuse_dtype("log_normal_cpu", dtype, FLOATS)

@@ -280,10 +280,10 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         part = _part(input, parts)
         shape = _looked_up(part.array, parts.arrays).shape
         value = _without_leading(_checked(value), shape)
-        if isinstance(value, Tensor) and value.dtype != array.dtype:
+        if isinstance(value, Tensor) and value.array.dtype != array.dtype:
             raise RuntimeError(
                 f"Index put requires the source and destination dtypes match, got {NAMES[array.dtype]} for the "
-                f"destination and {NAMES[value.dtype]} for the source."
+                f"destination and {NAMES[value.array.dtype]} for the source."
             )
         overwrite(part, _put(part, parts.arrays, value), casts=True)
         return
@@ -298,7 +298,7 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     base = input if input._base is None else input._base
     recording = mode.enabled and array.dtype in INEXACT and (wanted or base.requires_grad)
     if recording:
-        write_part(base, (*steps, step), edge, new.shape, value.dtype if isinstance(value, Tensor) else None)
+        write_part(base, (*steps, step), edge, new.shape, value.array.dtype if isinstance(value, Tensor) else None)
     View(storage, (step,)).write(shown)
     storage.version += 1
     if recording and input._base is not None:

@@ -233,7 +233,7 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        spread = wrap(mx.full(tuple(input.shape), var, input.dtype))
+        spread = wrap(mx.full(tuple(input.shape), var, input.array.dtype))
     elif bool(any(lt(var, 0))):
         raise ValueError("var has negative entry/entries")
     else:

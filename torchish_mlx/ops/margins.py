@@ -47,7 +47,7 @@ def soft_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     refuse_gradients("soft_margin_loss", target=target)
     if input.dtype not in INEXACT:
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[input.dtype]}")
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[input.array.dtype]}")
     return reduced(_soft(input, target), reduction)
 
 
@@ -122,7 +122,7 @@ def _check_samples(name: str, input: Tensor) -> None:
         )
     refuse_integers(name, input.array)
     if input.dtype in HALVES:
-        raise NotImplementedError(f"\"{name}\" not implemented for '{NAMES[input.dtype]}'")
+        raise NotImplementedError(f"\"{name}\" not implemented for '{NAMES[input.array.dtype]}'")
 
 
 @op(grad=vjp(input="input target weight"), name="multi_margin_loss.samples", function=False, method=False)
@@ -167,7 +167,7 @@ def multi_margin_loss(
     if weight is not None and weight.numel() != rows.shape[1]:
         raise RuntimeError(f"inconsistent weight size, expected {rows.shape[1]} but got {list(weight.shape)}")
     if target.dtype != mx.int64:
-        raise RuntimeError(f"expected scalar type Long but found {NAMES[target.dtype]}")
+        raise RuntimeError(f"expected scalar type Long but found {NAMES[target.array.dtype]}")
     refuse_gradients("multi_margin_loss", weight=weight)
     at = inside(
         mx.reshape(target.array, (-1,)), rows.shape[1], lambda _: RuntimeError("target out of range"), negative=False
@@ -204,7 +204,7 @@ def multilabel_margin_loss(
     if tuple(target.shape) != tuple(input.shape):
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     if target.dtype != mx.int64:
-        raise RuntimeError(f"expected scalar type Long but found {NAMES[target.dtype]}")
+        raise RuntimeError(f"expected scalar type Long but found {NAMES[target.array.dtype]}")
     classes = input.shape[-1] if input.ndim else 1
     if not input.numel():
         return reduced(sum(input, 1), reduction)

@@ -141,9 +141,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 @composed(module="nn.functional", outs=True, shape=_SAME)
 def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
     """input over its p-norm along ``dim``, or over ``eps`` where that is larger."""
-    if input.dtype not in INEXACT:
+    if input.array.dtype not in INEXACT:
         raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {NAMES[input.dtype]}"
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {NAMES[input.array.dtype]}"
         )
     length = clamp_min(norm(input, p, dim, True), eps)
     out: Tensor = div(input, expand_as(length, input))

@@ -92,8 +92,8 @@ def _normalized(
 
 
 def _check_floats(kernel: str, input: Tensor) -> None:
-    if input.dtype not in INEXACT:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[input.dtype]}'")
+    if input.array.dtype not in INEXACT:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[input.array.dtype]}'")
 
 
 def _check_affine(of: str, shape: Sequence[int], words: str, **given: Tensor | None) -> None:

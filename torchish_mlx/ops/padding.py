@@ -159,6 +159,6 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     _check_copies(size, pad, widths, mode)
     if input.dtype == mx.bool_ and mode != "circular":
         kernel = {"reflect": "reflection", "replicate": "replication"}[mode]
-        raise NotImplementedError(f"\"{kernel}_pad{len(pad) // 2}d\" not implemented for '{NAMES[input.dtype]}'")
+        raise NotImplementedError(f"\"{kernel}_pad{len(pad) // 2}d\" not implemented for '{NAMES[input.array.dtype]}'")
     out = _copies(input, widths, mode)
     return out

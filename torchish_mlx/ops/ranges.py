@@ -9,28 +9,33 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.device import check_placement
-from .._core.promotion import FLOATS, HALVES, INEXACT, NAMES, cast
+from .._core.device import made_on
+from .._core.dtypes import DtypeLike, mlx_dtype
+from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast
 from .._tensor.tensor import Tensor, wrap
 from ._view import write_out
 
 
 def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) -> Tensor:
     """A new Tensor of ``array``, or ``out`` with its values."""
-    check_placement(device)
+    label = made_on(device)
     if out is None:
-        return Tensor(array, requires_grad=bool(requires_grad))
-    if isinstance(out, Tensor) and out.dtype != array.dtype:
-        raise RuntimeError(f"dtype {NAMES[array.dtype]} does not match dtype of out parameter ({NAMES[out.dtype]})")
+        new = Tensor(array, requires_grad=bool(requires_grad))
+        new._keep_label(label)
+        return new
+    if isinstance(out, Tensor) and out.array.dtype != array.dtype:
+        wrong = f"{NAMES[array.dtype]} does not match dtype of out parameter ({NAMES[out.array.dtype]})"
+        raise RuntimeError(f"dtype {wrong}")
     result: Tensor = write_out(name, wrap(array), out)
     return result
 
 
-def dtype_of(dtype: mx.Dtype | None, out: Any, usual: mx.Dtype = mx.float32) -> mx.Dtype:
-    """The dtype that is asked for, else that of ``out``, else the usual one."""
-    if dtype is not None:
-        return dtype
-    found: mx.Dtype = usual if out is None else out.dtype
+def dtype_of(name: str, dtype: DtypeLike | None, out: Any, usual: mx.Dtype | None = None) -> mx.Dtype:
+    """The dtype that is asked for, else that of ``out``, else the usual one, else the default one."""
+    if dtype is None:
+        found: mx.Dtype = (usual or DEFAULTS[FLOATING]) if out is None else out.array.dtype
+    else:
+        found = mlx_dtype(dtype, name)
     return found
 
 
@@ -85,7 +90,7 @@ def arange(
     step: Any = 1,
     *,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -99,8 +104,8 @@ def arange(
     if end is None:
         start, end = 0, start
     numbers = [n.item() if isinstance(n, (Tensor, mx.array, np.generic)) else n for n in (start, end, step)]
-    usual = mx.float32 if any(isinstance(n, float) for n in numbers) else mx.int64
-    return made("arange", _ranged("arange", numbers, dtype_of(dtype, out, usual)), out, device, requires_grad)
+    usual = None if any(isinstance(n, float) for n in numbers) else mx.int64
+    return made("arange", _ranged("arange", numbers, dtype_of("arange", dtype, out, usual)), out, device, requires_grad)
 
 
 def range(
@@ -109,7 +114,7 @@ def range(
     step: Any = 1,
     *,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -117,7 +122,7 @@ def range(
 
     Source: ``torch.range``.
     """
-    kind = dtype_of(dtype, out)
+    kind = dtype_of("range", dtype, out)
     return made("range", _ranged("range", (start, end, step), kind, 1), out, device, requires_grad)
 
 
@@ -149,7 +154,7 @@ def linspace(
     steps: int | None = None,
     *,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -160,7 +165,7 @@ def linspace(
     >>> linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
-    kind = dtype_of(dtype, out)
+    kind = dtype_of("linspace", dtype, out)
     numbers = _of(_spaced("linspace", start, end, steps, kind), kind)
     return made("linspace", numbers, out, device, requires_grad)
 
@@ -172,7 +177,7 @@ def logspace(
     base: float = 10.0,
     *,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -180,7 +185,7 @@ def logspace(
 
     Source: ``torch.logspace``.
     """
-    kind = dtype_of(dtype, out)
+    kind = dtype_of("logspace", dtype, out)
     powers = _spaced("logspace", start, end, steps, kind)
     numbers = _of(np.power(powers.dtype.type(base), powers), kind)
     return made("logspace", numbers, out, device, requires_grad)
@@ -191,7 +196,7 @@ def eye(
     m: int | None = None,
     *,
     out: Any = None,
-    dtype: mx.Dtype | None = None,
+    dtype: DtypeLike | None = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -203,18 +208,17 @@ def eye(
     for name, size in (("n", n), ("m", m)):
         if size < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    kind = dtype_of(dtype, out)
+    kind = dtype_of("eye", dtype, out)
     array = mx.eye(n, m, dtype=kind) if n and m else mx.zeros((n, m), kind)
     return made("eye", array, out, device, requires_grad)
 
 
-def _triangle(of: Any, row: int, col: int, offset: int, dtype: Any, device: Any, grad: Any) -> Tensor:
-    for name, size in (("row", row), ("col", col)):
+def _triangle(name: str, of: Any, row: int, col: int, offset: int, dtype: Any, device: Any, grad: Any) -> Tensor:
+    for side, size in (("row", row), ("col", col)):
         if size < 0:
-            raise RuntimeError(f"{name} must be non-negative, got{size}")
-    check_placement(device)
+            raise RuntimeError(f"{side} must be non-negative, got{size}")
     indices = mx.array(np.stack(of(row, offset, col)).astype(np.int64))
-    return Tensor(indices.astype(dtype or mx.int64), requires_grad=bool(grad))
+    return made(name, indices.astype(mlx_dtype(dtype, name) or mx.int64), None, device, grad)
 
 
 def tril_indices(
@@ -224,7 +228,7 @@ def tril_indices(
 
     Source: ``torch.tril_indices``.
     """
-    return _triangle(np.tril_indices, row, col, offset, dtype, device, requires_grad)
+    return _triangle("tril_indices", np.tril_indices, row, col, offset, dtype, device, requires_grad)
 
 
 def triu_indices(
@@ -234,4 +238,4 @@ def triu_indices(
 
     Source: ``torch.triu_indices``.
     """
-    return _triangle(np.triu_indices, row, col, offset, dtype, device, requires_grad)
+    return _triangle("triu_indices", np.triu_indices, row, col, offset, dtype, device, requires_grad)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import HALVES, INEXACT, NAMES, cast, summed_dtype, widened
+from .._core.promotion import HALVES, INEXACT, NAMES, cast, promoted, summed_dtype, widened
 from .._tensor.tensor import Tensor
 from ._call import REGISTRY, composed, op
 from ._op import Array
@@ -357,6 +357,11 @@ def norm(
     """``(sum |x|^p)^(1/p)``: the largest for inf, the number of non-zeros for 0."""
     order = _order(p)
     dtype = input.dtype if dtype is None else dtype
+    if promoted(input.dtype, dtype) != dtype:
+        raise RuntimeError(
+            f"linalg.vector_norm: the dtype of the input ({NAMES[input.dtype]}) should be convertible without "
+            f"narrowing to the specified dtype ({NAMES[dtype]})"
+        )
     if dtype not in INEXACT:
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[dtype]

@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.device import check_placement
+from .._core.dtypes import mlx_dtype
 from .._core.promotion import NAMES
 from .._tensor.storage import Alias, View
 from .._tensor.tensor import Tensor, origin_of
@@ -78,8 +79,8 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
     """
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got (), but expected a dtype or sizes")
-    if len(shape) == 1 and isinstance(shape[0], mx.Dtype):
-        return _in_dtype(input, shape[0])
+    if len(shape) == 1 and isinstance(shape[0], (mx.Dtype, type)):
+        return _in_dtype(input, mlx_dtype(shape[0], "view"))
     new = inferred(shape, input.array.size)
     if not _viewable(input, new):
         raise RuntimeError(

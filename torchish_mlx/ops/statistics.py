@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, HALVES, INEXACT, cast, summed_dtype, widened
+from .._core.dtypes import mlx_dtype
+from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
@@ -56,8 +57,10 @@ def nansum(input: Array, dim: Dim = None, keepdim: bool = False, *, dtype: Any =
 @composed(outs=True)
 def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean of the elements that are no NaN."""
-    if input.dtype not in INEXACT:
-        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
+    dtype = mlx_dtype(dtype, "nanmean")
+    if input.array.dtype not in INEXACT:
+        kind = NAMES[input.array.dtype]
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {kind}")
     count = sum(logical_not(isnan(input)), dim, keepdim)
     return true_divide(nansum(input, dim, keepdim, dtype=dtype), count)
 
@@ -142,10 +145,10 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
     kept, input = axis(len(shape), dim), copied(input)  # renorm_ overwrites what backward needs
     others = [d for d in range(len(shape)) if d != kept]
-    wide = mx.float32 if input.dtype in HALVES else input.dtype
+    wide = mx.float32 if input.array.dtype in HALVES else input.array.dtype
     size = norm(input, p, others, True, dtype=wide)
     factor = where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
-    return mul(input, factor).to(input.dtype)
+    return mul(input, factor).to(input.array.dtype)
 
 
 # Differences and areas ------------------------------------------------------------------------------------------------
@@ -172,7 +175,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     for _ in range(n):
         left = input.array.shape[where] - 1
         later, earlier = _part(input, where, 1, left), _part(input, where, 0, left)
-        input = (logical_xor if input.dtype == mx.bool_ else sub)(later, earlier)
+        input = (logical_xor if input.array.dtype == mx.bool_ else sub)(later, earlier)
     return input
 
 
@@ -217,7 +220,7 @@ def _quantiles(name: str, ignore_nan: bool, words: str) -> None:
     def function(
         input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
     ) -> Tensor:
-        if input.dtype not in (mx.float32, mx.float64):
+        if input.array.dtype not in (mx.float32, mx.float64):
             raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
         if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
             raise RuntimeError(
@@ -227,10 +230,10 @@ def _quantiles(name: str, ignore_nan: bool, words: str) -> None:
         if not isinstance(q, Tensor):
             if not 0 <= q <= 1:
                 raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
-            q = wrap(mx.array(q, input.dtype))
+            q = wrap(mx.array(q, input.array.dtype))
         if q.array.ndim > 1:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
-        if q.dtype != input.dtype:
+        if q.array.dtype != input.array.dtype:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
         if q.array.size and value(mx.any((q.array < 0) | (q.array > 1))):
             raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
@@ -258,7 +261,7 @@ def _interpolated(x: Tensor, q: Tensor, ignore_nan: bool, interpolation: str) ->
     """The quantiles along the last dimension of sorted ``x``, which they replace."""
     last = x.array.shape[-1] - 1
     count = mx.sum(mx.isnan(x.array), axis=-1, keepdims=True)
-    ranks = mul(q, clamp(wrap((last - count).astype(x.dtype)), 0)) if ignore_nan else mul(q, float(last))
+    ranks = mul(q, clamp(wrap((last - count).astype(x.array.dtype)), 0)) if ignore_nan else mul(q, float(last))
     if not ignore_nan:
         ranks = where(wrap(count > 0), float(last), ranks)
     places = ranks.array
@@ -267,7 +270,7 @@ def _interpolated(x: Tensor, q: Tensor, ignore_nan: bool, interpolation: str) ->
         return gather(x, -1, wrap(by(places).astype(mx.int64)))
     below = mx.floor(places)
     low, high = (gather(x, -1, wrap(by.astype(mx.int64))) for by in (below, mx.ceil(places)))
-    weight = wrap(mx.full(places.shape, 0.5, x.dtype)) if interpolation == "midpoint" else sub(ranks, wrap(below))
+    weight = wrap(mx.full(places.shape, 0.5, places.dtype)) if interpolation == "midpoint" else sub(ranks, wrap(below))
     return lerp(low, high, weight)
 
 
@@ -285,9 +288,11 @@ def _check_weights(input: Tensor, fweights: Tensor | None, aweights: Tensor | No
             continue
         if weights.array.ndim > 1:
             raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {weights.array.ndim}")
-        if (weights.dtype in INEXACT) != (name == "aweights"):
+        if (weights.array.dtype in INEXACT) != (name == "aweights"):
             kind = "floating point" if name == "aweights" else "integral"
-            raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {weights.dtype} dtype")
+            raise RuntimeError(
+                f"cov(): expected {name} to have {kind} dtype but got {name} with {NAMES[weights.array.dtype]} dtype"
+            )
         if weights.array.size != n:
             raise RuntimeError(
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got "
@@ -309,7 +314,7 @@ def cov(
     _check_weights(input, fweights, aweights)
     x = reshape(input, (1, -1)) if input.array.ndim < 2 else input
     if x.dtype not in INEXACT:
-        x = x.to(mx.float32)
+        x = x.to(DEFAULTS[FLOATING])
     n = x.array.shape[1]
     weights = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     if weights is None:

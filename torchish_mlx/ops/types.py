@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core import promotion
+from .._core.dtypes import OF_MLX, DtypeLike, dtype, mlx_dtype
 from .._core.promotion import FLOATS, category
 from .._tensor.tensor import Tensor
 
@@ -60,26 +61,27 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
     return _array("is_same_size", input).shape == _array("is_same_size", other).shape
 
 
-def result_type(tensor: Any, other: Any) -> mx.Dtype:
+def result_type(tensor: Any, other: Any) -> dtype:
     """The dtype of an operation on two Tensors or numbers.
 
     Source: ``torch.result_type``.
     """
     given = [x.array if isinstance(x, Tensor) else x for x in (tensor, other)]
-    return promotion.result_type(*given)
+    return OF_MLX[promotion.result_type(*given)]
 
 
-def promote_types(type1: mx.Dtype, type2: mx.Dtype) -> mx.Dtype:
+def promote_types(type1: DtypeLike, type2: DtypeLike) -> dtype:
     """The smallest dtype that holds the values of both.
 
     Source: ``torch.promote_types``.
     """
-    return promotion.promoted(type1, type2)
+    one, two = mlx_dtype(type1, "promote_types", "type1", 1), mlx_dtype(type2, "promote_types", "type2", 2)
+    return OF_MLX[promotion.promoted(one, two)]
 
 
-def can_cast(from_: mx.Dtype, to: mx.Dtype) -> bool:
+def can_cast(from_: DtypeLike, to: DtypeLike) -> bool:
     """Whether torch casts ``from_`` to ``to`` by itself, as it does for ``out``.
 
     Source: ``torch.can_cast``.
     """
-    return category(from_) <= category(to)
+    return category(mlx_dtype(from_, "can_cast", "from_", 1)) <= category(mlx_dtype(to, "can_cast", "to", 2))

@@ -8,14 +8,17 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.device import check_placement
-from .._core.promotion import cast
+from .._core.device import CPU, check_placement, placed
+from .._core.dtypes import mlx_dtype
+from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, origin_of
 from ._call import REGISTRY, attach, op
 from ._op import Array
 from ._view import refuse_write
 from .shaping import clone
+
+_TYPES = {f"torch.{name}Tensor": dtype for dtype, name in NAMES.items()}
 
 
 @op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False, channels="any")
@@ -95,7 +98,10 @@ def zero(input: Array) -> mx.array:
 def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Tensor:
     """In another dtype, on a device, or as another Tensor; itself where nothing changes and not ``copy``.
 
-    ``non_blocking`` and ``memory_format`` are torch's; MLX's memory is one, so a device only has to exist.
+    ``non_blocking`` and ``memory_format`` are torch's. MLX's memory is one: a device is a label, and nothing is moved.
+
+    Raises:
+        AssertionError, RuntimeError: a device that this machine has not got.
     """
     unknown = kwargs.keys() - {"non_blocking", "memory_format"}
     if unknown or len(args) > 4:
@@ -104,27 +110,65 @@ def _to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: b
         )
     for value in args:
         if isinstance(value, Tensor):
-            dtype = value.dtype
-        elif isinstance(value, mx.Dtype):
+            dtype, device = value.array.dtype, value.device
+        elif isinstance(value, (mx.Dtype, type)):
             dtype = value
         elif not isinstance(value, bool):
-            check_placement(value)
-    check_placement(device, kwargs.get("memory_format"))
-    if dtype is not None and dtype != self.dtype:
+            device = value
+    where = None if device is None else placed(device)
+    check_placement(None, kwargs.get("memory_format"))
+    dtype = mlx_dtype(dtype, "to")
+    if dtype is not None and dtype != self.array.dtype:
         out: Tensor = _cast_to(self, dtype)
         out._keep_origin(origin_of(self))
-        return out
-    return clone(self) if copy else self
+    else:
+        moved = where is not None and where != self.device
+        out = clone(self) if copy or moved else self
+    if where is not None and where != out.device:
+        out._label = None
+        out._keep_label(None if where is CPU else where)
+    return out
 
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
-    """In the dtype of ``other``."""
-    return _to(self, other.dtype)
+    """In the dtype of ``other``, and on its device."""
+    return _to(self, other)
+
+
+def _type(self: Tensor, dtype: Any = None) -> Any:
+    """Without a dtype, torch's name of the type of Tensor: ``"torch.FloatTensor"``. Else the Tensor in that dtype.
+
+    The dtype may be given by such a name too.
+
+    Raises:
+        ValueError: a name that torch has not.
+        TypeError: what is no dtype and no name.
+
+    Source: ``torch.Tensor.type``.
+    """
+    if dtype is None:
+        return f"torch.{NAMES[self.array.dtype]}Tensor"
+    if isinstance(dtype, str):
+        if dtype == "torch.Tensor":
+            return _to(self, DEFAULTS[FLOATING])
+        if dtype not in _TYPES:
+            raise ValueError(f"invalid type: {dtype!r}")
+        return _to(self, _TYPES[dtype])
+    if isinstance(dtype, type):
+        raise ValueError(f"invalid type: {dtype.__name__!r}")
+    if not isinstance(dtype, mx.Dtype):
+        raise TypeError("dtype must be a type, str, or dtype object")
+    return _to(self, dtype)
 
 
 def _cpu(self: Tensor) -> Tensor:
-    """The Tensor itself: MLX's memory is shared by all devices."""
-    return self
+    """On the CPU: the Tensor itself, where it is there."""
+    return _to(self, CPU)
+
+
+def _cuda(self: Tensor, device: Any = None, **kwargs: Any) -> Tensor:
+    """On a GPU of NVIDIA's; AssertionError where there is none."""
+    return _to(self, "cuda" if device is None else device, **kwargs)
 
 
 def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
@@ -132,7 +176,7 @@ def _as_dtype(name: str, dtype: mx.Dtype) -> Callable[[Tensor], Tensor]:
         return _to(self, dtype)
 
     method.__name__ = name
-    method.__doc__ = f"In {dtype}."
+    method.__doc__ = f"In {name_of(dtype)}."
     return method
 
 
@@ -145,14 +189,19 @@ def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
 attach("where", _where)
 attach("to", _to)
 attach("type_as", _type_as)
+attach("type", _type)
 attach("cpu", _cpu)
+attach("cuda", _cuda)
 for _name, _dtype in {
     "float": mx.float32,
     "double": mx.float64,
     "half": mx.float16,
     "bfloat16": mx.bfloat16,
-    "long": mx.int64,
+    "char": mx.int8,
+    "short": mx.int16,
     "int": mx.int32,
+    "long": mx.int64,
+    "byte": mx.uint8,
     "bool": mx.bool_,
 }.items():
     attach(_name, _as_dtype(_name, _dtype))

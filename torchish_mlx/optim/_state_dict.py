@@ -231,10 +231,10 @@ def cast(p: Tensor, value: Any, clock: Collection[str], keep_dtype: bool = False
     rounds it. With ``keep_dtype`` everything that was saved in a floating dtype keeps it.
     """
     floating = p.is_floating_point() and key not in clock
-    array = array_of(value, mx.float64 if floating and p.dtype == mx.float64 and not keep_dtype else None)
+    array = array_of(value, mx.float64 if floating and p.array.dtype == mx.float64 and not keep_dtype else None)
     if array is not None:
         kept = not floating or (keep_dtype and mx.issubdtype(array.dtype, mx.floating))
-        return Tensor(array if kept else array.astype(p.dtype))
+        return Tensor(array if kept else array.astype(p.array.dtype))
     if isinstance(value, Mapping):
         return {k: cast(p, v, clock, keep_dtype, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):

@@ -150,7 +150,7 @@ class LBFGS(Optimizer):
         for p in self._params:
             grad = p.grad
             if grad is None:
-                parts.append(mx.zeros((p.numel(),), p.dtype))
+                parts.append(mx.zeros((p.numel(),), p.array.dtype))
             else:
                 parts.append((grad.dense() if isinstance(grad, RowSparse) else grad.array).reshape(-1))
         return mx.concatenate(parts)

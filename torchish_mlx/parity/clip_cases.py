@@ -44,7 +44,7 @@ def same_norm(mine: Any, expected: float, order: float) -> None:
     """A float32 scalar that needs no gradient, and ``expected`` within the limit."""
     if not isinstance(mine, torchish_mlx.Tensor):
         raise Differs(f"the norm is a {type(mine).__name__}")
-    if (mine.dtype, mine.shape, mine.requires_grad) != (mx.float32, (), False):
+    if (mine.array.dtype, mine.shape, mine.requires_grad) != (mx.float32, (), False):
         raise Differs(f"the norm is {mine!r}, not a float32 scalar")
     found = mine.item()
     equal = found == expected or (math.isnan(found) and math.isnan(expected))

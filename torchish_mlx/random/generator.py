@@ -28,7 +28,7 @@ class Generator:
     with torch, both ways. The numbers are those of torch's CPU, whatever ``device`` is.
 
     Raises:
-        RuntimeError: a device that is not there.
+        RuntimeError: another device than ``cpu`` and ``mps``.
 
     Source: ``torch.Generator``.
 
@@ -40,6 +40,8 @@ class Generator:
 
     def __init__(self, device: Any = "cpu") -> None:
         self._device = Device(device)
+        if self._device.type not in ("cpu", "mps"):
+            raise RuntimeError(f"Generator(): device {self._device}: there are generators for 'cpu' and 'mps' here")
         self._stream = Stream(DEFAULT_SEED)
         self._lock = threading.RLock()
 

@@ -69,7 +69,8 @@ def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weig
         f: a path, or a binary file object that can seek, which is read from its current position.
         map_location: torch's argument: None, "cpu", "mps", a device, a dict from locations in the file to these, or a
             function of a storage and its location, which returns that storage or None. MLX's devices share their
-            memory, so nothing moves; a device that does not exist here is refused.
+            memory, so nothing moves: the argument is checked, a device that this machine has not got is refused, and
+            the Tensors have the device ``cpu``. ``x.to("mps")`` gives them another one, and copies nothing.
         weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
             are torch's.
 

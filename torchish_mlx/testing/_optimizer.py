@@ -205,7 +205,7 @@ def _converted(gradient: Any, p: Any, rows: bool) -> Any:
     if not isinstance(p, Tensor):
         made = p.detach().new_tensor(dense)
         return made.to_sparse(min(1, dense.ndim)) if rows else made
-    array = mx.array(dense, p.dtype)
+    array = mx.array(dense, p.array.dtype)
     if not rows:
         return array
     where = np.flatnonzero(np.any(dense.reshape(len(dense), -1), axis=1)) if dense.ndim else np.zeros(1, int)

@@ -36,7 +36,7 @@ class AveragedModel(nn.Module):
 
     Args:
         model (mlx.nn.Module): what to average; it is copied.
-        device (optional): "cpu", "mps", or None. There is only one memory, so nothing is moved.
+        device (optional): one that this machine has, or None. There is only one memory, so nothing is moved.
         avg_fn (callable, optional): ``(average, weight, n) -> new average``, for each parameter, of Tensors; ``n``,
             how many are averaged already, is a Tensor without dimensions. Frozen parameters are averaged too.
         multi_avg_fn (callable, optional): ``(averages, weights, n)``, for lists of Tensors of one dtype, in place.
@@ -165,14 +165,14 @@ class AveragedModel(nn.Module):
         else:
             groups: dict[mx.Dtype, list[int]] = {}
             for i, average in enumerate(averages):
-                groups.setdefault(average.dtype, []).append(i)
+                groups.setdefault(average.array.dtype, []).append(i)
             for members in groups.values():
                 self.multi_avg_fn([averages[i] for i in members], [weights[i] for i in members], n)
         for average, old in zip(averages, held, strict=True):
-            if (average.array.shape, average.dtype) != (old.shape, old.dtype):
+            if (average.array.shape, average.array.dtype) != (old.shape, old.dtype):
                 raise ValueError(
-                    f"multi_avg_fn made a {average.dtype} tensor of shape {tuple(average.shape)} of an average of "
-                    f"{old.dtype} and shape {tuple(old.shape)}: it may change its values only"
+                    f"multi_avg_fn made a {average.array.dtype} tensor of shape {tuple(average.shape)} of an average "
+                    f"of {old.dtype} and shape {tuple(old.shape)}: it may change its values only"
                 )
         return [average.array for average in averages]
 

@@ -24,7 +24,7 @@ def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> No
     Args:
         loader (iterable): batches: an array or Tensor, or a list or tuple that begins with it.
         model (mlx.nn.Module): is called with each batch in training mode; the mode of ``model`` is set back at the end.
-        device (optional): "cpu", "mps", or None. There is only one memory, so nothing is moved.
+        device (optional): one that this machine has, or None. There is only one memory, so nothing is moved.
 
     If something raises, the momenta, the mode and the statistics are as they were.
 

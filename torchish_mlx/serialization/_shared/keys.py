@@ -7,6 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..._core.device import Device
+from ..._core.dtypes import dtype
 from ..._tensor.arraylike import Size
 from .arrays import plain
 
@@ -14,7 +15,7 @@ MOST = 4096  # keys whose hash a file can choose; all of them may have the same 
 _PARTS = 16  # of a tuple, with the parts of tuples in it
 _BITS = 8 * 255  # of a whole number, whose hash is computed again at each look-up
 _PLAIN = {str, bytes, bool, float, type(None)}
-_IN_TUPLES = _PLAIN | {int, complex, Device, mx.Dtype}
+_IN_TUPLES = _PLAIN | {int, complex, Device, mx.Dtype, dtype}
 
 
 class Keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..._core.device import Device
+from ..._core.device import Device, placed
 from ..._tensor.storage import Storage
 
 #: Is called with each storage that was loaded, and with its location in the file.
@@ -26,7 +26,7 @@ def restorer(map_location: Any) -> Restored:
         for key, value in map_location.items():
             if not isinstance(key, str):
                 raise TypeError(f"map_location has the key {key!r}: keys are locations, such as 'cuda:0' or 'cpu'")
-            Device(value)
+            _existing(value)
         return _left
     if callable(map_location) and not isinstance(map_location, type):
 
@@ -39,8 +39,20 @@ def restorer(map_location: Any) -> Restored:
                 )
 
         return restored
-    Device(map_location)
+    _existing(map_location)
     return _left
+
+
+def _existing(location: Any) -> None:
+    """Refuse what is no device, and a device that this machine has not got."""
+    where = Device(location)
+    try:
+        placed(where)
+    except (AssertionError, RuntimeError) as error:
+        raise RuntimeError(
+            f"Attempting to deserialize object on a {where.type.upper()} device, which this machine has not got "
+            f"({error}): load with map_location='cpu', which costs nothing"
+        ) from error
 
 
 def _left(_storage: Storage, _location: str) -> None:

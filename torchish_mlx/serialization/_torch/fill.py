@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 
 from ..._core.device import Device
+from ..._core.dtypes import dtype
 from ..._tensor.arraylike import Size
 from ..._tensor.storage import Storage, View
 from ..._tensor.tensor import Tensor
@@ -25,7 +26,7 @@ from .pickler import DEEPEST
 from .rebuild import FileStorage, Global, Layout, TorchBuilder
 from .unpickle import Refusal
 
-_PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype, Device, Size}
+_PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype, dtype, Device, Size}
 _BARE = {dict, list, tuple, set, Counter}  # that have nothing but their entries
 T = TypeVar("T")
 _Node = Any  # (node above, key), None for the whole object

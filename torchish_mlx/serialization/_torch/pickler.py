@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from ..._core.device import Device
+from ..._core.dtypes import dtype
 from ..._core.trace import of_a_trace
 from ..._tensor.arraylike import Size
 from ..._tensor.parameter import Parameter
@@ -91,7 +92,7 @@ class Pickler:
             self._out += b"G" + struct.pack(">d", value)
         elif kind is str:
             self._str(value)
-        elif kind is mx.Dtype:
+        elif kind in (mx.Dtype, dtype):
             self._global("torch", OF_DTYPE[value].torch)
         elif id(value) in self._open:
             raise ValueError(

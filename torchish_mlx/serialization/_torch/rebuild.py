@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 
 from ..._core.device import Device
+from ..._core.dtypes import OF_MLX
+from ..._core.dtypes import dtype as Dtype
 from ..._core.promotion import INEXACT
 from ..._tensor.arraylike import Size
 from ..._tensor.parameter import Parameter
@@ -95,7 +97,7 @@ class TorchBuilder(Builder):
         if full in _GLOBALS:
             return _GLOBALS[full]
         if module == "torch" and name in OF_TORCH:
-            return OF_TORCH[name].dtype
+            return OF_MLX[OF_TORCH[name].dtype]
         if module in ("torch", "torch.cuda", "torch.storage") and name.endswith("Storage"):
             if name in ("UntypedStorage", "_UntypedStorage"):
                 return StorageType(full, None)
@@ -212,9 +214,9 @@ class TorchBuilder(Builder):
     def tensor_v3(
         self, piece: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any = None
     ) -> Any:
-        if not isinstance(dtype, mx.Dtype):
+        if type(dtype) is not Dtype:
             raise _damaged("makes a tensor of what is no dtype")
-        return self._tensor(piece, offset, shape, strides, grad, hooks, dtype, metadata)
+        return self._tensor(piece, offset, shape, strides, grad, hooks, dtype.mlx, metadata)
 
     def _tensor(
         self, piece: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, dtype: Any, metadata: Any

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..._core.device import Device
+from ..._core.dtypes import OF_MLX
 from ..._core.messages import shortened
 from ..._core.origin import Origin
 from ..._tensor.arraylike import Size
@@ -172,7 +173,7 @@ def _scalar(node: dict[str, Any], path: Path) -> Any:
     if tag == "!Size" and isinstance(value, list) and all(type(n) is int for n in value):
         return Size(value)
     if tag == "!dtype" and isinstance(value, str) and value in OF_TORCH:
-        return OF_TORCH[value].dtype
+        return OF_MLX[OF_TORCH[value].dtype]
     if tag == "!device" and isinstance(value, str):
         try:
             return Device(value)

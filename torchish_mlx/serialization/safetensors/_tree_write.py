@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 
 from ..._core.device import Device
+from ..._core.dtypes import dtype
 from ..._tensor.arraylike import Size
 from ..._tensor.parameter import Parameter
 from ..._tensor.tensor import Tensor, _unaliased
@@ -191,7 +192,7 @@ def _scalar(value: Any) -> Any:
         return {"!bytes": base64.b64encode(value).decode()}
     if kind is Size and all(type(n) is int for n in value):
         return {"!Size": list(value)}
-    if kind is mx.Dtype:
+    if kind in (mx.Dtype, dtype):
         return {"!dtype": OF_DTYPE[value].torch}
     if kind is Device:
         return {"!device": str(value)}

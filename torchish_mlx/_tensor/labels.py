@@ -1,0 +1,41 @@
+"""The device of a Tensor, which is a label: who has one, and whom results take theirs from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .._core.device import Device
+from .tensor import Tensor
+
+
+def _first(values: Iterable[Any]) -> Device | None:
+    """The label of the first Tensor that has one, also in lists and tuples."""
+    for value in values:
+        if isinstance(value, Tensor):
+            found = value._label
+        elif isinstance(value, (list, tuple)):
+            found = _first(value)
+        else:
+            continue
+        if found is not None:
+            return found
+    return None
+
+
+def _put(made: Any, label: Device) -> None:
+    if isinstance(made, Tensor):
+        if made._label is None:
+            made._label = label
+    elif isinstance(made, (list, tuple)):
+        for each in made:
+            _put(each, label)
+
+
+def carried(made: Any, given: Iterable[Any]) -> Any:
+    """``made``, the result of a call with ``given``, with the label of the first of those that has one."""
+    given = tuple(given)
+    label = _first(given)
+    if label is not None and not any(made is each for each in given):
+        _put(made, label)
+    return made
