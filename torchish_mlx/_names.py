@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as _typing
 from types import ModuleType as _ModuleType
 
+from ._core.device import Device as Device
 from ._core.device import contiguous_format as contiguous_format
 from ._core.device import device as device
 from ._core.device import get_default_device as get_default_device

@@ -89,8 +89,10 @@ def spread_places(parts: mx.array, sizes: Sequence[int], w: Windows) -> mx.array
         starts = [at * d for at, d in zip(place, w.dilation, strict=True)]
         rows = zip(starts, w.stride, w.counts, strict=True)
         key = (slice(None), *[slice(a, a + s * (count - 1) + 1, s) for a, s, count in rows])
-        grown = grown.at[key].add(parts[(slice(None), *place)])
-    return grown[(slice(None), *[slice(p, p + size) for size, _, _, p, _, _ in each])]
+        here = (slice(None), *place)
+        grown = grown.at[key].add(parts[here])
+    within = (slice(None), *[slice(p, p + size) for size, _, _, p, _, _ in each])
+    return grown[within]
 
 
 # The largest ----------------------------------------------------------------------------------------------------------
