@@ -20,6 +20,12 @@ from .sides import torch_side
 
 GROUPS = (1, 2, 50)
 MANY = 2000  # groups, of one small tensor each
+MANY_OF: dict[str, tuple[str, dict[str, Any]]] = {  # the name of a row -> optimizer, options
+    "sgd without momentum": ("sgd", {"momentum": 0}),
+    "sgd": ("sgd", {}),
+    "adamw": ("adamw", {}),
+    "adafactor": ("adafactor", {}),
+}
 SCHEDULES = ("StepLR", "CosineAnnealingLR")
 INNER = 20  # calls of a turn where one is too short to clock
 
@@ -180,10 +186,10 @@ def many_groups(with_torch: bool, clock: Clock) -> Rows:
     """``step()`` of thousands of groups of one tensor of 64 numbers each, compared with torch with the same groups."""
     rows: Rows = []
     count = 20 if clock.quick else MANY
-    for optimizer in ("sgd", "adamw"):
+    for name, (optimizer, options) in MANY_OF.items():
         given = Case(optimizer, "tensors", "float32", equal(count, 64))
-        named: dict[str, Contestant] = {OURS: Ours(given, given.arrays(2, 0.01), count)}
+        named: dict[str, Contestant] = {OURS: Ours(given, given.arrays(2, 0.01), count, **options)}
         if with_torch:
-            named["torch"] = torch_side().Step(given, torch_side().base(given), count)
-        rows += clock.rows(f"{optimizer}, {count} groups", named, optimizer=optimizer, groups=count)
+            named["torch"] = torch_side().Step(given, torch_side().base(given), count, **options)
+        rows += clock.rows(f"{name}, {count} groups", named, optimizer=name, groups=count)
     return rows

@@ -84,7 +84,7 @@ class Ours(OnMLX):
         self.named = dict(torchish_mlx.named_parameters(self.model))
         held = list(self.named.values())
         split: Any = [{"params": held[i::groups]} for i in range(groups)] if groups > 1 else self.model
-        self.optimizer = make(split, lr=lr, **both, **options)
+        self.optimizer = make(split, lr=lr, **{**both, **options})
 
     def give(self, turn: int) -> None:
         for name, g in self.fresh(turn).items():

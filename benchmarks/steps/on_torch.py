@@ -90,7 +90,7 @@ class Step(OnTorch):
         super().__init__(case, base)
         _, _, lr, both, _ = MLX[case.optimizer]
         split: Any = [{"params": self.params[i::groups]} for i in range(groups)] if groups > 1 else self.params
-        self.optimizer = optimizer_class(case.optimizer)(split, lr=lr, **both, **options)
+        self.optimizer = optimizer_class(case.optimizer)(split, lr=lr, **{**both, **options})
 
     def call(self) -> None:
         self.optimizer.step()

@@ -18,7 +18,7 @@ HEADINGS = {
     "traces": "Python functions that a step of AdamW runs: as many after a scheduler's step if nothing is traced",
     "hooks": "Hooks, none registered: one step of AdamW on one tensor, microseconds of host time",
     "groups": "Parameter groups, AdamW, ms",
-    "many groups": "Groups of one tensor of 64 numbers each, float32, ms; SGD with momentum",
+    "many groups": "Groups of one tensor of 64 numbers each, float32, ms",
     "numbers": "AdamW on tensors of 64 numbers, float32, ms",
     "bytes": "AdamW on one tensor, float32, ms (megabytes of the parameter; the traffic of a step is 7 times as much)",
     "first": "First steps in new processes, cold kernel cache, float32, ms (model: 0.4 M numbers in 16 tensors)",

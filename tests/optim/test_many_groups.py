@@ -125,7 +125,7 @@ def test_the_same_bits_as_each_by_itself(case, differ, apart, shares):
         assert set(shares) == {1}
 
 
-@pytest.mark.parametrize("case", ["SGD-momentum", "Adam", "NAdam", "ASGD", "Rprop"])
+@pytest.mark.parametrize("case", ["SGD-momentum", "Adam", "NAdam", "ASGD", "Rprop", "Adafactor", "Muon"])
 def test_parameters_that_miss_steps(case, apart, shares):
     """Some come late, some miss one; whole groups too, and the counts are their own."""
 
@@ -137,7 +137,7 @@ def test_parameters_that_miss_steps(case, apart, shares):
     assert_same(*outcomes)
 
 
-@pytest.mark.parametrize("case", ["SGD-momentum", "AdamW", "ASGD"])
+@pytest.mark.parametrize("case", ["SGD", "SGD-momentum", "AdamW", "ASGD", "Adafactor"])
 def test_what_is_written_between_steps(case, apart):
     """Numbers, a choice of some groups, tensors as numbers, an array that is changed in place, a new group."""
 
@@ -165,6 +165,59 @@ def test_what_is_written_between_steps(case, apart):
 
     outcomes = [run(case, 8, alone, apart, event, differ=True, dtype=mx.float32) for alone in (False, True)]
     assert_same(*outcomes)
+
+
+def test_numbers_that_sgd_does_not_read(apart, shares):
+    """Without momentum dampening is not read; with momentum from the third step on it is."""
+
+    def event(optimizer: Any, step: int) -> None:
+        if step == 2:
+            for i, group in enumerate(optimizer.param_groups):
+                group["momentum"] = 0.5 + 0.01 * i
+
+    outcomes = []
+    for alone in (False, True):
+        apart(alone)
+        optimizer = optim.SGD(
+            [{**group, "dampening": 0.05 * (i + 1)} for i, group in enumerate(groups("SGD", True, mx.float32))]
+        )
+        for step in range(5):
+            event(optimizer, step)
+            give(optimizer, step)
+            optimizer.step()
+        outcomes.append(held(optimizer))
+    assert shares[:5] == [COUNT] * 5
+    assert_same(*outcomes)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adafactor"])
+def test_each_group_has_its_own_tensor_as_lr(name, apart):
+    outcomes = []
+    for alone in (False, True):
+        apart(alone)
+        made = [
+            {"params": [param(i, (5,) if i % 2 else (2, 3), mx.float32)], "lr": torch.tensor(0.1 / (i + 1))}
+            for i in range(COUNT)
+        ]
+        optimizer = getattr(optim, name)(made, weight_decay=0.1)
+        for step in range(4):
+            give(optimizer, step)
+            optimizer.step()
+            made[3]["lr"].mul_(0.5)
+        outcomes.append(held(optimizer))
+    assert_same(*outcomes)
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_parameters_of_one_shape_are_one_stack(count):
+    """In one group and in a group for each, Adafactor's formula runs once."""
+    ps = [param(i, (3, 4), mx.float32) for i in range(64)]
+    optimizer = optim.Adafactor([{"params": ps[i::count], "lr": 0.1 * (i + 1)} for i in range(count)])
+    give(optimizer, 0)
+    optimizer.step()
+    (plan,) = optimizer.state_tree().plans.values()
+    assert [len(bucket.members) for bucket in plan.buckets] == [64]
+    assert not plan.alone
 
 
 def test_large_and_small_parameters_in_the_same_groups(apart, shares):
@@ -198,7 +251,7 @@ def _fused(case: str) -> dict[str, Any]:
     return {} if case == "ASGD" else {"fused": True}
 
 
-@pytest.mark.parametrize("case", ["SGD-momentum", "Adam", "ASGD"])
+@pytest.mark.parametrize("case", ["SGD-momentum", "Adam", "ASGD", "Adafactor"])
 def test_a_users_compiled_step(case, apart):
     """It is traced once, and reads numbers that are written afterwards."""
     outcomes = []

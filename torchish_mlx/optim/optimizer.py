@@ -248,8 +248,9 @@ class Optimizer(MLXSide):
             # No name here may hold an old array, whose memory MLX would not use again.
             scaling = scaling_of(self)
             new = advance_all(tree, gradients_of(tree, self.param_groups), self.param_groups, scaling)
+            parameters = tree.parameters
             for path, array in new.items():
-                tree.parameters[path]._storage.array = array
+                parameters[path]._storage.array = array
             if scaling is not None:
                 scaling.write_back(self.param_groups)
             schedule(new, written(tree, new, self.param_groups), rates_of(self.param_groups))

@@ -21,7 +21,7 @@ from ._hyper import FIRST, STRUCTURE
 from ._join import Plan
 from ._kernels import WORTHWHILE, after, computed_once, on_cpu
 from ._state import State
-from ._together import GroupIndex, at, give_back, merged, several
+from ._together import GroupIndex, at, each_of_stack, give_back, merged, several
 
 Item = tuple[str, Any, mx.array]  # path, gradient, parameter
 Slots = list[dict[str, mx.array]]
@@ -170,7 +170,7 @@ class Task:
             start += len(share.items)
         arrays = self.arrays
         if len(self.shares) > 1:
-            arrays = merged(self.rule, [share.arrays for share in self.shares], new)
+            arrays = merged(self.rule, self.values, [share.arrays for share in self.shares], new)
         if self._plan is None:
             self._plan = Plan(self.rule, self._groups, self.paths, self.gs, self.ps, self.given, self.joins)
         gs, ps, alone, buckets = self.gs, self.ps, self._plan.alone, self._plan.buckets
@@ -273,11 +273,18 @@ def _make_common(
                 del own[name]
 
 
-def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
+def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True, stacks: int = 0) -> Any:
     """A pure function that takes the five of :data:`Inputs` and returns the three of :data:`Results`.
 
-    Where MLX traces it for the CPU, kernels are kept apart, or with ``apart=False`` left to MLX.
+    Where MLX traces it for the CPU, kernels are kept apart, or with ``apart=False`` left to MLX. The first ``stacks``
+    parameters are stacks of several.
     """
+
+    def advance(h: Any, k: Any, g: Any, p: mx.array, s: dict[str, mx.array]) -> Any:
+        own = {name: s.pop(name).astype(mx.float32) for name in rule.clock if name in s} if rule.counted else {}
+        new = rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else k)
+        s.update(own)
+        return new, s
 
     def run(arrays: dict[str, Any], indices: list[GroupIndex], gs: list[Any], ps: list[mx.array], ss: Slots) -> Any:
         h = rule.hypers(values, arrays)
@@ -292,9 +299,9 @@ def formulas(rule: Any, values: Mapping[str, Any], apart: bool = True) -> Any:
             h.traced = tracing and p.size >= WORTHWHILE
             h.apart = h.traced and apart_here
             g = after(h, new, g)
-            own = {name: s.pop(name).astype(mx.float32) for name in rule.clock if name in s} if rule.counted else {}
-            new.append(rule.apply(h, g, p, s, computed_once(h, rule.tick(h, own)) if own else k))
-            s.update(own)
+            made, slots = each_of_stack(advance, h, k, g, p, s) if i < stacks else advance(h, k, g, p, s)
+            new.append(made)
+            s.update(slots)
         return clock, new, ss
 
     return run

@@ -37,13 +37,13 @@ def run(tasks: Sequence[Task], inputs: Sequence[Inputs]) -> list[Results]:
     together = [i for i, yes in enumerate(compiled) if yes]
     results: list[Any] = [None] * len(tasks)
     if together:
-        function = _compiled(tuple(_Kind(tasks[i].rule, tasks[i].arrays[STRUCTURE].shape) for i in together))
+        function = _compiled(tuple(_kind(tasks[i]) for i in together))
         found = function([tasks[i] for i in together], [inputs[i] for i in together])
         for i, result in zip(together, found, strict=True):
             results[i] = result
     for i, task in enumerate(tasks):
         if not compiled[i]:
-            results[i] = formulas(task.rule, task.values, apart=task.joins)(*inputs[i])
+            results[i] = formulas(task.rule, task.values, apart=task.joins, stacks=task.plan.stacks)(*inputs[i])
     return results
 
 
@@ -88,13 +88,18 @@ def _can_compile(cpu: bool) -> bool:
 
 
 class _Kind(NamedTuple):
-    """What the compiled formulas of a task depend on.
+    """What the compiled formulas of a task depend on; ``stacks`` is how many parameters are stacks of several.
 
     The shape of the group's empty array represents the Python values, as it does in a step that a user compiles.
     """
 
     rule: Any
     shape: tuple[int, ...]
+    stacks: int
+
+
+def _kind(task: Task) -> _Kind:
+    return _Kind(task.rule, task.arrays[STRUCTURE].shape, task.plan.stacks)
 
 
 class _Function:
@@ -107,7 +112,7 @@ class _Function:
 
     def __call__(self, tasks: Sequence[Task], inputs: Sequence[Inputs]) -> list[Results]:
         if self._compiled is None:
-            each = [formulas(task.rule, _values(task)) for task in tasks]
+            each = [formulas(task.rule, _values(task), stacks=task.plan.stacks) for task in tasks]
 
             def run(inputs: Sequence[Inputs]) -> list[Results]:
                 return [formula(*given) for formula, given in zip(each, inputs, strict=True)]

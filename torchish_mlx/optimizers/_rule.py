@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, Signature
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -54,6 +54,7 @@ class Rule(Optimizer):
     densifies: ClassVar[bool] = False  # whether a RowSparse is taken too, as the dense gradient that it represents
     elementwise: ClassVar[bool] = False  # whether the formula treats each element by itself: then it is traceable, too
     traceable: ClassVar[bool] = False  # whether it has no side effects, so that it may be compiled by default
+    stackable: ClassVar[bool] = False  # whether mx.vmap may take it over parameters of one shape; if not elementwise
     together: ClassVar[bool] = True  # whether one call may serve several groups, with numbers as vectors in tick()
     eager_slots: ClassVar[bool] = False  # whether torch makes the slots in the constructor
     late: ClassVar[tuple[str, ...]] = ()  # slots, in the parameter's shape, that the first step makes if h.remembers
@@ -121,6 +122,11 @@ class Rule(Optimizer):
     def coupled(cls, h: Any) -> bool:
         """Whether weight decay is added to the gradient."""
         return "weight_decay" in cls._fields
+
+    @classmethod
+    def unread(cls, values: Mapping[str, Any]) -> Collection[str]:
+        """The names of numbers that the formula does not read with these choices, so that no step looks at them."""
+        return ()
 
     @classmethod
     def check_parameter(cls, p: mx.array) -> None:
@@ -192,7 +198,7 @@ class Rule(Optimizer):
         super().__init_subclass__(**kwargs)
         cls._by_single = cls.init_single is not Rule.init_single or cls.apply_single is not Rule.apply_single
         if cls._by_single or cls.__dict__.keys() & {"formula", "apply"}:
-            for name in ("elementwise", "traceable"):  # a class with another formula declares them itself
+            for name in ("elementwise", "traceable", "stackable"):  # a class with another formula declares them itself
                 setattr(cls, name, cls.__dict__.get(name, False))
         found = {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Hyper)}
         found["maximize"] = found.pop("maximize")
@@ -370,7 +376,8 @@ class Rule(Optimizer):
                     arrays[name] = rate_at(rate, self.step)
                 if self._by_single:
                     state.write({**arrays, "step": arrays["step"] + 1})  # which such a method may read
-                new = iter(task.commit(formulas(rule, self._values)(*task.begin())))
+                inputs = task.begin()
+                new = iter(task.commit(formulas(rule, self._values, stacks=task.plan.stacks)(*inputs)))
                 state.write(arrays)
             except BaseException:
                 state.write(before)

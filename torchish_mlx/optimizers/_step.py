@@ -94,9 +94,9 @@ def _tasks(state: State, work: Sequence[Share], members: Callable[[Any], Iterabl
 
 def _kind(share: Share) -> Any:
     """What groups that one task may serve have in common."""
-    rule, group = share.rule, share.group
+    rule, group, arrays, _, _ = share
     if rule.together and (rule.elementwise or rule.traceable):
-        return rule, share.arrays[STRUCTURE].shape, group.get("foreach"), group.get("fused")
+        return rule, arrays[STRUCTURE].shape, group.get("foreach"), group.get("fused")
     return id(group)
 
 

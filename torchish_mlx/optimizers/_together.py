@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_map
 
 from .._core.trace import traced
 from ._hyper import STRUCTURE
@@ -37,8 +37,8 @@ def nested_alike(dicts: Sequence[Mapping[str, Any]]) -> bool:
     return all(alike([arrays[name] for arrays in dicts]) for name in names)
 
 
-def merged(rule: Any, dicts: Sequence[dict[str, Any]], new: bool) -> dict[str, Any]:
-    """The arrays of several groups, with a vector where the groups differ.
+def merged(rule: Any, values: Mapping[str, Any], dicts: Sequence[dict[str, Any]], new: bool) -> dict[str, Any]:
+    """The arrays of several groups, with a vector where the groups differ; ``values`` are the options of the first.
 
     Numbers are compared where they can be read. The counts of the last step can't be read without waiting for it, and
     are compared by identity. Where the groups are merged for the first time (``new``), equal counts are read, and
@@ -47,9 +47,10 @@ def merged(rule: Any, dicts: Sequence[dict[str, Any]], new: bool) -> dict[str, A
     first = dicts[0]
     readable = not traced(first[STRUCTURE])
     whole: dict[str, Any] = {STRUCTURE: first[STRUCTURE]}
+    unread = rule.unread(values)
     for name in rule.fields():
         if name in first:
-            whole[name] = _one([arrays[name] for arrays in dicts], readable)
+            whole[name] = first[name] if name in unread else _one([arrays[name] for arrays in dicts], readable)
     for name in rule.clock:
         held = [arrays[name] for arrays in dicts]
         if readable and new and _differ(held) and len({array.item() for array in held}) == 1:
@@ -73,14 +74,14 @@ def _one(carried: Sequence[Any], readable: bool) -> Any:
         return carried[0]
     if not readable:
         return mx.stack([array.reshape(()) for array in carried])
-    numbers = [array.item() for array in carried]
+    numbers = [*map(mx.array.item, carried)]
     same = numbers.count(numbers[0]) == len(numbers)
     return carried[0] if same else mx.array(np.array(numbers, np.float32))
 
 
 def several(h: SimpleNamespace, k: Any) -> bool:
     """Whether a number in ``h`` or ``k`` differs between the groups."""
-    return any(isinstance(leaf, mx.array) and leaf.ndim > 0 for leaf in dict(tree_flatten([vars(h), k])).values())
+    return bool(_vectors(h, k))
 
 
 def at(h: SimpleNamespace, k: Any, index: GroupIndex) -> tuple[SimpleNamespace, Any]:
@@ -94,6 +95,26 @@ def _picked(value: Any, index: GroupIndex) -> Any:
     if isinstance(value, (tuple, list)):
         return type(value)([_picked(v, index) for v in value])
     return value
+
+
+def each_of_stack(function: Any, h: SimpleNamespace, k: Any, g: Any, p: mx.array, s: dict[str, mx.array]) -> Any:
+    """``function(h, k, g, p, s)`` of each parameter of a stack; vectors in ``h`` and ``k`` have an entry for each."""
+
+    def one(own: list[mx.array], g: Any, p: mx.array, s: dict[str, mx.array]) -> Any:
+        numbers = iter(own)
+        h_of_one, k_of_one = tree_map(lambda leaf: next(numbers) if _is_vector(leaf) else leaf, [vars(h), k])
+        return function(SimpleNamespace(**h_of_one), k_of_one, g, p, {**s})
+
+    return mx.vmap(one)(_vectors(h, k), g, p, s)
+
+
+def _vectors(h: SimpleNamespace, k: Any) -> list[mx.array]:
+    """The numbers in ``h`` and ``k`` that differ between the groups."""
+    return [leaf for leaf in dict(tree_flatten([vars(h), k])).values() if _is_vector(leaf)]
+
+
+def _is_vector(leaf: Any) -> bool:
+    return isinstance(leaf, mx.array) and leaf.ndim > 0
 
 
 def group_indices(owners: Sequence[int], members: Sequence[int], sizes: Sequence[int]) -> GroupIndex:

@@ -51,7 +51,9 @@ def _check_d(name: str, value: Any) -> None:
 
 
 def _rms(h: Hypers, x: mx.array) -> mx.array:
-    return mx.sqrt(computed_once(h, mx.sum(x * x) / x.size)) if x.size else mx.array(0.0)
+    """The root of the mean square. (MLX sums the dimensions of a flat array in one order, also within a stack.)"""
+    squares = x * x if x.ndim < 2 else mx.flatten(x * x)
+    return mx.sqrt(computed_once(h, mx.sum(squares) / x.size)) if x.size else mx.array(0.0)
 
 
 class AdafactorHypers(Hypers, Protocol):
@@ -108,6 +110,7 @@ class Adafactor(Rule):
     """
 
     traceable: ClassVar[bool] = True
+    stackable: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX(
         {"exp_avg_sq": "variance", "exp_avg_sq_row": "row_var", "exp_avg_sq_col": "col_var"},
         squares=("exp_avg_sq", "exp_avg_sq_row", "exp_avg_sq_col"),

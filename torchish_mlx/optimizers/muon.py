@@ -84,6 +84,7 @@ class Muon(Rule):
 
     counted: ClassVar[bool] = False
     traceable: ClassVar[bool] = True
+    stackable: ClassVar[bool] = True
     mlx: ClassVar[InMLX | None] = InMLX({"v": "momentum_buffer"})
     lr: Any = Hyper(1e-3, at_least_zero("Learning rate"))
     momentum: Any = Decay(0.95, at_least_zero("momentum"))

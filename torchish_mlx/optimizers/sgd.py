@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Protocol, TypedDict
 
 import mlx.core as mx
@@ -83,6 +83,10 @@ class SGD(Rule):
         """Whether there is a buffer, and whether its first step, which is not dampened, differs from the others."""
         remembers = as_number("momentum", values["momentum"]) != 0
         return remembers, remembers and (as_array(values["dampening"]) is not None or values["dampening"] != 0)
+
+    @classmethod
+    def unread(cls, values: Mapping[str, Any]) -> Collection[str]:
+        return () if cls._remembers(values)[0] else ("momentum", "dampening")
 
     @classmethod
     def early_slots(cls, h: SGDHypers, p: mx.array) -> dict[str, mx.array]:
