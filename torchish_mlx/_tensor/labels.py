@@ -11,16 +11,23 @@ from .tensor import Tensor
 
 def _first(values: Iterable[Any]) -> Device | None:
     """The label of the first Tensor that has one, also in lists and tuples."""
+    found: Device | None = None
     for value in values:
         if isinstance(value, Tensor):
             found = value._label
         elif isinstance(value, (list, tuple)):
             found = _first(value)
-        else:
-            continue
         if found is not None:
-            return found
-    return None
+            break
+    return found
+
+
+def carried(made: Any, given: Iterable[Any]) -> Any:
+    """``made``, the new result of a call with ``given``, with the label of the first of those that has one."""
+    label = _first(given)
+    if label is not None:
+        _put(made, label)
+    return made
 
 
 def _put(made: Any, label: Device) -> None:
@@ -30,12 +37,3 @@ def _put(made: Any, label: Device) -> None:
     elif isinstance(made, (list, tuple)):
         for each in made:
             _put(each, label)
-
-
-def carried(made: Any, given: Iterable[Any]) -> Any:
-    """``made``, the result of a call with ``given``, with the label of the first of those that has one."""
-    given = tuple(given)
-    label = _first(given)
-    if label is not None and not any(made is each for each in given):
-        _put(made, label)
-    return made

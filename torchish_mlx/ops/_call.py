@@ -418,7 +418,10 @@ def composed(
         if not lists and args and not any(isinstance(a, Tensor) for a in args):
             args = (_tensor_of(own, args[0]), *args[1:])
         made = fn(*args, **kwargs)
-        return carried(made, (*args, *kwargs.values())) if LABELLED else made
+        if LABELLED:
+            given = (*args, *kwargs.values())
+            return made if any(made is each for each in given) else carried(made, given)
+        return made
 
     write = _inplace(call) if inplace else None
     for alias in (own, *aliases):
