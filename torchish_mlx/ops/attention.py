@@ -92,7 +92,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> No
         raise RuntimeError(f"Expected query, key, and value to all be  at least 2 dimensional, but got {said} instead.")
     if not query.dtype == key.dtype == value.dtype:
         said = " ".join(
-            f"{'and ' if n == 'value' else ''}{n}.array.dtype: {_SCALARS[x.array.dtype]}" for n, x in given.items()
+            f"{'and ' if n == 'value' else ''}{n}.dtype: {_SCALARS[x.array.dtype]}" for n, x in given.items()
         )
         raise RuntimeError(f"Expected query, key, and value to have the same dtype, but got {said} instead.")
     if query.dtype not in INEXACT:
@@ -100,7 +100,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> No
     if mask is not None and mask.dtype not in (mx.bool_, mx.float32, query.dtype):
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
-            f"{_SCALARS[mask.array.dtype]} and  query.array.dtype: {_SCALARS[query.array.dtype]} instead."
+            f"{_SCALARS[mask.array.dtype]} and  query.dtype: {_SCALARS[query.array.dtype]} instead."
         )
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise RuntimeError(
