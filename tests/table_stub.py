@@ -174,6 +174,7 @@ def type(self, dtype: _Dtype | str) -> Tensor: ...
 DECLARED = {
     "Array": "_TensorLike",
     "Operand": "_Operand",
+    "Matched": "_TensorLike",
     "Exponent": "_Operand",
     "Number": "_Operand",
     "Tensors": "Sequence[_TensorLike]",

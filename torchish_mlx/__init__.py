@@ -10,7 +10,7 @@ from . import optimizers as optimizers
 from . import random as random
 from . import serialization as serialization
 from . import testing as testing
-from ._absent import absent as _error_for_absent
+from ._absent import getter as _getter
 from ._names import *  # noqa: F403
 from ._version import __version__ as __version__
 from .serialization import load as load
@@ -34,5 +34,4 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         *_tensor_names,
     ]
 
-    def __getattr__(name: str) -> object:
-        raise _error_for_absent(name, f"module {__name__!r}")
+    __getattr__ = _getter("torch", globals())

@@ -1,24 +1,92 @@
-"""A name of torch that is not here raises AttributeError with what to use instead."""
+"""A name of torch that is not here raises AttributeError, which says what to use instead or that it is not here yet."""
 
 from __future__ import annotations
+
+import copy
+import importlib
+import pickle
+import subprocess
+import sys
 
 import pytest
 
 import torchish_mlx
-from torchish_mlx._absent import INSTEAD
+from torchish_mlx._absent import PAGE, table
+
+TENSOR = torchish_mlx.ones(2)
+WHERE = {
+    section: TENSOR if section == "torch.Tensor" else importlib.import_module("torchish_mlx" + section[5:])
+    for section in table()
+}
+ABSENT = [
+    (section, name)
+    for section, names in table().items()
+    for name in names
+    if not hasattr(torchish_mlx.Tensor if section == "torch.Tensor" else WHERE[section], name)
+]
 
 
-@pytest.mark.parametrize("name", sorted(INSTEAD))
-def test_what_to_use_instead(name):
-    module, _, last = name.rpartition(".")
-    where = torchish_mlx.nn.functional if module else torchish_mlx
-    with pytest.raises(AttributeError, match=f"no attribute '{last}': .*[a-z]"):
-        getattr(where, last)
+@pytest.mark.parametrize("section", table())
+def test_what_to_use_instead(section):
+    missing = [name for of, name in ABSENT if of == section]
+    for name in missing:
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}': .*[a-z]") as raised:
+            getattr(WHERE[section], name)
+        advice = table()[section][name]
+        assert str(raised.value).endswith(advice or f"torch has it, and it is not here yet ({PAGE} lists what is not)")
+        assert "{" not in advice
+
+
+def test_there_are_names_of_each_kind():
+    """Otherwise the test above says nothing."""
+    assert ("torch", "linalg") in ABSENT
+    assert ("torch.Tensor", "data_ptr") in ABSENT
+    assert sum(bool(table()[section][name]) for section, name in ABSENT) > 200
+    assert sum(not table()[section][name] for section, name in ABSENT) > 200
 
 
 def test_other_names():
     assert not hasattr(torchish_mlx, "no_such_name")
-    with pytest.raises(AttributeError, match=r"module 'torchish_mlx' has no attribute 'no_such_name'$"):
+    with pytest.raises(AttributeError, match=r"module 'torchish_mlx' has no attribute 'no_such_name'$") as raised:
         torchish_mlx.no_such_name
+    assert (raised.value.name, raised.value.obj) == ("no_such_name", torchish_mlx)
+    with pytest.raises(AttributeError, match=r"'Tensor' object has no attribute 'no_such_name'$") as raised:
+        TENSOR.no_such_name
+    assert raised.value.obj is TENSOR
     with pytest.raises(ImportError, match="no_such_name"):
         exec("from torchish_mlx import no_such_name")
+
+
+def test_python_suggests_a_name_that_is_spelled_alike():
+    program = "import torchish_mlx\ntorchish_mlx.ones(2).sqeeze()"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "Did you mean: 'squeeze'?" in run.stderr
+
+
+def test_the_table_is_read_when_a_name_is_missing():
+    program = (
+        "import torchish_mlx\n"
+        "from torchish_mlx._absent import table\n"
+        "x = torchish_mlx.ones(2, requires_grad=True)\n"
+        "(x * x).sum().backward()\n"
+        "assert not table.cache_info().currsize\n"
+        "assert not hasattr(torchish_mlx, 'linalg')\n"
+        "assert table.cache_info().currsize"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_error_of_a_property_is_seen():
+    class Faulty(torchish_mlx.Tensor):
+        @property
+        def half_done(self):
+            return None.shape
+
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'shape'"):
+        Faulty([1.0]).half_done
+
+
+def test_a_tensor_is_copied_and_pickled():
+    """Both look for methods that are not there before anything else is."""
+    assert copy.deepcopy(TENSOR).tolist() == [1, 1]
+    assert pickle.loads(pickle.dumps(TENSOR)).tolist() == [1, 1]

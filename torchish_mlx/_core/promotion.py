@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,50 @@ def _combined(higher: mx.Dtype | None, lower: mx.Dtype | None) -> mx.Dtype | Non
     if category(lower) <= category(higher):
         return higher
     return lower if lower == mx.complex64 else promoted(higher, lower)  # torch asks no more of a complex one
+
+
+#: What torch's messages call the types of numbers that may be too large for a tensor.
+_IN_C = {
+    mx.uint8: "uint8_t",
+    mx.int8: "int8_t",
+    mx.int16: "int16_t",
+    mx.int32: "int",
+    mx.int64: "int64_t",
+    mx.float16: "c10::Half",
+    mx.bfloat16: "c10::BFloat16",
+    mx.float32: "float",
+    mx.float64: "double",
+}
+
+
+def _overflows(value: Any, dtype: mx.Dtype) -> bool:
+    if isinstance(value, complex):
+        if value.imag:
+            return True
+        value = value.real
+    if math.isnan(value) or (math.isinf(value) and dtype in FLOATS):
+        return False
+    limits = mx.finfo(dtype) if dtype in FLOATS else mx.iinfo(dtype)
+    low = limits.min if limits.min else -limits.max  # numbers below 0 are counted from the end in unsigned types
+    return not low <= value <= limits.max
+
+
+def stored(value: Operand, dtype: mx.Dtype) -> mx.array:
+    """``value`` as it is written into an array of ``dtype``; RuntimeError for a number that is too large for it."""
+    if not isinstance(value, mx.array) and dtype in _IN_C and _overflows(value, dtype):
+        raise RuntimeError(f"value cannot be converted to type {_IN_C[dtype]} without overflow")
+    if isinstance(value, complex) and dtype != mx.complex64:
+        value = value.real
+    if dtype in FLOATS or dtype in (mx.bool_, mx.complex64) or isinstance(value, mx.array):
+        return cast(value, dtype)
+    return mx.array(int(value), mx.int64).astype(dtype)
+
+
+def added_dtype(dtype: mx.Dtype) -> mx.Dtype:
+    """The dtype in which many elements are added or multiplied into few: counts for booleans, float32 for halves."""
+    if dtype == mx.bool_:
+        return mx.int32
+    return mx.float32 if dtype in HALVES else dtype
 
 
 def compute(fn: Callable[..., mx.array], *operands: Operand, wide: bool = False) -> mx.array:

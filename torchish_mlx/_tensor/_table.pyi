@@ -110,7 +110,7 @@ def bernoulli(input: _TensorLike, p: _float | None = None, *, generator: Generat
     """1 with a probability, else 0: the probabilities are ``input``, or all are ``p``. The gradient is 0."""
 def bilinear(input1: _TensorLike, input2: _TensorLike, weight: _Operand, bias: _TensorLike | None = None) -> Tensor:
     """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
-def bincount(input: _TensorLike, weights: _TensorLike | None = None, minlength: _int = 0, *, out: Tensor | None = None) -> Tensor:
+def bincount(input: _TensorLike, weights: _TensorLike | None = None, minlength: _int = 0) -> Tensor:
     """How often each number from 0 on is in ``input``, or the sum of its weights."""
 def bitwise_and(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input & other, of integers or booleans."""
@@ -138,11 +138,11 @@ def cartesian_prod(*tensors: Sequence[_TensorLike]) -> Tensor:
     """All combinations of one element of each vector, as rows; of one vector the vector itself."""
 def cat(tensors: Sequence[_TensorLike], dim: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after the other along ``dim``."""
-def cdist(x1: _TensorLike, x2: _TensorLike, p: _float | str | None = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary", *, out: Tensor | None = None) -> Tensor:
+def cdist(x1: _TensorLike, x2: _TensorLike, p: _float | str | None = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """The p-norm of the difference of each row of x1 and each row of x2."""
 def ceil(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The smallest whole number that is not below input."""
-def celu(input: _TensorLike, alpha: _Operand = 1.0, *, out: Tensor | None = None) -> Tensor:
+def celu(input: _TensorLike, alpha: _Operand = 1.0) -> Tensor:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
 def celu_(input: _TensorLike, alpha: _Operand = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input / alpha) - 1)."""
@@ -214,7 +214,7 @@ def deg2rad(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """An angle in degrees as radians."""
 def diag(input: _TensorLike, diagonal: _int = 0, *, out: Tensor | None = None) -> Tensor:
     """A vector as the diagonal of a matrix of zeros; of a matrix a copy of its diagonal."""
-def diag_embed(input: _TensorLike, offset: _int = 0, dim1: _int = -2, dim2: _int = -1, *, out: Tensor | None = None) -> Tensor:
+def diag_embed(input: _TensorLike, offset: _int = 0, dim1: _int = -2, dim2: _int = -1) -> Tensor:
     """The last dimension as the diagonal of two dimensions, with zeros around it."""
 def diagflat(input: _TensorLike, offset: _int = 0) -> Tensor:
     """All elements as the diagonal of a matrix of zeros."""
@@ -266,7 +266,7 @@ def feature_dropout(input: _TensorLike, p: _float, train: _bool) -> Tensor:
     """``dropout`` of whole channels: of all elements with the same place in the first two dimensions."""
 def feature_dropout_(input: _TensorLike, p: _float, train: _bool) -> Tensor:
     """``feature_dropout`` in the memory of ``input``, which is returned."""
-def fill(input: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
+def fill(input: _TensorLike, value: _Operand) -> Tensor:
     """Every element ``value``, a number or a tensor without dimensions."""
 def fix(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The whole number next to input on the side of zero."""
@@ -322,9 +322,9 @@ def index_add(input: _TensorLike, dim: _Dim, index: _TensorLike, source: _Tensor
     """``input`` with alpha times the parts of ``source`` added along ``dim`` at the places of ``index``."""
 def index_copy(input: _TensorLike, dim: _Dim, index: _TensorLike, source: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """``input`` with the parts along ``dim`` at the places of ``index`` replaced by those of ``source``."""
-def index_fill(input: _TensorLike, dim: _Dim, index: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
+def index_fill(input: _TensorLike, dim: _Dim, index: _TensorLike, value: _Operand) -> Tensor:
     """``input`` with ``value``, a number or a tensor without dimensions, along ``dim`` at the places of ``index``."""
-def index_put(input: _TensorLike, indices: Sequence[Any], values: _TensorLike, accumulate: _bool = False, *, out: Tensor | None = None) -> Tensor:
+def index_put(input: _TensorLike, indices: Sequence[Any], values: _TensorLike, accumulate: _bool = False) -> Tensor:
     """``input`` with ``values`` at arrays of indices; added to what is there with ``accumulate``."""
 def index_select(input: _TensorLike, dim: _Dim, index: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The parts of ``input`` along ``dim`` at the places that the vector ``index`` names."""
@@ -332,21 +332,21 @@ def inner(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> 
     """The sum of products over the last dimensions of both; a product where one has no dimensions."""
 def instance_norm(input: _TensorLike, weight: _TensorLike | None, bias: _TensorLike | None, running_mean: _TensorLike | None, running_var: _TensorLike | None, use_input_stats: _bool, momentum: _float, eps: _float, cudnn_enabled: _bool) -> Tensor:
     """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias."""
-def isclose(input: _TensorLike, other: _TensorLike, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False, *, out: Tensor | None = None) -> Tensor:
+def isclose(input: _TensorLike, other: _TensorLike, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False) -> Tensor:
     """Whether abs(input - other) <= atol + rtol * abs(other); with ``equal_nan`` NaN is close to NaN."""
-def isfinite(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def isfinite(input: _TensorLike) -> Tensor:
     """Whether it is not NaN, inf or -inf, as booleans."""
 def isin(elements: _Operand, test_elements: _Operand, *, assume_unique: _bool = False, invert: _bool = False, out: Tensor | None = None) -> Tensor:
     """Whether each element is one of ``test_elements``, or with ``invert`` none of them."""
-def isinf(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def isinf(input: _TensorLike) -> Tensor:
     """Whether it is inf or -inf, as booleans."""
-def isnan(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def isnan(input: _TensorLike) -> Tensor:
     """Whether it is NaN, as booleans."""
 def isneginf(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """Whether it is -inf, as booleans."""
 def isposinf(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """Whether it is inf, as booleans."""
-def isreal(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def isreal(input: _TensorLike) -> Tensor:
     """Whether it has no imaginary part, as booleans."""
 def kron(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: each element of ``input`` times the whole of ``other``."""
@@ -394,9 +394,9 @@ def logsumexp(input: _TensorLike, dim: _Dim, keepdim: _bool = False, *, out: Ten
     """The logarithm of the sum of exp(input) over ``dim``."""
 def lt(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input < other, as booleans."""
-def masked_fill(input: _TensorLike, mask: _TensorLike, value: _Operand, *, out: Tensor | None = None) -> Tensor:
+def masked_fill(input: _TensorLike, mask: _TensorLike, value: _Operand) -> Tensor:
     """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""
-def masked_scatter(input: _TensorLike, mask: _TensorLike, source: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def masked_scatter(input: _TensorLike, mask: _TensorLike, source: _TensorLike) -> Tensor:
     """``input`` with the first elements of ``source`` in the places where ``mask`` is true, in row-major order."""
 def masked_select(input: _TensorLike, mask: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """A vector of the elements where ``mask`` is true."""
@@ -461,7 +461,7 @@ def nanquantile(input: _TensorLike, q: Any, dim: _Dim = None, keepdim: _bool = F
 def nansum(input: _TensorLike, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
     """The sum of the elements that are no NaN; that of integers and booleans is int64."""
 def narrow(input: _TensorLike, dim: _int, start: _int, length: _int) -> Tensor:
-    """``length`` elements from ``start`` along ``dim``."""
+    """``length`` elements from ``start`` along ``dim``; ``start`` may be a Tensor without dimensions."""
 def native_dropout(input: _TensorLike, p: _float, train: _bool | None) -> DropoutResult:
     """``dropout`` and its mask, which is true where an element stays; here a mask is drawn for ``p`` 0 and 1, too."""
 def ne(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -480,7 +480,7 @@ def outer(input: _TensorLike, vec2: _TensorLike, *, out: Tensor | None = None) -
     """The outer product of two vectors."""
 def pairwise_distance(x1: _TensorLike, x2: _TensorLike, p: _float | str | None = 2, eps: _float = 1e-06, keepdim: _bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""
-def pdist(input: _TensorLike, p: _float | str | None = 2, *, out: Tensor | None = None) -> Tensor:
+def pdist(input: _TensorLike, p: _float | str | None = 2) -> Tensor:
     """The p-norm of the difference of each pair of rows, in the order of the rows."""
 def permute(input: _TensorLike, *dims: _int | Sequence[_int]) -> Tensor:
     """The dimensions in another order."""
@@ -506,7 +506,7 @@ def ravel(input: _TensorLike) -> Tensor:
     """All elements as one dimension; a copy only where torch needs one."""
 def reciprocal(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """1 / input, as floats."""
-def relu(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def relu(input: _TensorLike) -> Tensor:
     """The larger of input and 0; the slope at 0 is 0."""
 def remainder(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """What is left of input by a division that is rounded down; it has the sign of other."""
@@ -518,7 +518,7 @@ def reshape(input: _TensorLike, *shape: _int | Sequence[_int]) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
 def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, eps: _float | None = None) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
-def roll(input: _TensorLike, shifts: _int | Sequence[_int], dims: _int | Sequence[_int] = (), *, out: Tensor | None = None) -> Tensor:
+def roll(input: _TensorLike, shifts: _int | Sequence[_int], dims: _int | Sequence[_int] = ()) -> Tensor:
     """The elements moved by ``shifts`` along ``dims``, around the end; in row-major order without ``dims``."""
 def rot90(input: _TensorLike, k: _int = 1, dims: _int | Sequence[_int] = (0, 1)) -> Tensor:
     """A quarter turn from the first of ``dims`` to the second, ``k`` times."""
@@ -544,7 +544,7 @@ def select(input: _TensorLike, dim: _int, index: _int) -> Tensor:
     """The part at ``index`` along ``dim``, without that dimension."""
 def select_scatter(input: _TensorLike, src: _TensorLike, dim: _Dim, index: _TensorLike) -> Tensor:
     """A copy of ``input`` with ``src`` in the place of ``select(dim, index)``."""
-def selu(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def selu(input: _TensorLike) -> Tensor:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
 def selu_(input: _TensorLike) -> Tensor:
     """In place, returning the Tensor itself: 1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
@@ -616,7 +616,7 @@ def tile(input: _TensorLike, *dims: _int | Sequence[_int], **named: Any) -> Tens
     """The whole repeated along each dimension; missing numbers in front are ones."""
 def topk(input: _TensorLike, k: _int, dim: _Dim = -1, largest: _bool = True, sorted: _bool = True, *, out: Tensor | None = None) -> Tensor:
     """The ``k`` largest (or smallest) elements along ``dim`` in order, and where they are."""
-def trace(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+def trace(input: _TensorLike) -> Tensor:
     """The sum of the diagonal of a matrix; that of integers and booleans is int64."""
 def transpose(input: _TensorLike, dim0: _int, dim1: _int) -> Tensor:
     """Two dimensions exchanged."""
@@ -636,9 +636,9 @@ def unbind(input: _TensorLike, dim: _Dim = 0) -> Tensor:
     """The parts at each place of ``dim``, without that dimension, as a tuple of views."""
 def unflatten(input: _TensorLike, dim: _Dim, sizes: _int | Sequence[_int]) -> Tensor:
     """A dimension as several of the sizes ``sizes``, of which one may be -1."""
-def unique(input: _TensorLike, sorted: _bool = True, return_inverse: _bool = False, return_counts: _bool = False, dim: _Dim = None, *, out: Tensor | None = None) -> Tensor:
+def unique(input: _TensorLike, sorted: _bool = True, return_inverse: _bool = False, return_counts: _bool = False, dim: _Dim = None) -> Tensor:
     """The distinct elements, or parts along ``dim``, in order; each NaN is one of its own."""
-def unique_consecutive(input: _TensorLike, return_inverse: _bool = False, return_counts: _bool = False, dim: _Dim = None, *, out: Tensor | None = None) -> Tensor:
+def unique_consecutive(input: _TensorLike, return_inverse: _bool = False, return_counts: _bool = False, dim: _Dim = None) -> Tensor:
     """The first element, or part along ``dim``, of each run of equal ones."""
 def unsqueeze(input: _TensorLike, dim: _int) -> Tensor:
     """A new dimension of size one at ``dim``."""
@@ -669,6 +669,7 @@ class _TableMethods:
     def __eq__(self, other: _Operand) -> Tensor: ...  # type: ignore[override]
     def __floordiv__(self, other: _Operand) -> Tensor: ...
     def __ge__(self, other: _Operand) -> Tensor: ...
+    def __getattr__(self, other: _Operand) -> Tensor: ...
     def __getitem__(self, key: Any) -> Tensor: ...
     def __gt__(self, other: _Operand) -> Tensor: ...
     def __iadd__(self, other: _Operand) -> Self: ...
@@ -1243,7 +1244,7 @@ class _TableMethods:
     def nansum(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The sum of the elements that are no NaN; that of integers and booleans is int64."""
     def narrow(self, dim: _int, start: _int, length: _int) -> Tensor:
-        """``length`` elements from ``start`` along ``dim``."""
+        """``length`` elements from ``start`` along ``dim``; ``start`` may be a Tensor without dimensions."""
     def ne(self, other: _Operand) -> Tensor:
         """Whether input != other, as booleans."""
     def neg(self) -> Tensor:

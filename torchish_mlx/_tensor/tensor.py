@@ -7,11 +7,12 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 import numpy as np
 
+from .._absent import absent
 from .._core.device import Device
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
@@ -102,6 +103,13 @@ class Tensor(ArrayLike):
             self._label = label
             if not LABELLED:
                 LABELLED.append(True)
+
+    if not TYPE_CHECKING:  # a checker of types knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):  # a property that raised AttributeError: its own error is the one to see
+                return object.__getattribute__(self, name)
+            raise absent("torch.Tensor", name, f"{type(self).__name__!r} object", self)
 
     # -- the array ---------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._core.dtypes import mlx_dtype
-from .._core.promotion import INEXACT
+from .._core.promotion import INEXACT, NAMES
 from .._tensor.channels import ChannelsLast
 from .._tensor.labels import carried
 from .._tensor.modes import mode
@@ -19,41 +19,54 @@ from .._tensor.storage import Storage
 from .._tensor.tensor import LABELLED, Tensor, wrap
 from .._tensor.views import Step
 from ..random.generator import Generator
+from ._arguments import Arguments, as_tensor, refused, taken, tensors
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
+from ._dtypes import real_only
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
+from ._out import WITHOUT, write_out
 from ._record import FLOAT32, NEW, finished, record
 from ._recorded import ARRAY
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
-from ._view import overwrite, refuse_write, show, write_out
+from ._view import overwrite, refuse_write, show
 
 __all__ = ["FUNCTIONAL", "REGISTRY", "Entry", "attach", "composed", "op", "view", "vjp"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ARRAYS: Any = (mx.array, np.ndarray, np.generic)
 _LIFTED = frozenset((mx.array, np.ndarray))
+#: What MLX says of dtypes that it does not compute in.
+_UNSUPPORTED = ("not supported", "Not supported", "Only allowed on")
 #: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
 _PLAIN = frozenset((int, float, bool, complex, type(None), str, tuple, list, mx.Dtype, Generator))
 
 
 def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
-    """A call with arrays that are no Tensors: they become Tensors. Without any array it is refused."""
-    given, found = list(args), False
-    for i, a in enumerate(args):
-        if op.names[i] == "dtype":
-            given[i] = mlx_dtype(a, op.name)
-        elif isinstance(a, np.generic):
-            given[i] = a.item()
-        elif isinstance(a, _ARRAYS):
-            given[i], found = wrap(mx.array(a)), True
-        elif isinstance(a, Tensor):
-            found = True
-        elif i in op.tensors and (isinstance(a, (str, list, tuple)) or type(a) not in _PLAIN):
-            raise TypeError(f"{op.name}(): argument {op.names[i]!r} must be Tensor, not {type(a).__name__}")
-    if not found:
+    """A call with arguments that are taken in another type: arrays as Tensors, numbers of NumPy. Others are refused."""
+    given = [_taken(op, i, a) for i, a in enumerate(args)]
+    if not any(isinstance(a, Tensor) for a in given):
         kind = type(args[0]).__name__ if args else "nothing"
         raise TypeError(f"{op.name}(): argument {op.names[0]!r} (position 1) must be Tensor, not {kind}")
+    if all(a is b for a, b in zip(args, given, strict=True)):
+        wrong = next((i for i, a in enumerate(args) if type(a) not in _PLAIN and not isinstance(a, Tensor)), 0)
+        raise TypeError(
+            f"{op.name}(): argument {op.names[wrong]!r} (position {wrong + 1}) must not be a "
+            f"{type(args[wrong]).__name__}"
+        )
     n = max(op.tails)  # the others are keywords
     return function(*given[:n], **dict(zip(op.names[n:], given[n:], strict=True)))
+
+
+def _taken(op: Op, i: int, value: Any) -> Any:
+    """An argument in a type that the op takes; TypeError for others."""
+    kind = op.kinds[i]
+    if op.names[i] == "dtype":
+        return mlx_dtype(value, op.name)
+    if kind is None:
+        return value.item() if isinstance(value, np.generic) else as_tensor(value)
+    found = taken(value, kind)
+    if found is NotImplemented:
+        raise refused(op.name, op.names[i], i, kind, value)
+    return found
 
 
 def _general(op: Op, args: tuple[Any, ...]) -> Any:
@@ -62,8 +75,6 @@ def _general(op: Op, args: tuple[Any, ...]) -> Any:
     What is refused in the order of the memory is refused again in torch's, so that the message names torch's
     dimensions.
     """
-    if op.lists:
-        args = tuple([_tensors(op, i, a) if i in op.lists else a for i, a in enumerate(args)])
     ndim = images_of(op, args) if op.channels else 0
     if ndim and op.channels != "last":
         try:
@@ -102,7 +113,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
         with_dim_in_memory(op, arrays, ndim)
     dtype = None
     if usual or op.promote is None:
-        out = op.fn(*arrays)
+        out = op.usual(*arrays)
     else:
         out, dtype = op.promoted(arrays)
     if key >> WANTED and (type(out) is not ARRAY or out.dtype in INEXACT):
@@ -124,10 +135,15 @@ def _tensors(op: Op, i: int, value: Any) -> list[Tensor]:
 
 def _public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
-    fn, tails, promoting, lists = op.fn, op.tails, op.promote is not None, bool(op.lists)
+    fn, tails, promoting, lists = op.usual, op.tails, op.promote is not None, bool(op.lists)
     ordered, elsewhere = bool(op.channels), lists or op.channels == "last"
     plain = [1 << i for i in range(op.arity)]
     wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
+    accepted = [_PLAIN if kind is None else kind.types for kind in op.kinds]
+    #: of each argument that is a Tensor always, or never, and of those that always are
+    known = sum(1 << i for i, k in enumerate(op.kinds) if k is not None and not (k.tensor and k.types))
+    always = sum(1 << i for i, k in enumerate(op.kinds) if k is not None and k.tensor and not k.types)
+    outs = op.name not in WITHOUT
     least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
 
     def on_images(args: tuple[Any, ...]) -> Any:
@@ -155,10 +171,10 @@ def _public(op: Op) -> Callable[..., Any]:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            if "out" in kwargs:
+            if outs and "out" in kwargs:
                 out = kwargs.pop("out")
                 result = function(*args, **kwargs)
-                return result if out is None else write_out(op.name, result, out)
+                return result if out is None else write_out(op.name, result, out, (*args, *kwargs.values()))
             args = op.bind(args, kwargs)
         else:
             tail = tails.get(len(args))
@@ -167,8 +183,6 @@ def _public(op: Op) -> Callable[..., Any]:
             if tail:
                 args += tail
         if elsewhere:
-            if lists and not all(args[i] for i in op.lists):
-                return fn(*args)  # refuses an empty list in its own words
             return _explained(op, args)
         arrays, key, usual, dtype, origin = [*args], 0, True, None, None
         for i, t in enumerate(args):
@@ -184,9 +198,9 @@ def _public(op: Op) -> Callable[..., Any]:
                 key += wanting[i] if t._requires_grad else plain[i]
                 if promoting and not array.dtype == FLOAT32:  # noqa: SIM201 - MLX's == takes 60 ns, and != 100
                     usual = False
-            elif type(t) not in _PLAIN:
+            elif type(t) not in accepted[i]:
                 return _lifted(op, function, args)
-        if not key:
+        if (key ^ always) & known or not key:
             return _lifted(op, function, args)
         try:
             if usual:
@@ -215,6 +229,9 @@ def _shape_of(args: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _explained(op: Op, args: tuple[Any, ...]) -> Any:
+    args = tuple([_tensors(op, i, a) if i in op.lists else _taken(op, i, a) for i, a in enumerate(args)])
+    if not all(args[i] for i in op.lists):
+        return op.fn(*args)  # refuses an empty list in its own words
     try:
         made = _general(op, args)
         return carried(made, args) if LABELLED else made
@@ -224,16 +241,15 @@ def _explained(op: Op, args: tuple[Any, ...]) -> Any:
 
 def _in_torchs_words(op: Op, args: tuple[Any, ...], arrays: list[Any], error: Exception) -> Exception:
     """Torch's error for one of MLX or of Python."""
-    if "dtype" in op.names:
+    if "dtype" in op.names and args:
         mlx_dtype(args[op.names.index("dtype")], op.name)
-    for i in op.tensors:
-        value = args[i] if i < len(args) else None
-        if isinstance(value, (str, list, tuple)) and i not in op.lists:
-            return TypeError(f"{op.name}(): argument {op.names[i]!r} must be Tensor, not {type(value).__name__}")
     if isinstance(error, TypeError):
         return TypeError(f"{op.name}(): {error}")
     if not str(error).startswith("["):  # as MLX's begin
         return error
+    if any(words in str(error) for words in _UNSUPPORTED):
+        dtype = next((NAMES[x.dtype] for x in arrays if isinstance(x, mx.array) and x.dtype != FLOAT32), "Float")
+        return NotImplementedError(f"\"{op.name}_cpu\" not implemented for '{dtype}'")
     a, b = ([x.shape for x in arrays if isinstance(x, mx.array)] + [(), ()])[:2]
     for n in range(1, min(len(a), len(b)) + 1):
         if "broadcast" in str(error) and a[-n] != b[-n] and 1 not in (a[-n], b[-n]):
@@ -262,6 +278,7 @@ def op(
     channels: str = "",
     module: str = "torch",
     random: bool = False,
+    always: bool = False,
     function: bool = True,
     method: bool = True,
     shape: str = "",
@@ -281,7 +298,8 @@ def op(
         casts: the result may have any dtype, and ``name_`` takes it.
         uniform: all elements of the result are equal, and ``name_`` may write them through repeated dimensions.
         residuals: the names of what the body returns after its result, for the formulas.
-        check: refuses arguments before they are promoted.
+        check: refuses arguments before they are promoted, where not all are of float32.
+        always: the check is of operands of float32 too.
         name: torch's name, where Python has a function of that name that the module uses.
         aliases: torch's other names.
         number_first: the keyword of the number in torch's old form ``add(input, number, tensor)``.
@@ -299,11 +317,11 @@ def op(
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels, random)
+        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels, random, always)
         call = _public(declared)
         write = _inplace(call, casts, uniform) if inplace else None
         for alias in (own, *aliases):
-            place(alias, module, call, write, inplace, fn, True, declared, function, method, shape)
+            place(alias, module, call, write, inplace, fn, own not in WITHOUT, declared, function, method, shape)
         return entered(own, module)
 
     return declare
@@ -325,11 +343,18 @@ def view(fn: Any = None, *, name: str = "") -> Any:
     if fn is None:
         return functools.partial(view, name=name)
 
+    own = name or fn.__name__
+    arguments = Arguments(own, fn, skip=1)
+
     @functools.lru_cache(4096, typed=True)
     def steps(shape: tuple[int, ...], *args: Any, **kwargs: Any) -> Any:
         for given in (*args, *kwargs.values()):
             if any(isinstance(a, Tensor) for a in (given if isinstance(given, tuple) else (given,))):
                 raise TypeError("the value of a Tensor may change, so it is no key")
+        return checked(shape, args, kwargs)
+
+    def checked(shape: tuple[int, ...], args: Any, kwargs: Any) -> Any:
+        args, kwargs = arguments(args, kwargs)
         return fn(shape, *args, **kwargs)
 
     def function(input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -341,10 +366,9 @@ def view(fn: Any = None, *, name: str = "") -> Any:
         try:
             step = steps(array.shape, *args, **kwargs)
         except TypeError:  # an argument that is no key
-            step = fn(array.shape, *args, **kwargs)
+            step = checked(array.shape, args, kwargs)
         return show(input, step, array)
 
-    own = name or fn.__name__
     public = "." not in own
     enter(own, Entry(dressed(function, fn, own, "", first="input"), None, None, public, public, ""))
     return REGISTRY[own].function
@@ -401,6 +425,8 @@ def composed(
         )
     own = name or fn.__name__
     lifts = FUNCTIONAL in module
+    outs = outs and own not in WITHOUT
+    arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if lifts:  # labels and masks are often plain arrays
@@ -412,15 +438,20 @@ def composed(
         if outs and "out" in kwargs:
             out = kwargs.pop("out")
             result = call(*args, **kwargs)
-            return result if out is None else write_out(own, result, out)
+            return result if out is None else write_out(own, result, out, (*args, *kwargs.values()))
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        if not lists and args and not any(isinstance(a, Tensor) for a in args):
+        if lists:
+            args = tuple([tensors(own, i, a) for i, a in enumerate(args)])
+        elif args and not any(isinstance(a, Tensor) for a in args):
             args = (_tensor_of(own, args[0]), *args[1:])
-        made = fn(*args, **kwargs)
+        given, named = arguments(args, kwargs)
+        if real is not None:
+            real(*[a.array for a in given if isinstance(a, Tensor)])
+        made = fn(*given, **named)
         if LABELLED:
-            given = (*args, *kwargs.values())
-            return made if any(made is each for each in given) else carried(made, given)
+            labelled = (*given, *named.values())
+            return made if any(made is each for each in labelled) else carried(made, labelled)
         return made
 
     write = _inplace(call) if inplace else None

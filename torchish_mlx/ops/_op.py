@@ -14,15 +14,18 @@ import mlx.core as mx
 
 from .._core.promotion import DEFAULTS, FLOATING, HALVES, INEXACT, cast, result_type
 from .._tensor.tape import vjp_of
+from ._arguments import kind_of
+from ._dtypes import real_only
 
 # What a parameter of a body may be annotated with, and what it means. All of them are arrays, or numbers, there.
 Array: TypeAlias = Any  #: an array, which stays in its dtype
 Operand: TypeAlias = Any  #: an array or a number, brought to the common dtype of the operands
+Matched: TypeAlias = Any  #: an array, and no number, brought to the common dtype of the operands
 Number: TypeAlias = Any  #: a number that is brought to the common dtype and does not decide it (``alpha``)
 Exponent: TypeAlias = Any  #: an operand, which stays a Python number where it is one
 Tensors: TypeAlias = Any  #: a list of arrays
 
-_KINDS = ("Operand", "Array", "Tensors", "Exponent")
+_KINDS = ("Operand", "Matched", "Array", "Tensors", "Exponent")
 WANTED = 32  # how many places higher the bit of a wanted gradient is
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -45,6 +48,16 @@ def positional(fn: Any) -> Any:
     return types.FunctionType(code, fn.__globals__, fn.__name__, None, fn.__closure__)
 
 
+def checked(check: Any, fn: Any) -> Any:
+    """``fn`` after ``check`` of the same arguments."""
+
+    def both(*arrays: Any) -> Any:
+        check(*arrays)
+        return fn(*arrays)
+
+    return both
+
+
 class Op:
     """A declared op. ``names`` are its parameters, in order, those that are keyword-only behind the others."""
 
@@ -60,6 +73,7 @@ class Op:
         number_first: str = "",
         channels: str = "",
         random: bool = False,
+        always: bool = False,
     ) -> None:
         self.channels = channels
         self.fn, self.name, self.promote, self.grad, self.check = positional(fn), name, promote, grad, check
@@ -70,15 +84,22 @@ class Op:
                 "body again, which would draw other numbers"
             )
         self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"
+        self.usual = checked(check, self.fn) if always else self.fn  # where all operands are of float32
+        real = real_only(name)
+        if real is not None and promote is None:
+            self.usual = checked(real, self.usual)
+        elif real is not None:
+            self.check = real if check is None else checked(real, check)
         signature = inspect.signature(fn)
         parameters = signature.parameters
         self.names, self.arity = tuple(parameters), len(parameters)
         kinds = [p.annotation for p in parameters.values()]
-        self.operands = [i for i, k in enumerate(kinds) if k.startswith(("Operand", "Exponent")) and promote]
+        self.operands = [i for i, k in enumerate(kinds) if k.startswith(("Operand", "Matched", "Exponent")) and promote]
         self.exponents = [i for i, k in enumerate(kinds) if k == "Exponent"]
         self.numbers = [i for i, k in enumerate(kinds) if k == "Number"]
         self.lists = [i for i, k in enumerate(kinds) if k == "Tensors"]
         self.tensors = [i for i, k in enumerate(kinds) if k.partition(" ")[0] in _KINDS]
+        self.kinds = [kind_of(k) for k in kinds]
         self.casts = casts or "dtype" in parameters  # the result may have another dtype than the arguments
         defaults = tuple(p.default for p in parameters.values())
         empty = inspect.Parameter.empty

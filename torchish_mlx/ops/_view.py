@@ -125,28 +125,3 @@ def write_part(
     """
     before = base._to() if base.requires_grad else None
     base._set_edge((WriteNode(steps, before, edge, shape, dtype), 0))
-
-
-def write_out(name: str, result: Any, out: Any) -> Any:
-    """``out=`` of a function: put the result there, in the dtype of ``out`` and the shape of the result."""
-    if isinstance(out, (tuple, list)):
-        return type(result)(*[write_out(name, r, o) for r, o in zip(result, out, strict=True)])
-    if not isinstance(out, Tensor):
-        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if mode.enabled and (out.requires_grad or result.requires_grad):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
-        )
-    array, mine = result._storage.read(), out._storage.read()
-    if category(array.dtype) > category(mine.dtype):
-        raise RuntimeError(
-            f"result type {NAMES[array.dtype]} can't be cast to the desired output type {NAMES[mine.dtype]}"
-        )
-    if array.shape != mine.shape and mine.size:
-        raise RuntimeError(
-            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}: give an out of "
-            "the result's shape or an empty one"
-        )
-    out._storage.array = array.astype(mine.dtype)
-    return out

@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
 from ._call import composed, op
-from ._op import Array, Operand
+from ._op import Array, Matched, Operand
 from .shaping import reshape
 
 _UNSIGNED = (mx.uint8, mx.uint16, mx.uint32, mx.uint64)
@@ -52,7 +52,7 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
     method=False,
     channels="any",
 )
-def selu(input: Operand) -> mx.array:
+def selu(input: Matched) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
     check_floats("elu_cpu", input)
     return mx.where(input <= 0, mx.expm1(input) * (_ALPHA * _SCALE), input * _SCALE)
@@ -205,7 +205,7 @@ def softsign(input: Operand) -> mx.array:
     method=False,
     channels="any",
 )
-def _prelu(input: Operand, weight: Operand) -> mx.array:
+def _prelu(input: Matched, weight: Matched) -> mx.array:
     """input where it is positive, else weight * input."""
     return mx.where(input > 0, input, weight * input)
 

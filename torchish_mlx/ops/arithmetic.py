@@ -11,7 +11,7 @@ from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, 
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like, check_division, floored, towards_zero
-from ._op import Array, Exponent, Number, Operand
+from ._op import Array, Exponent, Matched, Number, Operand
 
 
 def _times(x: Any, number: Any) -> Any:
@@ -135,7 +135,7 @@ def _truncated(input: Operand, other: Operand) -> mx.array:
 
 
 @composed(inplace=True, aliases=("divide", "true_divide"))
-def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, rounded down with ``rounding_mode="floor"``, towards zero with ``"trunc"``; else floats."""
     if rounding_mode is None:
         return true_divide(input, other)
@@ -234,7 +234,7 @@ def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
     check=_check_end,
     channels="any",
 )
-def lerp(input: Operand, end: Operand, weight: Operand) -> mx.array:
+def lerp(input: Matched, end: Matched, weight: Operand) -> mx.array:
     """input + weight (end - input), taken from the nearer side, as torch does."""
     off = end - input
     if isinstance(weight, mx.array):
@@ -253,7 +253,7 @@ def lerp(input: Operand, end: Operand, weight: Operand) -> mx.array:
     number_first="value",
     channels="any",
 )
-def addcmul(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number = 1) -> mx.array:
+def addcmul(input: Matched, tensor1: Matched, tensor2: Matched, *, value: Number = 1) -> mx.array:
     """input + value * tensor1 * tensor2."""
     return input + _times(tensor1, value) * tensor2
 
@@ -278,7 +278,7 @@ def _check_quotient(_: Any, tensor1: mx.array, tensor2: mx.array, *__: Any) -> N
     number_first="value",
     channels="any",
 )
-def addcdiv(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number = 1) -> mx.array:
+def addcdiv(input: Matched, tensor1: Matched, tensor2: Matched, *, value: Number = 1) -> mx.array:
     """input + value * tensor1 / tensor2, of floating tensors."""
     return input + _times(tensor1, value) / tensor2
 
@@ -289,6 +289,11 @@ def addcdiv(input: Operand, tensor1: Operand, tensor2: Operand, *, value: Number
 @op(grad={"input": lambda g: -g}, inplace=True, aliases=("negative",), channels="any")
 def neg(input: Array) -> mx.array:
     """-input."""
+    if input.dtype == mx.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
     return -input
 
 
@@ -380,7 +385,7 @@ def _clamped(g: mx.array, input: mx.array, min: Any, max: Any, to: str) -> mx.ar
     aliases=("clip",),
     channels="any",
 )
-def clamp(input: Operand, min: Operand | None = None, max: Operand | None = None) -> mx.array:
+def clamp(input: Matched, min: Operand | None = None, max: Operand | None = None) -> mx.array:
     """min(max(input, min), max); the slope at a bound is 1."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -406,7 +411,7 @@ def _to_the_smaller(g: mx.array, x: mx.array, y: mx.array) -> mx.array:
     promote="compare",
     channels="any",
 )
-def maximum(input: Operand, other: Operand) -> mx.array:
+def maximum(input: Matched, other: Matched) -> mx.array:
     """The larger of input and other; the gradient is halved where they are equal."""
     return mx.maximum(input, other)
 
@@ -419,7 +424,7 @@ def maximum(input: Operand, other: Operand) -> mx.array:
     promote="compare",
     channels="any",
 )
-def minimum(input: Operand, other: Operand) -> mx.array:
+def minimum(input: Matched, other: Matched) -> mx.array:
     """The smaller of input and other; the gradient is halved where they are equal."""
     return mx.minimum(input, other)
 

@@ -146,8 +146,10 @@ def _rolled(x: mx.array, shifts: Any, dims: Any, sign: int = 1) -> mx.array:
     if len(by) != len(where):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(by)}, dims:{len(where)}")
     for n, d in zip(by, where, strict=True):
+        if not x.ndim:
+            raise IndexError(f"Dimension specified as {d} but tensor has no dimensions")
         a = axis(x.ndim, d)
-        x = mx.roll(x, sign * n, a) if x.size and x.ndim else x
+        x = mx.roll(x, sign * n, a) if x.size else x
     return x
 
 

@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES
 from ._call import op
 from ._division import array_like
-from ._op import Operand
+from ._op import Matched, Operand
 
 #: How often a remainder can be taken until it is 0, by the size of a number in bytes: the worst are Fibonacci's.
 _REMAINDERS = {1: 13, 2: 24, 4: 47, 8: 93}
@@ -49,13 +49,13 @@ def _greatest(x: mx.array, y: mx.array) -> mx.array:
 
 
 @op(promote="compare", inplace=True, channels="any")
-def gcd(input: Operand, other: Operand) -> mx.array:
+def gcd(input: Matched, other: Matched) -> mx.array:
     """The greatest common divisor of integers."""
     return _greatest(*_integers("gcd", input, other))
 
 
 @op(promote="compare", inplace=True, channels="any")
-def lcm(input: Operand, other: Operand) -> mx.array:
+def lcm(input: Matched, other: Matched) -> mx.array:
     """The least common multiple of integers; 0 where one of them is 0."""
     x, y = _integers("lcm", input, other)
     common = _greatest(x, y)

@@ -9,11 +9,11 @@ import mlx.core as mx
 
 from .._core.promotion import cast
 from ._call import op
-from ._op import Array, Operand
+from ._op import Array, Matched, Operand
 
 
 def _comparison(name: str, symbol: str, fn: Callable[..., mx.array], *aliases: str) -> Callable[..., Any]:
-    def body(input: Operand, other: Operand) -> mx.array:
+    def body(input: Matched, other: Operand) -> mx.array:
         return fn(input, other)
 
     body.__doc__ = f"Whether input {symbol} other, as booleans."

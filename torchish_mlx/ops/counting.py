@@ -47,7 +47,19 @@ def _along(name: str, input: mx.array, dim: int) -> int:
     return where
 
 
-@op(shape="the number of distinct elements, or that of ``input`` with fewer along ``dim``")
+def _refused(name: str) -> Any:
+    """The formula of a derivative that torch does not have: its error comes when a gradient arrives."""
+
+    def refuse(g: mx.array) -> mx.array:
+        raise NotImplementedError(f"the derivative for '{name}' is not implemented.")
+
+    return refuse
+
+
+@op(
+    grad={"input": _refused("_unique2")},
+    shape="the number of distinct elements, or that of ``input`` with fewer along ``dim``",
+)
 def unique(
     input: Array,
     sorted: bool = True,
@@ -71,7 +83,10 @@ def unique(
     return _answers(input, out, inverse, counts, return_inverse, return_counts)
 
 
-@op(shape="the number of runs, or that of ``input`` with fewer along ``dim``")
+@op(
+    grad={"input": _refused("unique_consecutive")},
+    shape="the number of runs, or that of ``input`` with fewer along ``dim``",
+)
 def unique_consecutive(
     input: Array, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:

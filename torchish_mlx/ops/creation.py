@@ -10,10 +10,12 @@ import numpy as np
 from .._core.device import CPU, check_placement, made_on
 from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.evaluation import schedule
-from .._core.promotion import DEFAULTS, FLOATING, cast, number_category
+from .._core.promotion import DEFAULTS, FLOATING, number_category, stored
 from .._core.sparse import RowSparse
 from .._tensor.conversion import to_array
 from .._tensor.tensor import Tensor, origin_of, wrap
+from ._arguments import sizes, typed
+from ._op import Number
 from .ranges import made
 
 
@@ -79,13 +81,14 @@ def _filled(
     wrong = [n for n in shape if n < 0]
     if wrong:
         raise RuntimeError(f"Trying to create tensor with negative dimension {wrong[0]}: {list(shape)}")
-    return made(name, mx.full(shape, cast(value, kind)), out, device, requires_grad)
+    return made(name, mx.full(shape, stored(value, kind)), out, device, requires_grad)
 
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    return sizes("size", size)
 
 
+@typed
 def zeros(
     *size: Any, out: Any = None, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -93,6 +96,7 @@ def zeros(
     return _filled("zeros", _size(size), 0.0, dtype, device, requires_grad, out)
 
 
+@typed
 def ones(
     *size: Any, out: Any = None, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -100,6 +104,7 @@ def ones(
     return _filled("ones", _size(size), 1.0, dtype, device, requires_grad, out)
 
 
+@typed
 def empty(
     *size: Any,
     out: Any = None,
@@ -113,9 +118,10 @@ def empty(
     return _filled("empty", _size(size), 0.0, dtype, device, requires_grad, out)
 
 
+@typed
 def full(
     size: Any,
-    fill_value: Any,
+    fill_value: Number,
     *,
     out: Any = None,
     dtype: DtypeLike | None = None,
@@ -126,7 +132,10 @@ def full(
     return _filled("full", _size((size,)), fill_value, dtype, device, requires_grad, out)
 
 
-def scalar_tensor(s: Any, *, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@typed
+def scalar_tensor(
+    s: Number, *, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A number as a Tensor without dimensions, float32 unless said otherwise."""
     return _filled("scalar_tensor", (), s, DEFAULTS[FLOATING] if dtype is None else dtype, device, requires_grad)
 
@@ -138,9 +147,10 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     return tensor(ndarray, device="cpu")
 
 
+@typed
 def full_like(
     input: Tensor,
-    fill_value: Any,
+    fill_value: Number,
     *,
     dtype: DtypeLike | None = None,
     device: Any = None,
@@ -164,21 +174,25 @@ def _like(
     return _filled(name, _array(input).shape, value, dtype, device, requires_grad, like=input)
 
 
+@typed
 def zeros_like(input: Tensor, **kwargs: Any) -> Tensor:
     """Zeros of the shape and dtype of ``input``; keywords as for ``full_like``."""
     return _like("zeros_like", input, 0, **kwargs)
 
 
+@typed
 def ones_like(input: Tensor, **kwargs: Any) -> Tensor:
     """Ones of the shape and dtype of ``input``; keywords as for ``full_like``."""
     return _like("ones_like", input, 1, **kwargs)
 
 
+@typed
 def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
     """As ``zeros_like``: MLX has no arrays without values."""
     return _like("empty_like", input, 0, **kwargs)
 
 
+@typed
 def _new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of a shape in this Tensor's dtype."""
     return _filled("new_zeros", _size(size), 0, dtype, device, requires_grad, like=self)
@@ -189,13 +203,15 @@ def _new_empty(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, 
     return _filled("new_empty", _size(size), 0, dtype, device, requires_grad, like=self)
 
 
+@typed
 def _new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of a shape in this Tensor's dtype."""
     return _filled("new_ones", _size(size), 1, dtype, device, requires_grad, like=self)
 
 
+@typed
 def _new_full(
-    self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    self: Tensor, size: Any, fill_value: Number, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A number throughout a shape in this Tensor's dtype."""
     return _filled("new_full", tuple(size), fill_value, dtype, device, requires_grad, like=self)

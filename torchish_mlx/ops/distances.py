@@ -15,6 +15,7 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array
 from .arithmetic import add, clamp, div, mul, sub
+from .parts import _common
 from .reduction import fold, norm
 from .reduction import sum as sum_over
 from .shaping import copied, expand
@@ -181,7 +182,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     dtype = result_type(x1.array, x2.array)
     if dtype not in INEXACT:
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {NAMES[dtype]}")
-    shape = np.broadcast_shapes(tuple(x1.shape), tuple(x2.shape))
+    shape = _common([x1.array.shape, x2.array.shape])
     both = [expand(x, shape) for x in (x1, x2)]
     first, second = (div(x, _bounded_length(x, dim, eps)) for x in both)
     cosine: Tensor = sum_over(mul(first, second), dim)

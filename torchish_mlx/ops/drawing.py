@@ -19,7 +19,7 @@ from ..random.generator import chosen
 from ._call import composed, op
 from ._numbers import Draw, drawn, integer, new, number, replaced, sizes
 from ._op import Array
-from ._view import write_out
+from ._out import write_out
 from .arithmetic import add, mul
 from .filling import probabilities, probability
 from .ranges import dtype_of, made

@@ -11,7 +11,7 @@ from .._core.promotion import INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like
-from ._op import Operand
+from ._op import Matched, Operand
 
 _LN2, _LN10 = math.log(2), math.log(10)
 
@@ -73,7 +73,7 @@ def _only_floats(name: str) -> Any:
     check=_only_floats("logaddexp"),
     channels="any",
 )
-def logaddexp(input: Operand, other: Operand) -> mx.array:
+def logaddexp(input: Matched, other: Matched) -> mx.array:
     """log(exp(input) + exp(other)), without an overflow."""
     return _log_of_sum(input, other, exponential, 1.0)
 
@@ -87,7 +87,7 @@ def logaddexp(input: Operand, other: Operand) -> mx.array:
     check=_only_floats("logaddexp2"),
     channels="any",
 )
-def logaddexp2(input: Operand, other: Operand) -> mx.array:
+def logaddexp2(input: Matched, other: Matched) -> mx.array:
     """log2(2^input + 2^other), without an overflow."""
     return _log_of_sum(input, other, _two_to, _LN2)
 

@@ -19,7 +19,7 @@ from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from .._tensor.views import Index
 from ._call import attach, composed, op
-from ._op import Array
+from ._op import Array, Operand
 from ._view import overwrite, refuse_overlap, refuse_write, show, write_part
 from .reduction import axis
 from .shaping import reshape
@@ -264,7 +264,7 @@ def _replaced(x: mx.array, key: Any, value: mx.array) -> mx.array:
     function=False,
     method=False,
 )
-def _put(input: Array, key: Any, value: Array) -> mx.array:
+def _put(input: Array, key: Any, value: Operand) -> mx.array:
     """``input`` with the elements at arrays of indices replaced."""
     return _replaced(input, key, cast(value, input.dtype))
 
@@ -356,8 +356,8 @@ def _gathered(g: mx.array, index: mx.array, input_shape: tuple[int, ...], dim: i
     return mx.zeros(input_shape, g.dtype).at[tuple(at)].add(g)
 
 
-def _gather_from(input: mx.array, where: int, index: mx.array) -> mx.array:
-    """The part of ``input`` that an index of that shape reaches: it may be smaller in the other dimensions."""
+def _check_shapes(input: mx.array, where: int, index: mx.array) -> None:
+    """Refuse an index that is larger than ``input`` in another dimension than ``where``."""
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for d, (n, size) in enumerate(zip(index.shape, input.shape, strict=True)):
@@ -366,6 +366,10 @@ def _gather_from(input: mx.array, where: int, index: mx.array) -> mx.array:
                 f"Size does not match at dimension {d} expected index {list(index.shape)} to be no larger than self "
                 f"{list(input.shape)} apart from dimension {where}"
             )
+
+
+def _gather_from(input: mx.array, where: int, index: mx.array) -> mx.array:
+    """The part of ``input`` that an index of that shape reaches: it may be smaller in the other dimensions."""
     return input[tuple(slice(None) if d == where else slice(n) for d, n in enumerate(index.shape))]
 
 
@@ -377,6 +381,8 @@ def gather(input: Array, dim: int, index: Array) -> mx.array:
         return mx.zeros(index.shape, input.dtype)
     if index.dtype not in (mx.int64, mx.int32):
         raise RuntimeError("gather(): Expected dtype int32/int64 for index")
+    if input.ndim:
+        _check_shapes(input, where, index)
     size = input.shape[where] if input.ndim else 1
     at = inside(
         index,

@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import FLOATS
 from ._call import op
 from ._division import array_like, underivable
-from ._op import Array, Operand
+from ._op import Array, Matched, Operand
 
 _SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
 
@@ -36,7 +36,7 @@ def relu(input: Array) -> mx.array:
     inplace=True,
     channels="any",
 )
-def clamp_min(input: Operand, min: Operand) -> mx.array:
+def clamp_min(input: Matched, min: Operand) -> mx.array:
     """The larger of input and ``min``; the slope of input is 1 where they are equal."""
     return mx.maximum(input, min)
 
@@ -50,7 +50,7 @@ def clamp_min(input: Operand, min: Operand) -> mx.array:
     inplace=True,
     channels="any",
 )
-def clamp_max(input: Operand, max: Operand) -> mx.array:
+def clamp_max(input: Matched, max: Operand) -> mx.array:
     """The smaller of input and ``max``; the slope of input is 1 where they are equal."""
     return mx.minimum(input, max)
 
@@ -69,7 +69,7 @@ def _without_nan(fn: Any, input: mx.array, other: mx.array) -> mx.array:
     promote="compare",
     channels="any",
 )
-def fmax(input: Operand, other: Operand) -> mx.array:
+def fmax(input: Matched, other: Matched) -> mx.array:
     """The larger of input and other, and the one that is a number where the other one is NaN."""
     return _without_nan(mx.maximum, input, other)
 
@@ -82,7 +82,7 @@ def fmax(input: Operand, other: Operand) -> mx.array:
     promote="compare",
     channels="any",
 )
-def fmin(input: Operand, other: Operand) -> mx.array:
+def fmin(input: Matched, other: Matched) -> mx.array:
     """The smaller of input and other, and the one that is a number where the other one is NaN."""
     return _without_nan(mx.minimum, input, other)
 
@@ -128,7 +128,7 @@ def _copysign_gradient(g: mx.array, input: Any, result: mx.array) -> mx.array:
     inplace=True,
     channels="any",
 )
-def copysign(input: Operand, other: Operand) -> mx.array:
+def copysign(input: Matched, other: Operand) -> mx.array:
     """The size of input with the sign of other, as floats."""
     size = mx.abs(array_like(input, other))
     return mx.where(negative(array_like(other, input)), -size, size)

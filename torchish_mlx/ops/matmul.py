@@ -11,7 +11,7 @@ import mlx.core as mx
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tape import unbroadcast
 from ._call import op
-from ._op import Array, Number, Operand
+from ._op import Array, Matched, Number
 
 
 def check_factors(input: mx.array, other: mx.array) -> None:
@@ -126,7 +126,12 @@ def mv(input: Array, vec: Array) -> mx.array:
 
 
 def _check_vectors(input: mx.array, tensor: mx.array) -> None:
-    check_dims("dot", input=(input, 1), tensor=(tensor, 1))
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input.dtype != tensor.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {NAMES[input.dtype]} and {NAMES[tensor.dtype]}"
+        )
     if input.shape != tensor.shape:
         raise RuntimeError(
             f"inconsistent tensor size, expected tensor {list(input.shape)} and src {list(tensor.shape)} to have the "
@@ -157,7 +162,7 @@ def dot(input: Array, tensor: Array) -> mx.array:
     aliases=("ger",),
     shape="(n,) and (m,) give (n, m)",
 )
-def outer(input: Operand, vec2: Operand) -> mx.array:
+def outer(input: Matched, vec2: Matched) -> mx.array:
     """The outer product of two vectors."""
     check_dims("outer", input=(input, 1), vec2=(vec2, 1))
     return input[:, None] * vec2[None, :]
@@ -212,9 +217,9 @@ def _check_addmm(input: mx.array, mat1: mx.array, mat2: mx.array, *_: Any) -> No
     promote="same",
     inplace=True,
     check=_check_addmm,
+    always=True,
     shape="(n, k) and (k, m) give (n, m), to which ``input`` broadcasts",
 )
-def addmm(input: Operand, mat1: Operand, mat2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
+def addmm(input: Matched, mat1: Matched, mat2: Matched, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat1 @ mat2); in half precision rounded once."""
-    _check_addmm(input, mat1, mat2)
     return added(input, product(mat1, mat2), beta, alpha)

@@ -183,7 +183,8 @@ def group_norm(
 ) -> Tensor:
     """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
     size = list(input.shape)
-    axis(len(size), 1)
+    if len(size) < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
     _check_floats("GroupNormKernelImpl", input)
     if num_groups <= 0:
         raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))

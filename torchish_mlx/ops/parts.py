@@ -12,6 +12,7 @@ import mlx.core as mx
 from .._tensor.history import Parts
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Index
+from ._arguments import sizes
 from ._call import attach, composed, view
 from .indexing import getitem
 from .joining import cat, stack
@@ -128,10 +129,18 @@ def _split_along(name: str, dims: int, dim: int) -> None:
         ndim = input.array.ndim
         if ndim < dims:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {dims} dimension{'s' if dims > 1 else ''}, but got a "
+                f"torch.{name} requires a tensor with at least {dims} dimension, but got a "
                 f"tensor with {ndim} dimensions!"
             )
-        what = next(iter(given.values())) if given else indices[0] if len(indices) == 1 else indices
+        named = [given.pop(key) for key in ("sections", "indices") if key in given]
+        what = named[0] if named else indices[0] if len(indices) == 1 else indices
+        if given or len(named) + bool(indices) != 1 or not (type(what) is int or isinstance(what, (tuple, list))):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments. It takes (input, int sections) or (input, "
+                "tuple of ints indices)."
+            )
+        if not isinstance(what, int):
+            what = sizes(name, (what,))
         where = 0 if ndim == 1 else dim
         if isinstance(what, int) and (what <= 0 or input.array.shape[where] % what):
             raise RuntimeError(
@@ -278,6 +287,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> Any:
     given = _flat(tensors)
     if not given:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if len({t.dtype for t in given}) > 1:
+        raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     for t in given:
         if t.array.ndim > 1:
             raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t.array.ndim}D")

@@ -12,7 +12,7 @@ import mlx.core as mx
 from .._core.promotion import HALVES, INEXACT, NAMES, result_type, summed_dtype
 from .._tensor.tensor import Tensor
 from ._call import composed, op
-from ._op import Array, Number, Operand
+from ._op import Array, Matched, Number
 from .arithmetic import mul
 from .matmul import added, check_batches, check_dims, dot, mm, product, repeated, scaled
 from .reduction import axis
@@ -73,11 +73,11 @@ def _check_outer(input: mx.array, vec1: mx.array, vec2: mx.array, beta: Any, alp
     promote="same",
     inplace=True,
     check=_check_mv,
+    always=True,
     shape="(n, k) and (k,) give (n,), to which ``input`` broadcasts",
 )
-def addmv(input: Operand, mat: Operand, vec: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
+def addmv(input: Matched, mat: Matched, vec: Matched, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (mat @ vec); in half precision rounded once."""
-    _check_mv(input, mat, vec)
     return added(input, product(mat, vec), beta, alpha)
 
 
@@ -94,11 +94,11 @@ _OF_BATCHES: dict[str, Any] = {
     promote="same",
     inplace=True,
     check=lambda input, batch1, batch2, *_: _check_batches("baddbmm", input, batch1, batch2),
+    always=True,
     shape="(b, n, k) and (b, k, m) give (b, n, m), to which ``input`` broadcasts",
 )
-def baddbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
+def baddbmm(input: Matched, batch1: Matched, batch2: Matched, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""
-    _check_batches("baddbmm", input, batch1, batch2)
     return added(input, product(batch1, batch2), beta, alpha)
 
 
@@ -107,11 +107,11 @@ def baddbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 
     promote="same",
     inplace=True,
     check=lambda input, batch1, batch2, *_: _check_batches("addbmm", input, batch1, batch2),
+    always=True,
     shape="(b, n, k) and (b, k, m) give (n, m), to which ``input`` broadcasts",
 )
-def addbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
+def addbmm(input: Matched, batch1: Matched, batch2: Matched, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * the sum of the products batch1 @ batch2; in half precision rounded once."""
-    _check_batches("addbmm", input, batch1, batch2)
     return added(input, _sum_first(product(batch1, batch2)), beta, alpha)
 
 
@@ -124,11 +124,11 @@ def addbmm(input: Operand, batch1: Operand, batch2: Operand, *, beta: Number = 1
     promote="same",
     inplace=True,
     check=_check_outer,
+    always=True,
     shape="(n,) and (m,) give (n, m), to which ``input`` broadcasts",
 )
-def addr(input: Operand, vec1: Operand, vec2: Operand, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
+def addr(input: Matched, vec1: Matched, vec2: Matched, *, beta: Number = 1, alpha: Number = 1) -> mx.array:
     """beta * input + alpha * (the outer product of vec1 and vec2)."""
-    _check_outer(input, vec1, vec2, beta, alpha)
     term = vec1[:, None] * vec2[None, :]
     if input.dtype == mx.bool_:
         return (input & bool(beta)) | (term & bool(alpha))
@@ -263,6 +263,6 @@ def _crossed(a: mx.array, b: mx.array, where: int) -> mx.array:
     },
     promote="same",
 )
-def cross(input: Operand, other: Operand, dim: int | None = None) -> mx.array:
+def cross(input: Matched, other: Matched, dim: int | None = None) -> mx.array:
     """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""
     return _crossed(input, other, _cross_dim(input.shape, other.shape, dim))

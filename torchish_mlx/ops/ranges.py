@@ -13,7 +13,9 @@ from .._core.device import made_on
 from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast
 from .._tensor.tensor import Tensor, wrap
-from ._view import write_out
+from ._arguments import typed
+from ._op import Number, Operand
+from ._out import write_out
 
 
 def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) -> Tensor:
@@ -79,15 +81,19 @@ def _ranged(name: str, numbers: Sequence[Any], dtype: mx.Dtype, extra: int = 0) 
         count = _steps(start, end, step, extra)
         return _of(float(start) + np.arange(count, dtype=np.float64) * float(step), dtype)
     if dtype == mx.int64:
+        whole = step
         start, end, step = int(start), int(end), int(step)
+        if whole and not step:
+            raise ValueError("step must be nonzero")
     count = _steps(start, end, step, extra)
     return cast(mx.array(int(start) + np.arange(count, dtype=np.int64) * int(step)), dtype)
 
 
+@typed
 def arange(
-    start: Any = 0,
-    end: Any = None,
-    step: Any = 1,
+    start: Number = 0,
+    end: Number | None = None,
+    step: Number = 1,
     *,
     out: Any = None,
     dtype: DtypeLike | None = None,
@@ -108,10 +114,11 @@ def arange(
     return made("arange", _ranged("arange", numbers, dtype_of("arange", dtype, out, usual)), out, device, requires_grad)
 
 
+@typed
 def range(
-    start: Any,
-    end: Any,
-    step: Any = 1,
+    start: Number,
+    end: Number,
+    step: Number = 1,
     *,
     out: Any = None,
     dtype: DtypeLike | None = None,
@@ -148,9 +155,10 @@ def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.
     return np.where(at < steps // 2, first + step * at.astype(kind), last - step * (steps - 1 - at).astype(kind))
 
 
+@typed
 def linspace(
-    start: Any,
-    end: Any,
+    start: Operand,
+    end: Operand,
     steps: int | None = None,
     *,
     out: Any = None,
@@ -170,9 +178,10 @@ def linspace(
     return made("linspace", numbers, out, device, requires_grad)
 
 
+@typed
 def logspace(
-    start: Any,
-    end: Any,
+    start: Operand,
+    end: Operand,
     steps: int | None = None,
     base: float = 10.0,
     *,
@@ -191,6 +200,7 @@ def logspace(
     return made("logspace", numbers, out, device, requires_grad)
 
 
+@typed
 def eye(
     n: int,
     m: int | None = None,
@@ -221,6 +231,7 @@ def _triangle(name: str, of: Any, row: int, col: int, offset: int, dtype: Any, d
     return made(name, indices.astype(mlx_dtype(dtype, name) or mx.int64), None, device, grad)
 
 
+@typed
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -231,6 +242,7 @@ def tril_indices(
     return _triangle("tril_indices", np.tril_indices, row, col, offset, dtype, device, requires_grad)
 
 
+@typed
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:

@@ -19,6 +19,8 @@ Dim = int | Sequence[int] | None
 
 def axes(ndim: int, dim: Dim, empty_is_all: bool = True) -> tuple[int, ...]:
     """The dimensions that ``dim`` names, counted from the front. IndexError for one that is not there."""
+    if ndim > 64:
+        raise RuntimeError("only tensors with up to 64 dims are supported")
     if dim is None or (empty_is_all and not isinstance(dim, int) and len(dim) == 0):
         return tuple(range(ndim))
     out = []
@@ -90,10 +92,11 @@ def _mean_gradient(g: mx.array, input_shape: Sequence[int], dim: Dim, keepdim: b
 @op(grad={"input": _mean_gradient})
 def mean(input: Array, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> mx.array:
     """The mean of floating numbers."""
+    which = "Input" if dtype is None else "Optional"
     dtype = input.dtype if dtype is None else dtype
     if dtype not in INEXACT:
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"mean(): could not infer output dtype. {which} dtype must be either a floating point or complex dtype. "
             f"Got: {NAMES[dtype]}"
         )
     return _reduced(mx.mean, input, dim, keepdim, dtype, math.nan)

@@ -10,7 +10,7 @@ from .._core.promotion import FLOATS, INEXACT, NAMES, cast, result_type, widened
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like, check_division, floored, left_over, towards_zero, underivable
-from ._op import Array, Operand
+from ._op import Array, Matched, Operand
 
 
 def _refuse(name: str, dtype: mx.Dtype) -> None:
@@ -97,7 +97,7 @@ def remainder(input: Operand, other: Operand) -> mx.array:
     check=_check_remainder("fmod"),
     channels="any",
 )
-def fmod(input: Operand, other: Operand) -> mx.array:
+def fmod(input: Matched, other: Operand) -> mx.array:
     """What is left of input by a division that is rounded towards zero; it has the sign of input."""
     return left_over(input, other)
 

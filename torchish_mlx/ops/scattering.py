@@ -9,12 +9,12 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.bounds import inside
-from .._core.promotion import HALVES, cast
+from .._core.promotion import added_dtype, cast, stored
 from .._tensor.modes import mode
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
-from ._op import Array
+from ._op import Array, Operand
 from .indexing import _normal, _put
 from .reduction import axis
 from .selecting import _lined
@@ -61,7 +61,7 @@ def _put_at(input: mx.array, dim: int, index: mx.array, src: Any) -> mx.array:
         return input
     key, values = _scattered(input, dim, index, src)
     out = mx.array(_lined(input))
-    out[key] = cast(values, input.dtype)
+    out[key] = stored(values, input.dtype)
     return mx.reshape(out, input.shape)
 
 
@@ -69,10 +69,8 @@ def _add_at(input: mx.array, dim: int, index: mx.array, src: mx.array) -> mx.arr
     if not index.size:
         return input
     key, values = _scattered(input, dim, index, src)
-    if input.dtype == mx.bool_ or input.dtype in HALVES:
-        wide = mx.int32 if input.dtype == mx.bool_ else mx.float32
-        return mx.reshape(cast(cast(_lined(input), wide).at[key].add(cast(values, wide)), input.dtype), input.shape)
-    return mx.reshape(_lined(input).at[key].add(values), input.shape)
+    wide = added_dtype(input.dtype)
+    return mx.reshape(cast(cast(_lined(input), wide).at[key].add(cast(values, wide)), input.dtype), input.shape)
 
 
 def _read_at(g: mx.array, dim: int, index: mx.array, src_shape: tuple[int, ...]) -> mx.array:
@@ -97,7 +95,7 @@ def _read_at(g: mx.array, dim: int, index: mx.array, src_shape: tuple[int, ...])
     function=False,
     method=False,
 )
-def _scatter(input: Array, dim: int, index: Array, src: Array) -> mx.array:
+def _scatter(input: Array, dim: int, index: Array, src: Operand) -> mx.array:
     """``input`` with elements of ``src`` at the places of ``index``."""
     return _put_at(input, dim, index, src)
 
@@ -120,7 +118,7 @@ def _multiplied(input: Array, dim: int, index: Array, src: Array) -> mx.array:
     if not index.size:
         return input
     key, values = _scattered(input, dim, index, src)
-    wide = mx.int32 if input.dtype == mx.bool_ else mx.float32 if input.dtype in HALVES else input.dtype
+    wide = added_dtype(input.dtype)
     out = cast(_lined(input), wide).at[key].multiply(cast(values, wide))
     return mx.reshape(cast(out, input.dtype), input.shape)
 
@@ -171,8 +169,9 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate:
     function=False,
     method=False,
 )
-def _put_added(input: Array, key: Any, value: Array) -> mx.array:
+def _put_added(input: Array, key: Any, value: Operand) -> mx.array:
     """``input`` with ``value`` added at arrays of indices."""
-    if input.dtype == mx.bool_:
-        return cast(cast(input, mx.int32).at[key].add(cast(value, mx.int32)), mx.bool_)
-    return input.at[key].add(cast(value, input.dtype)) if input.size else input
+    if not input.size:
+        return input
+    wide = mx.int32 if input.dtype == mx.bool_ else input.dtype  # torch rounds each sum of halves
+    return cast(cast(input, wide).at[key].add(cast(value, wide)), input.dtype)

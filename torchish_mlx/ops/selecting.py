@@ -9,11 +9,11 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.bounds import inside
-from .._core.promotion import HALVES, NAMES, cast
+from .._core.promotion import NAMES, added_dtype, cast, stored
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
-from ._op import Array
+from ._op import Array, Operand
 from .indexing import gather, getitem, positions
 from .parts import _common, broadcast_tensors, unbind
 from .reduction import axis
@@ -41,14 +41,16 @@ def _check_mask(name: str, mask: mx.array) -> None:
     casts=True,
     channels="any",
 )
-def masked_fill(input: Array, mask: Array, value: Array) -> mx.array:
+def masked_fill(input: Array, mask: Array, value: Operand) -> mx.array:
     """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""
     _check_mask("masked_fill_", mask)
     if isinstance(value, mx.array) and value.ndim:
         raise RuntimeError(
             f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
-    return mx.where(mask, cast(value, input.dtype), input)
+    if isinstance(value, mx.array) and value.dtype == mx.complex64:
+        value = value.item()
+    return mx.where(mask, stored(value, input.dtype), input)
 
 
 @composed(outs=True)
@@ -148,9 +150,7 @@ def _added(input: mx.array, where: int, index: mx.array, source: mx.array) -> mx
     base = _lined(input)
     if not index.size or not base.size:
         return input
-    wide = mx.float32 if input.dtype in HALVES else input.dtype
-    if input.dtype == mx.bool_:
-        wide = mx.int32
+    wide = added_dtype(input.dtype)
     out = cast(base, wide).at[_at(base.shape, where, index)].add(cast(source, wide))
     return mx.reshape(cast(out, input.dtype), input.shape)
 
@@ -181,18 +181,49 @@ def index_select(input: Array, dim: int, index: Array) -> mx.array:
     return _selected(input, dim, at)
 
 
+def _check_copied(input: mx.array, where: int, index: mx.array, source: mx.array) -> None:
+    if not source.ndim and index.size != 1:
+        raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {index.size})")
+    if source.ndim != input.ndim and source.ndim and input.ndim:
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
+            f"dimensionality ({source.ndim}), destination dimensionality ({input.ndim})"
+        )
+    mine, theirs = ((*x.shape[:where], *x.shape[where + 1 :]) for x in (input, source))
+    if mine != theirs:
+        raise RuntimeError(
+            "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+            f"{' '.join(map(str, mine))} at dimension {where} and source slice shape: {' '.join(map(str, theirs))} at "
+            f"dimension 0."
+        )
+    if source.ndim and source.shape[where] != index.size:
+        raise IndexError(
+            f"index_copy_(): Number of indices ({index.size}) should be equal to source.size(dim) "
+            f"({source.shape[where]})"
+        )
+
+
 def _check_source(name: str, input: mx.array, dim: int, index: mx.array, source: mx.array) -> None:
+    """Refuse a source that is not the parts of ``input`` that ``index`` names."""
     if source.dtype != input.dtype:
         raise RuntimeError(
             f"{name}(): self and source expected to have the same dtype, but got (self) {NAMES[input.dtype]} and "
             f"(source) {NAMES[source.dtype]}"
         )
     where = axis(input.ndim, dim)
-    wanted = (*input.shape[:where], index.size, *input.shape[where + 1 :])
-    if _lined(source).shape != wanted:
+    if name == "index_copy":
+        _check_copied(input, where, index, source)
+        return
+    shapes = [x.shape for x in (_lined(input), _lined(source))]
+    if len({(len(shape), *shape[:where], *shape[where + 1 :]) for shape in shapes}) > 1:
         raise RuntimeError(
-            f"{name}(): the source has shape {list(source.shape)}, and {list(wanted)} is what the index of "
-            f"{index.size} elements names"
+            "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
+            f"{list(input.shape)} source.shape = {list(source.shape)}"
+        )
+    if shapes[1][where] != index.size:
+        raise RuntimeError(
+            f"{name}_(): Number of indices ({index.size}) should be equal to source.size(dim): ({shapes[1][where]}), "
+            f"for dim: {dim}"
         )
 
 
@@ -220,7 +251,7 @@ def _replaced(input: mx.array, dim: int, index: mx.array, value: Any) -> mx.arra
     if not index.size or not base.size:
         return input
     out = mx.array(base)
-    out[_at(base.shape, where, index)] = cast(value, input.dtype)
+    out[_at(base.shape, where, index)] = stored(value, input.dtype)
     return mx.reshape(out, input.shape)
 
 
@@ -248,7 +279,7 @@ def _fill_gradient(g: mx.array, dim: int, index: mx.array) -> mx.array:
     inplace=True,
     casts=True,
 )
-def index_fill(input: Array, dim: int, index: Array, value: Array) -> mx.array:
+def index_fill(input: Array, dim: int, index: Array, value: Operand) -> mx.array:
     """``input`` with ``value``, a number or a tensor without dimensions, along ``dim`` at the places of ``index``."""
     if isinstance(value, mx.array) and value.ndim:
         raise RuntimeError(

@@ -11,10 +11,11 @@ import mlx.core as mx
 
 from .._core.device import check_placement
 from .._core.dtypes import mlx_dtype
-from .._core.promotion import NAMES
+from .._core.promotion import INEXACT, NAMES
 from .._tensor.storage import Alias, View
 from .._tensor.tensor import Tensor, origin_of
 from .._tensor.views import Bits, Expand, Index, Permute, Reshape, Step, reshaped_strides
+from ._arguments import sizes
 from ._call import attach, composed, op, view
 from ._op import Array
 from ._view import show
@@ -28,8 +29,7 @@ def copied(input: Array) -> mx.array:
 
 
 def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
-    given = shape[0] if len(shape) == 1 and not isinstance(shape[0], (int, Tensor)) else shape
-    return tuple(int(n) for n in given)
+    return sizes("size", shape)
 
 
 def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
@@ -39,12 +39,12 @@ def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
         raise RuntimeError("only one dimension can be inferred")
     if -1 in sizes:
         rest = math.prod(n for n in sizes if n != -1)
-        if rest == 0:
+        if rest == 0 and size == 0:
             raise RuntimeError(
                 f"cannot reshape tensor of {size} elements into shape {list(sizes)} because the unspecified dimension "
                 "size -1 can be any value and is ambiguous"
             )
-        if size % rest == 0:
+        if rest > 0 and size % rest == 0:
             return tuple(size // rest if n == -1 else n for n in sizes)
     elif math.prod(sizes) == size and not any(n < 0 for n in sizes):
         return sizes
@@ -141,9 +141,15 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 @view
 def permute(shape: tuple[int, ...], *dims: Any) -> Step:
     """The dimensions in another order."""
-    order = axes(len(shape), _sizes(dims), empty_is_all=False)
-    if len(order) != len(shape):
-        raise RuntimeError(f"permute: dims {list(order)} do not name each of the {len(shape)} dimensions once")
+    given = _sizes(dims)
+    if len(given) != len(shape):
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {len(shape)} is not equal to len(dims) = {len(given)}"
+        )
+    if len({d % max(len(shape), 1) for d in given}) != len(given):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    order = axes(len(shape), given, empty_is_all=False)
     return Permute(shape, order)
 
 
@@ -225,15 +231,34 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, other.shape)
 
 
-@view
-def narrow(shape: tuple[int, ...], dim: int, start: int, length: int) -> Step:
+@view(name="narrow.number")
+def _narrow(shape: tuple[int, ...], dim: int, start: int, length: int) -> Step:
     """``length`` elements from ``start`` along ``dim``."""
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
     where = axis(len(shape), dim)
     size = shape[where]
+    if not -size <= start <= size:
+        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
     first = start + size if start < 0 else start
-    if length < 0 or not 0 <= first <= size - length:
+    if first > size - length:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return Index(shape, (slice(None),) * where + (slice(first, first + length),))
+
+
+@composed
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """``length`` elements from ``start`` along ``dim``; ``start`` may be a Tensor without dimensions."""
+    if isinstance(start, (Tensor, mx.array)):
+        if start.ndim or start.dtype in INEXACT or start.dtype == mx.bool_:
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = start.item()
+    elif not isinstance(start, int) or isinstance(start, bool):
+        raise TypeError(f"narrow(): argument 'start' (position 3) must be int, not {type(start).__name__}")
+    part: Tensor = _narrow(input, dim, start, length)
+    return part
 
 
 @composed

@@ -223,7 +223,7 @@ def _same_dtype(name: str, boundaries: mx.array, x: Any) -> mx.array:
 @op(method=False, shape="that of ``input``")
 def searchsorted(
     sorted_sequence: Array,
-    input: Array,
+    input: Operand,
     *,
     out_int32: bool = False,
     right: bool = False,
@@ -262,7 +262,7 @@ def searchsorted(
 
 
 @op(method=False, shape="that of ``input``")
-def bucketize(input: Array, boundaries: Array, *, out_int32: bool = False, right: bool = False) -> mx.array:
+def bucketize(input: Operand, boundaries: Array, *, out_int32: bool = False, right: bool = False) -> mx.array:
     """How many of the sorted ``boundaries`` are less than each element, or not greater if ``right``."""
     if boundaries.ndim != 1:
         raise RuntimeError(

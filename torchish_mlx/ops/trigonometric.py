@@ -13,7 +13,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
-from ._op import Operand
+from ._op import Matched, Operand
 
 
 def _sine(x: mx.array) -> mx.array:
@@ -55,7 +55,7 @@ def tan(input: Operand) -> mx.array:
     aliases=("arcsin",),
     channels="any",
 )
-def asin(input: Operand) -> mx.array:
+def asin(input: Matched) -> mx.array:
     """The inverse of the sine."""
     return mx.arcsin(input)
 
@@ -67,7 +67,7 @@ def asin(input: Operand) -> mx.array:
     aliases=("arccos",),
     channels="any",
 )
-def acos(input: Operand) -> mx.array:
+def acos(input: Matched) -> mx.array:
     """The inverse of the cosine."""
     return mx.arccos(input)
 
@@ -101,7 +101,7 @@ def _inverse_square(x: mx.array, y: mx.array) -> mx.array:
     aliases=("arctan2",),
     channels="any",
 )
-def atan2(input: Operand, other: Operand) -> mx.array:
+def atan2(input: Matched, other: Matched) -> mx.array:
     """The angle of the point (other, input), between -pi and pi."""
     return mx.arctan2(input, other)
 
@@ -137,7 +137,7 @@ def _tanh(input: Tensor) -> Tensor:
     aliases=("arcsinh",),
     channels="any",
 )
-def asinh(input: Operand) -> mx.array:
+def asinh(input: Matched) -> mx.array:
     """The inverse of the hyperbolic sine."""
     return mx.arcsinh(input)
 
@@ -149,7 +149,7 @@ def asinh(input: Operand) -> mx.array:
     aliases=("arccosh",),
     channels="any",
 )
-def acosh(input: Operand) -> mx.array:
+def acosh(input: Matched) -> mx.array:
     """The inverse of the hyperbolic cosine."""
     return mx.arccosh(input)
 
@@ -197,7 +197,7 @@ def _check_hypot(input: Any, other: Any) -> None:
     check=_check_hypot,
     channels="any",
 )
-def hypot(input: Operand, other: Operand) -> mx.array:
+def hypot(input: Matched, other: Matched) -> mx.array:
     """sqrt(input^2 + other^2), without an overflow of the squares."""
     x, y = mx.abs(input), mx.abs(other)
     longer, shorter = mx.maximum(x, y), mx.minimum(x, y)

@@ -10,11 +10,11 @@ import mlx.core as mx
 
 from .._core.device import CPU, check_placement, placed
 from .._core.dtypes import mlx_dtype
-from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of
+from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of, stored
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, origin_of
 from ._call import REGISTRY, attach, op
-from ._op import Array
+from ._op import Array, Operand
 from ._view import refuse_write
 from .shaping import clone
 
@@ -50,7 +50,7 @@ def _at_least(input: mx.array, other: Any) -> tuple[int, ...]:
     function=False,
     method=False,
 )
-def copy(input: Array, other: Array) -> mx.array:
+def copy(input: Array, other: Operand) -> mx.array:
     """The elements of ``other``, in the dtype of ``input``."""
     return mx.broadcast_to(cast(other, input.dtype), _at_least(input, other))
 
@@ -80,11 +80,11 @@ setattr(Tensor, "copy_", _copy_)  # noqa: B010
     uniform=True,
     method=False,
 )
-def fill(input: Array, value: Array) -> mx.array:
+def fill(input: Array, value: Operand) -> mx.array:
     """Every element ``value``, a number or a tensor without dimensions."""
     if isinstance(value, mx.array) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-    return mx.broadcast_to(cast(value, input.dtype), input.shape)
+    return mx.broadcast_to(stored(value, input.dtype), input.shape)
 
 
 @op(

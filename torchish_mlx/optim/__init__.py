@@ -8,6 +8,9 @@
 MLX's own calls work on the same object: ``optimizer.update(model, grads)``, ``apply_gradients``, ``init``, ``state``.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from .._absent import getter as _getter
 from . import lr_scheduler as lr_scheduler
 from . import swa_utils as swa_utils
 from .adafactor import Adafactor
@@ -47,3 +50,6 @@ __all__ = [
     "register_optimizer_step_pre_hook",
     "swa_utils",
 ]
+
+if not _TYPE_CHECKING:
+    __getattr__ = _getter("torch.optim", globals())

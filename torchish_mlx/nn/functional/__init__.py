@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..._absent import absent as _error_for_absent
+from ..._absent import getter as _getter
 from ...ops.functions import FUNCTIONAL as _FUNCTIONS
 
 if TYPE_CHECKING:
@@ -11,5 +11,5 @@ else:
     globals().update(_FUNCTIONS)
     __all__ = sorted(_FUNCTIONS)
 
-    def __getattr__(name: str) -> object:
-        raise _error_for_absent(name, f"module {__name__!r}", "nn.functional.")
+if not TYPE_CHECKING:
+    __getattr__ = _getter("torch.nn.functional", globals())

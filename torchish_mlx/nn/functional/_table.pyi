@@ -176,9 +176,9 @@ def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _Tens
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
 def scaled_dot_product_attention(query: _TensorLike, key: _TensorLike, value: _TensorLike, attn_mask: _TensorLike | None = None, dropout_p: _float = 0.0, is_causal: _bool = False, *, scale: _float | None = None, enable_gqa: _bool = False) -> Tensor:
     """softmax(query @ key^T * scale + attn_mask) @ value."""
-def selu(input: _Operand, inplace: _bool = False) -> Tensor:
+def selu(input: _TensorLike, inplace: _bool = False) -> Tensor:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
-def selu_(input: _Operand) -> Tensor:
+def selu_(input: _TensorLike) -> Tensor:
     """In place, returning the Tensor itself: 1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
 def sigmoid(input: _TensorLike) -> Tensor:
     """1 / (1 + exp(-input))."""

@@ -1,5 +1,8 @@
 """Functions on the gradients of Parameters, spelled like ``torch.nn.utils``; and ``average_gradients_``."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..._absent import getter as _getter
 from .average_gradients import average_gradients_
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
@@ -11,3 +14,6 @@ __all__ = [
     "get_total_norm",
     "average_gradients_",
 ]
+
+if not _TYPE_CHECKING:
+    __getattr__ = _getter("torch.nn.utils", globals())

@@ -10,6 +10,9 @@ A scheduler writes Python numbers into ``param_groups``, whose arrays a compiled
 momentum and betas without a new trace.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..._absent import getter as _getter
 from . import _closed_forms as _closed_forms
 from ._base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING
 from ._base import LRScheduler
@@ -41,3 +44,6 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+if not _TYPE_CHECKING:
+    __getattr__ = _getter("torch.optim.lr_scheduler", globals())

@@ -12,6 +12,9 @@ For ``mlx.nn`` models, with torch's names, arguments and numbers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..._absent import getter as _getter
 from ._averaged_model import AveragedModel
 from ._averages import get_ema_avg_fn, get_ema_multi_avg_fn, get_swa_avg_fn, get_swa_multi_avg_fn
 from ._batch_norm import update_bn
@@ -26,3 +29,6 @@ __all__ = [
     "get_ema_avg_fn",
     "get_swa_avg_fn",
 ]
+
+if not _TYPE_CHECKING:
+    __getattr__ = _getter("torch.optim.swa_utils", globals())

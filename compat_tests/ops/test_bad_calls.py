@@ -1,0 +1,140 @@
+"""Calls of every function with one fault each, next to torch: what torch refuses is refused with the same type.
+
+What torch takes is taken, with the same values. A refused call leaves its Tensors as they were. ``bad_calls.txt`` lists
+the calls that differ: none may be added, and one that no longer differs has to go. To write it again:
+
+    python -m compat_tests.ops.test_bad_calls
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import torchish_mlx as tm
+from compat_tests.ops.bad_calls import Call, Converter, NeedsMore, damaged, outcome, written
+from compat_tests.ops.test_op_db import ENTRIES, TIED, bare, called, flat, near
+
+#: How many samples of a function are damaged.
+SAMPLES = 3
+FILE = Path(__file__).with_name("bad_calls.txt")
+
+
+def state(tensors: Any) -> list[Any]:
+    return [(repr(t.detach().tolist()), str(t.dtype), t._storage.version, t.requires_grad) for t in tensors]
+
+
+def calls(entry: Any, count: int) -> Iterator[Call]:
+    """The damaged calls of ``count`` samples of a function; torch takes what they are made of."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
+    dtype = next(d for d in (torch.float32, torch.int64, torch.bool, torch.complex64) if d in entry.dtypes)
+    samples = [*islice(entry.sample_inputs("cpu", dtype, requires_grad=False), 40)]
+    for sample in random.Random(0).sample(samples, min(SAMPLES, len(samples)))[:count]:
+        call = Call([sample.input, *sample.args], dict(sample.kwargs), "")
+        done = outcome(entry, call.args, call.kwargs)
+        if done.error is None:
+            yield from damaged(call, done.result)
+            if entry.inplace_variant is not None:
+                yield from written(call, bare(entry))
+
+
+def differing(entry: Any, count: int) -> Iterator[tuple[str, str]]:
+    """What the file says of each call that differs, and the two outcomes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for call in calls(entry, count):
+            found = difference(entry, call)
+            if found:
+                kind = found.partition(":")[0]
+                line = f"{entry.name} {entry.variant_test_name} | {call.method} | {call.damage} | {kind}"
+                yield line.replace("\n", " "), found
+
+
+def difference(entry: Any, call: Call) -> str:
+    """What is not as in torch, in a word and the two outcomes; empty where all is."""
+    convert = Converter()
+    try:
+        args, kwargs = convert([call.args, call.kwargs])
+    except (NeedsMore, TypeError):
+        return ""
+    before = state(convert.known.values())
+    if call.method and not hasattr(tm.Tensor, call.method):
+        return ""
+    if call.method:
+        theirs = outcome(getattr(torch.Tensor, call.method), call.args, call.kwargs)
+        ours = outcome(getattr(type(args[0]), call.method), args, kwargs)
+    else:
+        theirs = outcome(entry, call.args, call.kwargs)
+        ours = outcome(called(entry), args, kwargs)
+    if ours.error is not None and state(convert.known.values()) != before:
+        return f"CHANGED by {ours.error!r}"
+    if theirs.error is not None:
+        if ours.error is None:
+            return f"ACCEPTED: torch raises {theirs.error!r}"
+        attribute = isinstance(theirs.error, AttributeError) and isinstance(ours.error, TypeError)  # of a method
+        same = attribute or type(ours.error) is type(theirs.error)
+        return "" if same else f"TYPE: {ours.error!r} instead of {theirs.error!r}"
+    if ours.error is not None:
+        return f"REFUSED: {ours.error!r}; torch takes it"
+    if entry.name in TIED:
+        return ""  # which of equal elements is found is not said
+    try:
+        compared(flat(ours.result), flat(theirs.result))
+    except AssertionError as error:
+        return f"VALUE: {error}"
+    return ""
+
+
+def compared(ours: list[Any], theirs: list[Any]) -> None:
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        if isinstance(other, torch.Tensor):
+            assert tuple(mine.shape) == tuple(other.shape), f"{mine.shape} {other.shape}"
+            assert str(mine.dtype).rpartition(".")[2].strip("_") == str(other.dtype)[6:]
+            if other.numel():
+                near(mine, other, 1e-2 if other.dtype in (torch.float16, torch.bfloat16) else 1e-4)
+
+
+def listed() -> set[str]:
+    return {line for line in FILE.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"}
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.name}-{e.variant_test_name}")
+def test_one_sample(entry: Any) -> None:
+    known = listed()
+    assert [found for line, found in differing(entry, 1) if line not in known] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.name}-{e.variant_test_name}")
+def test_all_samples(entry: Any) -> None:
+    """What differs is what is listed."""
+    found = {line for line, _ in differing(entry, SAMPLES)}
+    assert found == {line for line in listed() if line.startswith(f"{entry.name} {entry.variant_test_name} | ")}
+
+
+def test_a_refused_call_changes_nothing() -> None:
+    assert not any("CHANGED" in line for line in listed())
+
+
+def test_a_difference_is_found() -> None:
+    add = next(e for e in ENTRIES if e.name == "add")
+    assert difference(add, Call([torch.ones(2), torch.ones(2)], {}, "")) == ""
+    with pytest.raises(AssertionError):
+        compared([tm.ones(2)], [torch.zeros(2)])
+
+
+if __name__ == "__main__":
+    head = [line for line in FILE.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    lines = sorted({line for entry in ENTRIES for line, _ in differing(entry, SAMPLES)})
+    FILE.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")

@@ -1,0 +1,206 @@
+"""Which types of arguments a function takes, by the annotations of its parameters, and torch's words for others."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import mlx.core as mx
+import numpy as np
+
+from .._tensor.tensor import Tensor, wrap
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ARRAYS: Any = (mx.array, np.ndarray)
+_NOTHING = type(None)
+_NUMBERS = frozenset((bool, int, float, complex))
+
+
+class Kind(NamedTuple):
+    """What a parameter takes.
+
+    ``types`` need no further look (a function's body refuses the elements of a tuple). ``word`` is what torch calls the
+    kind. ``tensor`` says that a Tensor is taken, ``numbers`` are the types to which a number, also that of a Tensor
+    without dimensions, may be converted, and with ``several`` a sequence of them is taken.
+    """
+
+    types: frozenset[type]
+    word: str
+    tensor: bool = False
+    numbers: tuple[type, ...] = ()
+    several: bool = False
+
+
+#: The kinds by annotation. A parameter with an annotation that is not here takes whatever its function takes.
+KINDS = {
+    "Array": Kind(frozenset(), "Tensor", tensor=True),
+    "Matched": Kind(frozenset(), "Tensor", tensor=True),
+    "Tensor": Kind(frozenset((Tensor,)), "Tensor", tensor=True),
+    "Operand": Kind(_NUMBERS, "Tensor", tensor=True),
+    "Exponent": Kind(_NUMBERS, "Tensor", tensor=True),
+    "Number": Kind(_NUMBERS | {mx.array}, "Number"),
+    "int": Kind(frozenset((int,)), "int", numbers=(int,)),
+    "float": Kind(frozenset((int, float, bool)), "float", numbers=(bool, int, float)),
+    "bool": Kind(frozenset((bool,)), "bool", numbers=(bool,)),
+    "str": Kind(frozenset((str,)), "str"),
+    "None": Kind(frozenset((_NOTHING,)), "None"),
+    "Sequence[int]": Kind(frozenset((tuple,)), "tuple of ints", numbers=(int,), several=True),
+    "tuple[int, ...]": Kind(frozenset((tuple,)), "tuple of ints", numbers=(int,), several=True),
+}
+KINDS["Dim"] = Kind(frozenset((int, tuple, _NOTHING)), "tuple of ints", numbers=(int,), several=True)
+
+
+@functools.cache
+def kind_of(annotation: str) -> Kind | None:
+    """The kind of a parameter, or None where its annotation says nothing; ``a | b`` takes both."""
+    kinds = [KINDS.get(part) for part in annotation.split(" | ")]
+    known = [k for k in kinds if k is not None]
+    if not known or len(known) < len(kinds):
+        return None
+    named = next((k for k in reversed(known) if k.word != "None"), known[0])
+    return Kind(
+        frozenset().union(*(k.types for k in known)),
+        named.word,
+        any(k.tensor for k in known),
+        tuple(n for k in known for n in k.numbers),
+        any(k.several for k in known),
+    )
+
+
+def as_tensor(value: Any) -> Any:
+    """An array as a Tensor, and everything else as it is."""
+    return wrap(mx.array(value)) if isinstance(value, _ARRAYS) else value
+
+
+def _number(value: Any, kind: Kind) -> Any:
+    """``value`` as a plain number of the kind, or None where it is none."""
+    if isinstance(value, (Tensor, mx.array, np.ndarray)):
+        array: Any = value.array if isinstance(value, Tensor) else value
+        if array.ndim or (isinstance(value, Tensor) and value.requires_grad):
+            return None
+        value = array.item()
+    elif isinstance(value, np.generic):
+        value = value.item()
+    types: tuple[Any, ...] = (bool, int, float, complex)
+    for type_ in types:
+        if isinstance(value, type_):
+            return type_(value) if type_ in kind.numbers else None
+    return None
+
+
+def sizes(function: str, values: Sequence[Any]) -> tuple[int, ...]:
+    """Numbers that are given one by one, or as one sequence: sizes or dimensions. TypeError for anything else."""
+    given = values[0] if len(values) == 1 and isinstance(values[0], (tuple, list)) else values
+    kind, found = KINDS["int"], []
+    for i, value in enumerate(given):
+        number = value if type(value) is int else _number(value, kind)
+        if number is None:
+            raise TypeError(
+                f"{function}(): argument 'size' must be tuple of ints, but found element of type "
+                f"{type(value).__name__} at pos {i}"
+            )
+        found.append(number)
+    return tuple(found)
+
+
+def tensors(function: str, place: int, value: Any) -> Any:
+    """A Tensor, or a list of Tensors, with arrays as Tensors. TypeError for anything else."""
+    value = as_tensor(value)
+    if isinstance(value, Tensor):
+        return value
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(
+            f"{function}(): argument 'tensors' (position {place + 1}) must be tuple of Tensors, not "
+            f"{type(value).__name__}"
+        )
+    found = [as_tensor(v) for v in value]
+    for i, v in enumerate(found):
+        if not isinstance(v, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument {place}, but got {type(v).__name__}")
+    return found
+
+
+def taken(value: Any, kind: Kind) -> Any:
+    """``value`` in a type that the kind takes, or NotImplemented where torch refuses it."""
+    if type(value) in kind.types and not (kind.several and isinstance(value, tuple)):
+        return value
+    if kind.tensor and isinstance(value, Tensor):
+        return value
+    if kind.word == "Number" and isinstance(value, Tensor):  # as an array, so that a compiled function can read it
+        return value.array if not value.ndim and not value.requires_grad else NotImplemented
+    if kind.tensor and isinstance(value, _ARRAYS):
+        return wrap(mx.array(value))
+    if isinstance(value, np.generic) and type(value.item()) in kind.types:
+        return value.item()
+    number = _number(value, kind) if kind.numbers else None
+    if number is not None:
+        return number
+    if kind.several and isinstance(value, (tuple, list)):
+        numbers = [v if type(v) is int else _number(v, kind) for v in value]
+        return NotImplemented if None in numbers else tuple(numbers)
+    for type_ in kind.types & {bool, int, float, str}:
+        if isinstance(value, type_) and not isinstance(value, bool):
+            return type_(value)
+    return NotImplemented
+
+
+def refused(function: str, name: str, place: int, kind: Kind, value: Any) -> TypeError:
+    """Torch's error for an argument of a wrong type."""
+    word, given = kind.word, type(value).__name__
+    if kind.several and isinstance(value, (tuple, list)):
+        wrong = next((v for v in value if _number(v, kind) is None), None)
+        given = f"{given} of {type(wrong).__name__}s"
+    return TypeError(f"{function}(): argument {name!r} (position {place + 1}) must be {word}, not {given}")
+
+
+def typed(fn: F) -> F:
+    """A function that is not of the registry, with its arguments looked at by their annotations."""
+    arguments = Arguments(fn.__name__.lstrip("_"), fn)
+
+    @functools.wraps(fn)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = arguments(args, kwargs)  # type: ignore[assignment]
+        return fn(*args, **kwargs)
+
+    return function  # type: ignore[return-value]
+
+
+class Arguments:
+    """The kinds of the parameters of a function that is made of others, or of a view."""
+
+    def __init__(self, function: str, fn: Any, skip: int = 0, loose: bool = False) -> None:
+        parameters = list(inspect.signature(fn).parameters.values())[skip:]
+        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        self.function, self.skip = function, skip
+        self.kinds = {p.name: kind_of(str(p.annotation)) for p in named}
+        if loose:  # torch's functions that are written in Python take anything as a truth value
+            self.kinds = {name: None if k is not None and bool in k.types else k for name, k in self.kinds.items()}
+        self.places = {p.name: i + skip for i, p in enumerate(parameters)}
+        rest = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), len(parameters))
+        self.names = [p.name for p in parameters[:rest] if p.kind is p.POSITIONAL_OR_KEYWORD]
+        kinds = [(i, self.kinds[name]) for i, name in enumerate(self.names)]
+        #: the places whose types are known, with the types that need no further look
+        self.types = [(i, k.types - {tuple}) for i, k in kinds if k is not None]
+
+    def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """The arguments in the types that the function takes. TypeError for others."""
+        if not kwargs:
+            n = len(args)
+            for i, types in self.types:
+                if i < n and type(args[i]) not in types:
+                    break
+            else:
+                return args, kwargs
+        now = [self._one(name, value) for name, value in zip(self.names, args, strict=False)]
+        return [*now, *args[len(now) :]], {name: self._one(name, value) for name, value in kwargs.items()}
+
+    def _one(self, name: str, value: Any) -> Any:
+        kind = self.kinds.get(name)
+        if kind is None or (type(value) in kind.types and type(value) is not tuple):
+            return value
+        found = taken(value, kind)
+        if found is NotImplemented:
+            raise refused(self.function, name, self.places[name], kind, value)
+        return found

@@ -1,0 +1,142 @@
+"""``out=``: which functions of torch take it, of which dtype it has to be, and the write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import mlx.core as mx
+
+from .._core.promotion import INEXACT, NAMES, category
+from .._tensor.modes import mode
+from .._tensor.storage import Storage, View
+from .._tensor.tensor import Tensor
+from ._view import refuse_overlap
+
+#: Functions that take no ``out`` in torch, and none here.
+WITHOUT = frozenset(
+    (
+        *("bincount", "cdist", "celu", "diag_embed", "embedding", "fill", "index_fill", "index_put", "isclose"),
+        *("isfinite", "isinf", "isnan", "isreal", "masked_fill", "masked_scatter", "pdist", "relu", "roll", "selu"),
+        *("trace", "unique", "unique_consecutive"),
+    )
+)
+#: What C++ calls a dtype, as torch's messages have it.
+_IN_C = {
+    mx.bool_: "bool",
+    mx.uint8: "unsigned char",
+    mx.int8: "signed char",
+    mx.int16: "short int",
+    mx.int32: "int",
+    mx.int64: "long int",
+    mx.float16: "c10::Half",
+    mx.bfloat16: "c10::BFloat16",
+    mx.float32: "float",
+    mx.float64: "double",
+    mx.complex64: "c10::complex<float>",
+}
+
+
+#: What is said of an ``out`` of another dtype, to the functions that say it.
+_WORDS = (
+    (
+        "Expected out tensor to have dtype {c_wanted}, but got {c_given} instead",
+        "addmm addmv baddbmm bmm cross max min softmax aminmax topk mm slice_scatter gather index_copy index_add sort "
+        "scatter scatter_add msort renorm take_along_dim tril triu log_softmax norm argmax argmin addbmm mv diag isin "
+        "kthvalue mode median nanmedian nan_to_num take histc nonzero inner tensordot searchsorted bucketize quantile "
+        "nanquantile heaviside signbit isposinf isneginf",
+    ),
+    (
+        "Found dtype {given} but expected {wanted}",
+        "abs absolute bitwise_not ceil frac floor neg negative round sign sgn trunc fix",
+    ),
+    ("expected scalar_type {wanted} but found {given}", "cummax cummin diff logcumsumexp"),
+    ("result dtype {given} does not match input dtype {wanted}", "dot vdot matmul"),
+    (
+        "Expected the dtype for input and out to match, but got {wanted} for input's dtype and {given} for out's "
+        "dtype.",
+        "amax amin",
+    ),
+    (
+        "{name}(): self and result must have the same scalar type, but got {wanted} and {given}",
+        "index_select masked_select",
+    ),
+    ("{name} only supports bool tensor for result, got: {given}", "all any"),
+)
+#: Functions whose result is not cast: ``out`` has its dtype, or is refused in these words.
+EXACT = {name: words for words, names in _WORDS for name in names.split()}
+#: Functions that compute in the dtype of ``out``, whatever it is.
+FREE = frozenset(("cumsum", "cumprod"))
+#: Functions that read their arguments while they write: ``out`` shares no memory with them.
+APART = frozenset(
+    (
+        *("cat", "concat", "concatenate", "cross", "gather", "index_add", "index_copy", "index_select", "kthvalue"),
+        *("masked_select", "scatter", "scatter_add", "take", "take_along_dim"),
+    )
+)
+
+
+def _memory(tensor: Tensor) -> Storage:
+    storage = tensor._storage
+    while isinstance(storage, View) or hasattr(storage, "base"):
+        storage = storage.base
+    return storage
+
+
+def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
+    for value in values:
+        if isinstance(value, (tuple, list)):
+            yield from _tensors(value)
+        elif isinstance(value, Tensor):
+            yield value
+
+
+def _check(name: str, result: Tensor, out: Any, given: Iterable[Any]) -> None:
+    """Refuse an ``out`` that cannot take the result."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if mode.enabled and (result.requires_grad or (out.requires_grad and result.dtype in INEXACT)):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    array, mine = result._storage.read(), out._storage.read()
+    if array.dtype != mine.dtype:
+        words = EXACT.get(name)
+        if words is not None:
+            wanted, had = array.dtype, mine.dtype
+            names = {"wanted": NAMES[wanted], "given": NAMES[had], "c_wanted": _IN_C[wanted], "c_given": _IN_C[had]}
+            raise RuntimeError(words.format(name=name, **names))
+        if category(array.dtype) > category(mine.dtype) and name not in FREE:
+            raise RuntimeError(
+                f"result type {NAMES[array.dtype]} can't be cast to the desired output type {NAMES[mine.dtype]}"
+            )
+    refuse_overlap(mine.shape, out._storage.strides())
+    if name in APART and any(_memory(t) is _memory(out) for t in _tensors(given)):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+    if array.shape != mine.shape and mine.size:
+        raise RuntimeError(
+            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}: give an out of "
+            "the result's shape or an empty one"
+        )
+
+
+def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = ()) -> Any:
+    """``out=`` of a function: put the result there, in the dtype of ``out`` and the shape of the result.
+
+    ``given`` are the arguments. Several results are written after each ``out`` was looked at.
+    """
+    several = isinstance(result, tuple)
+    if several and (not isinstance(out, (tuple, list)) or len(out) != len(result)):
+        raise TypeError(f"{name}(): argument 'out' must be tuple of {len(result)} Tensors, not {type(out).__name__}")
+    results, outs = (result, tuple(out)) if several else ((result,), (out,))
+    for r, o in zip(results, outs, strict=True):
+        _check(name, r, o, given)
+    for r, o in zip(results, outs, strict=True):
+        o._storage.array = r._storage.read().astype(o._storage.read().dtype)
+    if not several:
+        return out
+    return type(result)(*outs) if hasattr(result, "_fields") else outs
