@@ -207,3 +207,19 @@ def test_what_the_functions_of_nn_say(name):
         said.append((type(error), str(error), [str(w.message) for w in warned]))
     assert said[0] == said[1]
     assert said[0][2] or said[0][1] != "None"
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("shape", [(6, 5), (3, 6, 5)])
+def test_dropout1d(shape, inplace):
+    mine, theirs = leaves(shape, "float32")
+    seed_both(10)
+    a, b = mine * 1, theirs * 1
+    out, wanted = (
+        tm.nn.functional.dropout1d(a, 0.4, True, inplace),
+        torch.nn.functional.dropout1d(b, 0.4, True, inplace),
+    )
+    equal(out, wanted)
+    equal(a, b)
+    out.sum().backward(), wanted.sum().backward()
+    equal(mine.grad, theirs.grad)
