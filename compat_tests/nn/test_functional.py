@@ -116,9 +116,21 @@ def test_what_a_sparse_gradient_cannot_do_is_refused() -> None:
     assert F.embedding(long(tm, 1), (w * 2).detach(), sparse=True).tolist() == [[2, 2]]
 
 
-def test_dropout_in_attention_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="there is no dropout in torchish_mlx yet"):
-        tm.nn.functional.scaled_dot_product_attention(*[tm.ones(2, 4)] * 3, dropout_p=0.1)
+@pytest.mark.parametrize("causal", [False, True])
+def test_dropout_in_attention(causal: bool) -> None:
+    """The weights that torch drops are dropped."""
+    given = [np.random.default_rng(i).normal(size=(2, 3, 5, 4)).astype(np.float32) for i in range(3)]
+    theirs = [torch.tensor(x, requires_grad=True) for x in given]
+    mine = [tm.tensor(x, requires_grad=True) for x in given]
+    tm.manual_seed(1), torch.manual_seed(1)
+    out = tm.nn.functional.scaled_dot_product_attention(*mine, dropout_p=0.3, is_causal=causal)
+    wanted = torch.nn.functional.scaled_dot_product_attention(*theirs, dropout_p=0.3, is_causal=causal)
+    np.testing.assert_allclose(out.detach().numpy(), wanted.detach().numpy(), atol=1e-6)
+    (out * out).sum().backward(), (wanted * wanted).sum().backward()
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), atol=1e-5)
+    with pytest.raises(RuntimeError, match="between 0 and 1"):
+        tm.nn.functional.scaled_dot_product_attention(*mine, dropout_p=1.5)
 
 
 def test_running_statistics_move_as_torchs() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import mlx.core as mx
 import pytest
 import torch
@@ -176,3 +178,48 @@ def test_an_op_that_draws_needs_formulas():
     for grad in (vjp(given=""), None):
         with pytest.raises(TypeError, match="needs formulas"):
             op(grad=grad, random=True, name="never.declared")(body)
+
+
+#: Calls of ``torch.nn.functional`` in which torch refuses or warns.
+TOLD = {
+    "dropout": lambda F, x: F.dropout(x, 1.5),
+    "alpha_dropout": lambda F, x: F.alpha_dropout(x, -0.5),
+    "feature_alpha_dropout": lambda F, x: F.feature_alpha_dropout(x, 1.5),
+    "dropout1d of p": lambda F, x: F.dropout1d(x, 1.5),
+    "dropout1d": lambda F, x: F.dropout1d(x),
+    "dropout2d": lambda F, x: F.dropout2d(x[0, 0]),
+    "dropout2d of 3": lambda F, x: F.dropout2d(x[0]),
+    "dropout3d": lambda F, x: F.dropout3d(x[0]),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_the_functions_of_nn_say(name):
+    said = []
+    for module in (tm, torch):
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            try:
+                TOLD[name](module.nn.functional, module.ones(2, 3, 4, 5))
+                error = None
+            except (RuntimeError, ValueError) as raised:
+                error = raised
+        said.append((type(error), str(error), [str(w.message) for w in warned]))
+    assert said[0] == said[1]
+    assert said[0][2] or said[0][1] != "None"
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("shape", [(6, 5), (3, 6, 5)])
+def test_dropout1d(shape, inplace):
+    mine, theirs = leaves(shape, "float32")
+    seed_both(10)
+    a, b = mine * 1, theirs * 1
+    out, wanted = (
+        tm.nn.functional.dropout1d(a, 0.4, True, inplace),
+        torch.nn.functional.dropout1d(b, 0.4, True, inplace),
+    )
+    equal(out, wanted)
+    equal(a, b)
+    out.sum().backward(), wanted.sum().backward()
+    equal(mine.grad, theirs.grad)

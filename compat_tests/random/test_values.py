@@ -194,6 +194,7 @@ NEW = {
     "rrelu": lambda m: m.rrelu((m.arange(50.0) - 25), training=True),
     "rrelu of bounds": lambda m: m.rrelu((m.arange(50.0) - 25), 0.3, 0.7, training=True),
     "rrelu, double": lambda m: m.rrelu((m.arange(50.0) - 25).double(), 0.3, 0.7, True),
+    "rrelu, bfloat16": lambda m: m.rrelu((m.arange(50.0) - 25).bfloat16(), training=True),
     "rrelu, not training": lambda m: m.rrelu(m.arange(50.0) - 25),
     "rrelu_": lambda m: m.rrelu_((m.arange(50.0) - 25), training=True),
 }

@@ -9,10 +9,12 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tape import unbroadcast
-from .._tensor.tensor import Tensor
+from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
 from ._op import Array, Operand
 from .arranging import repeat_interleave
+from .dropout import dropout
+from .matmul import matmul
 
 #: What torch's messages call the scalar types here.
 _SCALARS = {
@@ -139,18 +141,19 @@ def scaled_dot_product_attention(
     query i counts the keys up to i. ``scale`` is 1 / sqrt(e) by default. With ``enable_gqa`` there may be fewer heads
     of keys and values than of queries, each for several heads of queries that follow each other.
 
+    With ``dropout_p`` the weights go through ``dropout``, always as in training.
+
     Raises:
-        NotImplementedError: ``dropout_p`` is not 0, because there is no dropout yet.
+        RuntimeError: shapes or dtypes that do not fit together; ``dropout_p`` is not from 0 to 1.
     """
-    if dropout_p:
-        raise NotImplementedError(
-            "scaled_dot_product_attention(): there is no dropout in torchish_mlx yet. Give dropout_p=0.0, and use "
-            "mlx.nn.Dropout elsewhere in the model."
-        )
     if enable_gqa:
         key, value = _repeated(query, key), _repeated(query, value)
     _check(query, key, value, attn_mask)
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else math.inf
+    if dropout_p:  # the weights alone are the weighted sum of the rows of the identity
+        rows = wrap(mx.eye(key.shape[-2], dtype=query.array.dtype))
+        weights = _attention(query, key, rows, attn_mask, is_causal, scale)
+        return matmul(dropout(weights, dropout_p, True), value)
     out: Tensor = _attention(query, key, value, attn_mask, is_causal, scale)
     return out

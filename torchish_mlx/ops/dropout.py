@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import FLOATS, HALVES, NAMES, compute
+from .._core.promotion import FLOATS, NAMES, compute
 from .._tensor.tensor import Tensor, wrap
 from ..random import _bounds, _draws
 from ..random._order import in_shape, memory_order
@@ -266,8 +266,8 @@ def _leaked(input: Array, lower: float, upper: float, generator: Any) -> Any:
     slopes = generator.draw(_draws.slopes, int(at.sum()), lower, upper, input.dtype)
     noise = np.ones(at.size, slopes.dtype)
     noise[at] = slopes
-    made = as_array(noise, input.dtype).reshape(input.shape)
-    return input * made, made
+    wide = as_array(noise, mx.float64 if input.dtype == mx.float64 else mx.float32).reshape(input.shape)
+    return (input * wide).astype(input.dtype), wide.astype(input.dtype)
 
 
 @op(
@@ -291,7 +291,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool, generator:
         _bounds.refuse_dtype("leaky_relu_cpu", input.array.dtype, FLOATS)
         out = _leaky(input, (lower + upper) / 2)
     else:
-        _bounds.refuse_dtype("rrelu_with_noise_out_cpu", input.array.dtype, FLOATS - HALVES)
+        _bounds.refuse_dtype("rrelu_with_noise_out_cpu", input.array.dtype, FLOATS - {mx.float16})
         out = _leaked(input, lower, upper, source)
     return out
 
@@ -306,7 +306,7 @@ def rrelu(
 
     Raises:
         RuntimeError: ``lower`` is larger than ``upper``; a call inside a function that MLX compiles.
-        NotImplementedError: integers, and half precision if ``training``.
+        NotImplementedError: integers, and float16 if ``training``.
 
     >>> import torchish_mlx as torch
     >>> torch.rrelu(torch.tensor([-1.0, 1.0]), generator=torch.Generator(), training=True)

@@ -18,6 +18,7 @@ from . import creation as _creation
 from . import distances as _distances
 from . import drawing as _drawing
 from . import dropout as _dropout
+from . import dropping as _dropping
 from . import embedding as _embedding
 from . import erf as _erf
 from . import exponential as _exponential
@@ -71,6 +72,7 @@ SUBJECTS = (
     _embedding,
     _drawing,
     _dropout,
+    _dropping,
     _erf,
     _exponential,
     _folding,

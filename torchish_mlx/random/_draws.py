@@ -10,7 +10,7 @@ import math
 import mlx.core as mx
 import numpy as np
 
-from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
+from ._rounding import DIGITS, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
 from ._stream import Stream
 
 #: From this span on torch takes two words for an integer.
@@ -35,10 +35,14 @@ def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) ->
 
 
 def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
-    """From ``low`` up to ``high``, as ``rrelu`` draws: in float64, which torch for x86 has not fused there."""
-    low, high = float(NUMPY[dtype](low)), float(NUMPY[dtype](high))
+    """From ``low`` up to ``high``, as ``rrelu`` draws: in float64, which torch for x86 has not fused there.
+
+    In float64 for float64, else in float32.
+    """
+    work = np.float64 if dtype == mx.float64 else np.float32
+    low, high = float(work(low)), float(work(high))
     u = stream.doubles(n)
-    return (u * (high - low) + low if VECTOR_KERNELS else fma64(u, high - low, low)).astype(NUMPY[dtype])
+    return (u * (high - low) + low if VECTOR_KERNELS else fma64(u, high - low, low)).astype(work)
 
 
 def between(stream: Stream, n: int, low: int, span: int, dtype: mx.Dtype) -> np.ndarray:

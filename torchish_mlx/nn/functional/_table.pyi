@@ -26,6 +26,8 @@ def adaptive_max_pool2d(input: _TensorLike, output_size: Any, return_indices: _b
     """The largest of each of ``output_size`` windows along each of the last 2 of the sizes."""
 def adaptive_max_pool3d(input: _TensorLike, output_size: Any, return_indices: _bool = False) -> Tensor:
     """The largest of each of ``output_size`` windows along each of the last 3 of the sizes."""
+def alpha_dropout(input: _TensorLike, p: _float = 0.5, training: _bool = False, inplace: _bool = False) -> Tensor:
+    """``torch.alpha_dropout``: dropout for SELU, whose mean and variance stay. Errors as ``dropout``."""
 def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
     """The mean of each window of the last 1 of the sizes."""
 def avg_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True, divisor_override: _int | None = None) -> Tensor:
@@ -64,12 +66,22 @@ def cosine_similarity(x1: _TensorLike, x2: _TensorLike, dim: _int = 1, eps: _flo
     """The cosine of the angle between the vectors along ``dim``; a length is at least ``eps``."""
 def cross_entropy(input: _TensorLike, target: _TensorLike, weight: _TensorLike | None = None, size_average: _bool | None = None, ignore_index: _int = -100, reduce: _bool | None = None, reduction: str = "mean", label_smoothing: _float = 0.0) -> Tensor:
     """Minus the logarithm of the softmax over the classes (dimension 1) at the class of each sample."""
+def dropout(input: _TensorLike, p: _float = 0.5, training: _bool = True, inplace: _bool = False) -> Tensor:
+    """Elements set to 0 with probability ``p``, the others times 1 / (1 - p); ``input`` itself without ``training``."""
+def dropout1d(input: _TensorLike, p: _float = 0.5, training: _bool = True, inplace: _bool = False) -> Tensor:
+    """Dropout of whole channels of a sequence."""
+def dropout2d(input: _TensorLike, p: _float = 0.5, training: _bool = True, inplace: _bool = False) -> Tensor:
+    """Dropout of whole channels of images. Three dimensions are taken as (n, c, l), with a warning, as in torch."""
+def dropout3d(input: _TensorLike, p: _float = 0.5, training: _bool = True, inplace: _bool = False) -> Tensor:
+    """Dropout of whole channels of volumes."""
 def elu(input: _Operand, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
     """input where it is positive, else alpha * (exp(input) - 1)."""
 def elu_(input: _Operand, alpha: _float = 1.0) -> Tensor:
     """In place, returning the Tensor itself: input where it is positive, else alpha * (exp(input) - 1)."""
 def embedding(input: _TensorLike, weight: _TensorLike, padding_idx: _int | None = None, max_norm: _float | None = None, norm_type: _float = 2.0, scale_grad_by_freq: _bool = False, sparse: _bool = False) -> Tensor:
     """The rows of the matrix ``weight`` that ``input`` names; the row ``padding_idx`` gets no gradient."""
+def feature_alpha_dropout(input: _TensorLike, p: _float = 0.5, training: _bool = False, inplace: _bool = False) -> Tensor:
+    """``alpha_dropout`` of whole channels, the second dimension. Errors as ``dropout``."""
 def fold(input: _TensorLike, output_size: _int | Sequence[_int], kernel_size: _int | Sequence[_int], dilation: _int | Sequence[_int] = 1, padding: _int | Sequence[_int] = 0, stride: _int | Sequence[_int] = 1) -> Tensor:
     """The image of columns as ``unfold`` makes them; elements of windows that overlap are summed."""
 def gaussian_nll_loss(input: _TensorLike, target: _TensorLike, var: _TensorLike | _float, full: _bool = False, eps: _float = 1e-06, reduction: str = "mean") -> Tensor:
@@ -174,6 +186,8 @@ def relu_(input: _TensorLike) -> Tensor:
     """In place, returning the Tensor itself: The larger of input and 0; the slope at 0 is 0."""
 def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, eps: _float | None = None) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
+def rrelu(input: _TensorLike, lower: _float = 0.125, upper: _float = 0.3333333333333333, training: _bool = False, inplace: _bool = False) -> Tensor:
+    """``torch.rrelu``: input where it is positive, else times a number between ``lower`` and ``upper``."""
 def scaled_dot_product_attention(query: _TensorLike, key: _TensorLike, value: _TensorLike, attn_mask: _TensorLike | None = None, dropout_p: _float = 0.0, is_causal: _bool = False, *, scale: _float | None = None, enable_gqa: _bool = False) -> Tensor:
     """softmax(query @ key^T * scale + attn_mask) @ value."""
 def selu(input: _TensorLike, inplace: _bool = False) -> Tensor:
