@@ -141,6 +141,13 @@ def scaled_dot_product_attention(
 
     Raises:
         NotImplementedError: ``dropout_p`` is not 0, because there is no dropout yet.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> F.scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[1.0000, 0.0000],
+            [0.3302, 0.6698]])
     """
     if dropout_p:
         raise NotImplementedError(
