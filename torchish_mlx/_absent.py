@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _DECOMPOSE = "use mlx.core.linalg on tensor.array, with stream=mlx.core.cpu; it is not recorded for backward()"
-_IMAGE = "use mlx.nn.Upsample on arrays; it is not recorded for backward()"
 _ONE_DEVICE = "MLX chooses the device by itself, and mlx.core.set_default_device changes it"
 _NO_COMPLEX = "MLX has one complex dtype: use complex64"
 _NO_FLOAT8 = "MLX has no floats of 8 or 4 bits: use float16 or bfloat16, or mlx.core.quantize for weights"
@@ -30,10 +29,9 @@ INSTEAD: dict[str, str] = {
     "utils": "make batches with NumPy: docs/porting.md",
     "complex": "make the array with mlx.core, as a + 1j * b; gradients of complex numbers are not recorded",
     "lgamma": "use scipy.special.gammaln on tensor.numpy(); it is not recorded for backward()",
-    **dict.fromkeys((f"nn.functional.dropout{n}" for n in ("", "1d", "2d", "3d")), "use mlx.nn.Dropout"),
-    **dict.fromkeys((f"nn.functional.{n}" for n in ("interpolate", "upsample", "grid_sample", "affine_grid")), _IMAGE),
-    **dict.fromkeys((f"nn.functional.{n}" for n in ("unfold", "fold")), "use Tensor.unfold, or a convolution"),
-    "nn.functional.gumbel_softmax": "add a sample of mlx.core.random.gumbel to the logits, and take the softmax",
+    "nn.functional.grid_sample": "gather the four pixels around each point, and add them up by their weights",
+    "nn.functional.affine_grid": "multiply the matrices with a grid made by linspace and meshgrid",
+    "nn.functional.gumbel_softmax": "take the softmax of (logits - empty_like(logits).exponential_().log()) / tau",
     "nn.functional.multi_head_attention_forward": "use linear and scaled_dot_product_attention",
     "nn.functional.embedding_bag": "use embedding and a sum or mean of its rows",
     "nn.functional.linear_cross_entropy": "use linear and cross_entropy",
