@@ -41,7 +41,8 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7, torch.float64: 1e-6}  #
 #: Of values: torch rounds between the axes (6.8e-3 of the largest from those in float64, 3.7e-3 here).
 OF_VALUES = {("nn.functional.interpolate", torch.bfloat16): 1e-2}
 #: Of derivatives: torch loses digits where inputs are as large as 1e4 (5.5e-3 from those in float64, 1e-6 here).
-OF_DERIVATIVES = {"logcumsumexp": 1e-2}
+#: In a sample of cov the second derivative is 0, as a difference of numbers of about 800.
+OF_DERIVATIVES = {"logcumsumexp": 1e-2, "cov": 3e-4}
 #: Functions that torch computes in bfloat16 step by step: what is expected is its result in float32.
 ROUNDED = {
     "nn.functional.binary_cross_entropy_with_logits",  # 6% off

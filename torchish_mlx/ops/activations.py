@@ -85,7 +85,13 @@ def _as(number: Any, x: mx.array) -> mx.array:
     channels="any",
 )
 def elu(input: Operand, alpha: float = 1.0) -> mx.array:
-    """input where it is positive, else alpha * (exp(input) - 1)."""
+    """input where it is positive, else alpha * (exp(input) - 1).
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.elu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
+    """
     check_floats("elu_cpu", input)
     return mx.where(input <= 0, mx.expm1(input) * alpha, input)
 
@@ -98,7 +104,13 @@ def elu(input: Operand, alpha: float = 1.0) -> mx.array:
     channels="any",
 )
 def leaky_relu(input: Operand, negative_slope: float = 0.01) -> mx.array:
-    """input where it is positive, else negative_slope * input."""
+    """input where it is positive, else negative_slope * input.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     check_floats("leaky_relu_cpu", input)
     return mx.where(input > 0, input, input * negative_slope)
 
@@ -122,7 +134,13 @@ def _inside(g: mx.array, input: mx.array, low: float, high: float) -> mx.array:
     channels="any",
 )
 def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> mx.array:
-    """The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0."""
+    """The input, at least ``min_val`` and at most ``max_val``; the slope at these bounds is 0.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.hardtanh(torch.tensor([-2.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     return _bounded(input, min_val, max_val)
@@ -132,7 +150,13 @@ def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> mx.ar
     grad={"input": lambda g, input: _inside(g, input, 0, 6)}, inplace="argument", module="nn.functional", channels="any"
 )
 def relu6(input: Array) -> mx.array:
-    """The input, at least 0 and at most 6; the slope at these bounds is 0."""
+    """The input, at least 0 and at most 6; the slope at these bounds is 0.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.relu6(torch.tensor([-1.0, 3.0, 8.0]))
+    tensor([0., 3., 6.])
+    """
     return _bounded(input, 0, 6)
 
 
@@ -142,7 +166,13 @@ def _hardswish_gradient(g: mx.array, input: mx.array) -> mx.array:
 
 @op(grad={"input": _hardswish_gradient}, promote="same", inplace="argument", module="nn.functional", channels="any")
 def hardswish(input: Operand) -> mx.array:
-    """input * relu6(input + 3) / 6."""
+    """input * relu6(input + 3) / 6.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.hardswish(torch.tensor([-4.0, 1.5, 4.0]))
+    tensor([-0.0000, 1.1250, 4.0000])
+    """
     check_floats("hardswish_cpu", input)
     return input * mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
@@ -155,7 +185,13 @@ def hardswish(input: Operand) -> mx.array:
     channels="any",
 )
 def hardsigmoid(input: Operand) -> mx.array:
-    """relu6(input + 3) / 6."""
+    """relu6(input + 3) / 6.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.hardsigmoid(torch.tensor([-4.0, 0.0, 4.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     check_floats("hardsigmoid_cpu", input)
     return mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
@@ -173,7 +209,13 @@ def hardshrink(input: Operand, lambd: float = 0.5) -> mx.array:
 
 @op(grad={"input": _outside}, promote="same", module="nn.functional", channels="any")
 def softshrink(input: Operand, lambd: float = 0.5) -> mx.array:
-    """input, moved towards 0 by ``lambd``; 0 where its size is not larger than that."""
+    """input, moved towards 0 by ``lambd``; 0 where its size is not larger than that.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.softshrink(torch.tensor([-1.0, 0.2, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
     check_floats("softshrink_check", input)
     if lambd < 0:
         raise RuntimeError(
@@ -190,7 +232,13 @@ def _softsign_gradient(g: mx.array, input: mx.array) -> mx.array:
 
 @op(grad={"input": _softsign_gradient}, promote="float", module="nn.functional", channels="any")
 def softsign(input: Operand) -> mx.array:
-    """input / (1 + the size of input)."""
+    """input / (1 + the size of input).
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.softsign(torch.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
     return input / (mx.abs(input) + 1)
 
 

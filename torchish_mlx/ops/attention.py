@@ -145,6 +145,13 @@ def scaled_dot_product_attention(
 
     Raises:
         RuntimeError: shapes or dtypes that do not fit together; ``dropout_p`` is not from 0 to 1.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> F.scaled_dot_product_attention(x, x, x, is_causal=True)
+    tensor([[1.0000, 0.0000],
+            [0.3302, 0.6698]])
     """
     if enable_gqa:
         key, value = _repeated(query, key), _repeated(query, value)

@@ -193,6 +193,15 @@ def nll_loss(
     """Minus the input at the class of each sample, times the weight of that class.
 
     The mean is divided by the sum of these weights. Samples of the class ``ignore_index`` do not count.
+
+    Raises:
+        IndexError: a class that is not there; of up to 65,536 classes, in an eager step on the CPU. Others are clamped.
+        RuntimeError, ValueError: shapes or dtypes that do not fit; classes are int64 or uint8.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.nll_loss(torch.tensor([[-0.5, -1.0], [-2.0, -0.1]]), torch.tensor([0, 1]))
+    tensor(0.3000)
     """
     return _of_classes(_nll, input, target, weight, ignore_index, reduction_of(reduction, size_average, reduce))
 
@@ -213,6 +222,18 @@ def cross_entropy(
     ``target`` has a class for each sample, or in the shape of ``input`` the probability of each class. ``weight`` has a
     number for each class; the mean is divided by the sum of those that are used. Samples of the class
     ``ignore_index`` do not count. ``label_smoothing`` is the part of the target that all classes share evenly.
+
+    Raises:
+        IndexError: a class that is not there; of up to 65,536 classes, in an eager step on the CPU. Others are clamped.
+        RuntimeError, ValueError: shapes or dtypes that do not fit; classes are int64 or uint8.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> F.cross_entropy(logits, torch.tensor([0, 1]))
+    tensor(0.2201)
+    >>> F.cross_entropy(logits, torch.tensor([[0.9, 0.1], [0.2, 0.8]]))
+    tensor(0.4201)
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(input.shape) == tuple(target.shape):
@@ -320,6 +341,11 @@ def binary_cross_entropy(
 
     Raises:
         RuntimeError: a number is not between 0 and 1; of up to 65,536 numbers, in an eager step on the CPU.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.binary_cross_entropy(torch.tensor([0.8, 0.1]), torch.tensor([1.0, 0.0]))
+    tensor(0.1643)
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(target.shape) != tuple(input.shape):
@@ -396,7 +422,16 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """The binary cross entropy of sigmoid(input); ``pos_weight`` is the weight of the target's part in it."""
+    """The binary cross entropy of sigmoid(input); ``pos_weight`` is the weight of the target's part in it.
+
+    Raises:
+        ValueError: ``target`` has another shape than ``input``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.binary_cross_entropy_with_logits(torch.tensor([1.5, -2.0]), torch.tensor([1.0, 0.0]))
+    tensor(0.1642)
+    """
     reduction = reduction_of(reduction, size_average, reduce)
     if tuple(target.shape) != tuple(input.shape):
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")

@@ -135,6 +135,17 @@ def _embedding(
 
     With ``max_norm`` the rows that are taken are shortened in place first, to that ``norm_type``-norm. With ``sparse``
     the gradient is a ``RowSparse``, which has the rows that were taken and no others; then ``weight`` is a leaf.
+
+    Raises:
+        IndexError: a row that is not there; of up to 65,536, in an eager step on the CPU. Others are clamped.
+        AssertionError: ``padding_idx`` is no row.
+        RuntimeError: indices that are not int64 or int32; ``sparse`` for a weight that is no leaf.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.embedding(torch.tensor([2, 0]), torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]))
+    tensor([[4., 5.],
+            [0., 1.]])
     """
     if padding_idx is None:
         padding_idx = -1
@@ -157,6 +168,12 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     Raises:
         RuntimeError: a class is negative, or not less than ``num_classes``. In a traced step, where they can't be
             looked at, such a class has zeros only, and ``num_classes`` must be given.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.one_hot(torch.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
     """
     array = input.array
     if array.dtype != mx.int64:

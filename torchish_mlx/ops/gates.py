@@ -29,7 +29,15 @@ def _gelu_gradient(g: mx.array, input: mx.array, gate: mx.array, approximate: st
 
 @op(grad={"input": _gelu_gradient}, promote="same", residuals=("gate",), module="nn.functional", channels="any")
 def gelu(input: Operand, *, approximate: str = "none") -> Any:
-    """input times the probability that a normal number is smaller; with ``approximate="tanh"`` by torch's formula."""
+    """input times the probability that a normal number is smaller; with ``approximate="tanh"`` by torch's formula.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.gelu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1587,  0.0000,  1.9545])
+    >>> F.gelu(torch.tensor([2.0]), approximate="tanh")
+    tensor([1.9546])
+    """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     check_floats("GeluKernelImpl", input)
@@ -50,7 +58,13 @@ def gelu(input: Operand, *, approximate: str = "none") -> Any:
     channels="any",
 )
 def silu(input: Operand) -> Any:
-    """input * sigmoid(input)."""
+    """input * sigmoid(input).
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.silu(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.2689,  0.0000,  1.7616])
+    """
     check_floats("silu_cpu", input)
     gate = logistic(input)
     return input * gate, gate
@@ -76,7 +90,13 @@ def _mish_gradient(g: mx.array, input: mx.array, power: mx.array) -> mx.array:
     channels="any",
 )
 def mish(input: Operand) -> Any:
-    """input * tanh(log(1 + exp(input)))."""
+    """input * tanh(log(1 + exp(input))).
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.mish(torch.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.3034,  0.0000,  1.9440])
+    """
     check_floats("mish_cpu", input)
     power = exponential(mx.minimum(input, 40))  # from there on the gate is 1
     return input * _mish_gate(power), power
@@ -88,7 +108,13 @@ def _softplus_gradient(g: mx.array, input: mx.array, power: mx.array, beta: floa
 
 @op(grad={"input": _softplus_gradient}, promote="same", residuals=("power",), module="nn.functional", channels="any")
 def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
-    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is larger than ``threshold``."""
+    """log(1 + exp(beta * input)) / beta; the input itself where beta * input is larger than ``threshold``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.softplus(torch.tensor([-1.0, 0.0, 30.0]))
+    tensor([ 0.3133,  0.6931, 30.0000])
+    """
     check_floats("softplus_cpu", input)
     power = exponential(mx.minimum(input * beta, threshold))
     return mx.where(input * beta > threshold, input, mx.log1p(power) / beta), power
@@ -101,7 +127,13 @@ def _logsigmoid_gradient(g: mx.array, input: mx.array, power: mx.array) -> mx.ar
 
 @op(grad={"input": _logsigmoid_gradient}, promote="same", residuals=("power",), module="nn.functional", channels="any")
 def logsigmoid(input: Operand) -> Any:
-    """log(sigmoid(input))."""
+    """log(sigmoid(input)).
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.logsigmoid(torch.tensor([-1.0, 0.0]))
+    tensor([-1.3133, -0.6931])
+    """
     check_floats("log_sigmoid_cpu", input)
     power = exponential(mx.where(input < 0, input, -input))
     return mx.where(input < 0, input, 0) - mx.log1p(power), power
@@ -109,7 +141,13 @@ def logsigmoid(input: Operand) -> Any:
 
 @composed(module="nn.functional")
 def tanhshrink(input: Tensor) -> Tensor:
-    """input - tanh(input)."""
+    """input - tanh(input).
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.tanhshrink(torch.tensor([-1.0, 0.0]))
+    tensor([-0.2384,  0.0000])
+    """
     small: Tensor = sub(input, tanh(input))
     return small
 
@@ -143,7 +181,13 @@ def _glu_gradient(g: mx.array, input: mx.array, dim: int) -> mx.array:
     channels="dim",
 )
 def glu(input: Operand, dim: int = -1) -> mx.array:
-    """The first half along ``dim`` times the sigmoid of the second half."""
+    """The first half along ``dim`` times the sigmoid of the second half.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.glu(torch.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
     first, second = _halves(input, dim)
     check_floats("glu_cpu", input)
     return first * logistic(second)

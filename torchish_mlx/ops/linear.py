@@ -57,7 +57,16 @@ def _check_linear(input: mx.array, weight: mx.array, bias: mx.array | None) -> N
     shape="(..., n) and (m, n) give (..., m)",
 )
 def linear(input: Array, weight: Array, bias: Array | None = None) -> mx.array:
-    """input times the transposed weight, plus bias."""
+    """input times the transposed weight, plus bias.
+
+    Raises:
+        RuntimeError: sizes or dtypes that do not fit.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.linear(torch.ones(1, 2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0.5, 0.0]))
+    tensor([[3.5000, 7.0000]])
+    """
     _check_linear(input, weight, bias)
     turned = weight if weight.ndim == 1 else mx.swapaxes(weight, 0, 1)
     if bias is None:
@@ -91,7 +100,16 @@ def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor
 
 @composed(module="torch nn.functional", method=False, shape="(..., n), (..., k) and (m, n, k) give (..., m)")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias."""
+    """The sum of input1[i] * weight[o, i, j] * input2[j] over i and j, plus bias.
+
+    Raises:
+        RuntimeError: sizes that do not fit.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.bilinear(torch.ones(1, 2), torch.ones(1, 3), torch.ones(2, 2, 3))
+    tensor([[6., 6.]])
+    """
     _check_bilinear(input1, input2, weight, bias)
     out: Tensor = einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else add(out, bias)

@@ -89,7 +89,16 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """(input - target)^2, times weight; the mean is divided by the sum of the weights."""
+    """(input - target)^2, times weight; the mean is divided by the sum of the weights.
+
+    Raises:
+        ValueError: another reduction, or a weight of another shape than ``input``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
+    tensor(2.5000)
+    """
     input, target = _common(input, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
@@ -108,7 +117,16 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|input - target|, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0."""
+    """|input - target|, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0.
+
+    Raises:
+        ValueError: another reduction, or a weight of another shape than ``input``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.l1_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
+    tensor(1.5000)
+    """
     input, target = _common(input, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
@@ -127,7 +145,16 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2."""
+    """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2.
+
+    Raises:
+        RuntimeError: ``beta`` is negative.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.smooth_l1_loss(torch.tensor([0.5, 2.0]), torch.tensor([0.0, 4.0]), reduction="none")
+    tensor([0.1250, 1.5000])
+    """
     input, target = _common(input, target)
     reduction = reduction_of(reduction, size_average, reduce)
     if beta < 0:
@@ -139,7 +166,17 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight."""
+    """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight.
+
+    Raises:
+        RuntimeError: ``delta`` is not positive.
+        ValueError: another reduction, or a weight of another shape than ``input``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.huber_loss(torch.tensor([0.5, 2.0]), torch.tensor([0.0, 4.0]), reduction="none", delta=0.5)
+    tensor([0.1250, 0.8750])
+    """
     input, target = _common(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -172,6 +209,14 @@ def kl_div(
     """target * (log(target) - input), or exp(target) * (target - input) with ``log_target``.
 
     ``reduction="batchmean"`` divides the sum by the size of the batch.
+
+    Raises:
+        RuntimeError: integers.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.kl_div(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]), reduction="batchmean")
+    tensor(0.1308)
     """
     if size_average is None and reduce is None and reduction == "mean":
         warnings.warn(_MEAN_OF_KL, stacklevel=3)
@@ -206,6 +251,11 @@ def poisson_nll_loss(
     """exp(input) - target * input, or input - target * log(input + eps) without ``log_input``.
 
     With ``full`` Stirling's approximation of log(target!) is added where target > 1.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.poisson_nll_loss(torch.tensor([0.0]), torch.tensor([2.0]))
+    tensor(1.)
     """
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
@@ -229,7 +279,16 @@ def gaussian_nll_loss(
     eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Tensor:
-    """(log(var) + (input - target)^2 / var) / 2 with ``var`` at least ``eps``; plus log(2 pi) / 2 with ``full``."""
+    """(log(var) + (input - target)^2 / var) / 2 with ``var`` at least ``eps``; plus log(2 pi) / 2 with ``full``.
+
+    Raises:
+        ValueError: a variance that is negative, or of a shape that does not fit.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.gaussian_nll_loss(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([4.0]))
+    tensor(1.1931)
+    """
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")

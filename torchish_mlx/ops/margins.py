@@ -43,7 +43,13 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """log(1 + exp(-target * input)), where target is 1 or -1."""
+    """log(1 + exp(-target * input)), where target is 1 or -1.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.soft_margin_loss(torch.tensor([1.0, -2.0]), torch.tensor([1.0, -1.0]))
+    tensor(0.2201)
+    """
     reduction = reduction_of(reduction, size_average, reduce)
     refuse_gradients("soft_margin_loss", target=target)
     if input.dtype not in INEXACT:
@@ -60,7 +66,13 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """input where target is 1, and max(0, margin - input) where it is -1."""
+    """input where target is 1, and max(0, margin - input) where it is -1.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.hinge_embedding_loss(torch.tensor([0.5, 0.25]), torch.tensor([1.0, -1.0]))
+    tensor(0.6250)
+    """
     reduction = reduction_of(reduction, size_average, reduce)
     apart = clamp_min(sub(margin, input), 0)
     return reduced(add(where(ne(target, 1), apart, 0.0), where(ne(target, -1), input, 0.0)), reduction)
@@ -76,7 +88,16 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -target * (input1 - input2) + margin), where target is 1 or -1."""
+    """max(0, -target * (input1 - input2) + margin), where target is 1 or -1.
+
+    Raises:
+        RuntimeError: not all have the same number of dimensions.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.margin_ranking_loss(torch.tensor([1.0]), torch.tensor([3.0]), torch.tensor([1.0]))
+    tensor(2.)
+    """
     reduction = reduction_of(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
@@ -96,7 +117,16 @@ def cosine_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """1 - cos where target is 1, and max(0, cos - margin) where it is -1, of the angle between the vectors."""
+    """1 - cos where target is 1, and max(0, cos - margin) where it is -1, of the angle between the vectors.
+
+    Raises:
+        RuntimeError: dimensions that do not fit.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.cosine_embedding_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([1.0]))
+    tensor(1.)
+    """
     reduction = reduction_of(reduction, size_average, reduce)
     if target.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
@@ -150,6 +180,15 @@ def multi_margin_loss(
     """The sum of max(0, margin - input[target] + input[i])^p over the other classes i, over the number of classes.
 
     It is multiplied with the weight of the target.
+
+    Raises:
+        RuntimeError: classes that are not int64, not there, or not one for each sample; half precision.
+        ValueError: ``p`` is not 1 or 2.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.multi_margin_loss(torch.tensor([[0.5, 1.0, 0.0]]), torch.tensor([0]))
+    tensor(0.6667)
     """
     reduction = reduction_of(reduction, size_average, reduce)
     if p not in (1, 2):
@@ -198,6 +237,14 @@ def multilabel_margin_loss(
     """The sum of max(0, 1 - input[j] + input[i]) over the targets j and the other classes i, over the classes.
 
     The targets of a sample are the classes in its row before the first -1.
+
+    Raises:
+        RuntimeError: classes that are not int64, or not there; half precision.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.multilabel_margin_loss(torch.tensor([[0.5, 1.0, 0.0]]), torch.tensor([[0, -1, 2]]))
+    tensor(0.6667)
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _check_samples("multilabel_margin_loss_forward_out_frame", input)
@@ -224,7 +271,13 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The mean over the classes of the binary cross entropy of sigmoid(input), times weight."""
+    """The mean over the classes of the binary cross entropy of sigmoid(input), times weight.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.multilabel_soft_margin_loss(torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor(0.3133)
+    """
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     loss = neg(add(mul(target, logsigmoid(input)), mul(sub(1, target), logsigmoid(neg(input)))))
@@ -279,6 +332,14 @@ def triplet_margin_loss(
     """max(0, distance of anchor and positive - distance of anchor and negative + margin), by the p-norm.
 
     With ``swap`` the second distance is that of positive and negative where it is smaller.
+
+    Raises:
+        ValueError: ``margin`` is not positive.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.triplet_margin_loss(torch.tensor([[0.0]]), torch.tensor([[2.0]]), torch.tensor([[4.0]]), margin=3.0)
+    tensor(1.)
     """
     reduction = reduction_of(reduction, size_average, reduce)
     _check_triplet(anchor, positive, negative, margin)
@@ -298,7 +359,15 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """As ``triplet_margin_loss``, with a function of two tensors as the distance."""
+    """As ``triplet_margin_loss``, with a function of two tensors as the distance.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.triplet_margin_with_distance_loss(
+    ...     torch.tensor([[0.0]]), torch.tensor([[2.0]]), torch.tensor([[4.0]]), distance_function=F.l1_loss
+    ... )
+    tensor(0.)
+    """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
     _check_triplet(anchor, positive, negative, margin)

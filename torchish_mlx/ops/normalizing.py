@@ -28,7 +28,17 @@ def _layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
+    """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias.
+
+    Raises:
+        RuntimeError: the last dimensions of ``input``, or a weight, do not have this shape.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.layer_norm(torch.tensor([[1.0, 3.0], [2.0, 2.0]]), (2,))
+    tensor([[-1.0000,  1.0000],
+            [ 0.0000,  0.0000]])
+    """
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
@@ -41,7 +51,16 @@ def _check_batch(size: Sequence[int]) -> None:
 def _group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
-    """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
+    """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel.
+
+    Raises:
+        RuntimeError, ValueError: the channels can't be divided into so many groups; one value for each group.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.group_norm(torch.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
+    """
     size = input.shape
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
@@ -64,6 +83,16 @@ def _batch_norm(
     """Mean 0 and variance 1 of each channel over the batch, or by the running ones; times weight, plus bias.
 
     With ``training`` the running mean and variance move by ``momentum`` towards those of the batch, in place.
+
+    Raises:
+        ValueError: one value for each channel, or ``eps`` that is not positive, with ``training``.
+        RuntimeError: no running mean and variance without ``training``; sizes that do not fit.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.batch_norm(torch.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     if training:
         _check_batch(input.shape)
@@ -90,6 +119,15 @@ def _instance_norm(
     """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias.
 
     With ``use_input_stats`` the running mean and variance move towards the average of those of the samples, in place.
+
+    Raises:
+        ValueError: one value for each channel of a sample.
+        RuntimeError: no running mean and variance without ``use_input_stats``; sizes that do not fit.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.instance_norm(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
     """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
@@ -126,7 +164,17 @@ def _window_mean(input: Operand, size: int) -> mx.array:
 
 @composed(module="nn.functional", shape=_SAME)
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """input / (k + alpha * the mean of the squares of ``size`` channels around each) ** beta."""
+    """input / (k + alpha * the mean of the squares of ``size`` channels around each) ** beta.
+
+    Raises:
+        ValueError: fewer than three dimensions.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.local_response_norm(torch.ones(1, 2, 1), 2, alpha=1.0)
+    tensor([[[0.7378],
+             [0.5946]]])
+    """
     if input.ndim < 3:
         raise ValueError(
             f"Expected 3D or higher dimensionality                          input (got {input.ndim} dimensions)"
@@ -140,7 +188,16 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 @composed(module="nn.functional", outs=True, shape=_SAME)
 def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
-    """input over its p-norm along ``dim``, or over ``eps`` where that is larger."""
+    """input over its p-norm along ``dim``, or over ``eps`` where that is larger.
+
+    Raises:
+        RuntimeError: integers.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.normalize(torch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
     if input.array.dtype not in INEXACT:
         raise RuntimeError(
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {NAMES[input.array.dtype]}"

@@ -125,6 +125,17 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     elements away. The mode is ``"constant"``, of ``value`` or 0; or the values are taken from ``input``:
     ``"reflect"`` mirrors it without the edge, ``"replicate"`` repeats the edge, ``"circular"`` goes on at the other
     end.
+
+    Raises:
+        RuntimeError: widths that are not pairs, too many, or too large for the mode.
+        NotImplementedError: a mode that is not there, or not for so many dimensions.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.pad(torch.tensor([[1.0, 2.0, 3.0]]), (1, 2))
+    tensor([[0., 1., 2., 3., 0., 0.]])
+    >>> F.pad(torch.tensor([[1.0, 2.0, 3.0]]), (1, 2), mode="reflect")
+    tensor([[2., 1., 2., 3., 2., 1.]])
     """
     if not isinstance(pad, (tuple, list)):
         raise TypeError(f"pad(): argument 'pad' (position 2) must be tuple of ints, not {type(pad).__name__}")

@@ -18,7 +18,14 @@ def _check_image(name: str, input: Tensor, factor: str, by: int) -> None:
 
 @composed(module="torch nn.functional", method=False, shape="(..., c r^2, h, w) gives (..., c, h r, w r)")
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
+    """Each r^2 channels as r times r pixels, where r is ``upscale_factor``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.pixel_shuffle(torch.tensor([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]), 2)
+    tensor([[[1., 2.],
+             [3., 4.]]])
+    """
     _check_image("pixel_shuffle", input, "upscale_factor", upscale_factor)
     r = upscale_factor
     *lead, channels, height, width = input.shape
@@ -35,7 +42,13 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 @composed(module="torch nn.functional", method=False, shape="(..., c, h r, w r) gives (..., c r^2, h, w)")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Each r times r pixels as r^2 channels, where r is ``downscale_factor``."""
+    """Each r times r pixels as r^2 channels, where r is ``downscale_factor``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.pixel_unshuffle(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2).flatten()
+    tensor([1., 2., 3., 4.])
+    """
     _check_image("pixel_unshuffle", input, "downscale_factor", downscale_factor)
     r = downscale_factor
     *lead, c, height, width = input.shape
@@ -53,7 +66,13 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 @composed(module="torch nn.functional", method=False, shape="that of ``input``")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """The channels in another order: the first of each group, then the second of each, and so on."""
+    """The channels in another order: the first of each group, then the second of each, and so on.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.channel_shuffle(torch.tensor([[[1.0], [2.0], [3.0], [4.0]]]), 2).flatten()
+    tensor([1., 3., 2., 4.])
+    """
     size = input.shape
     if len(size) <= 2:
         raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(size)}")

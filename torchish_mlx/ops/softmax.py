@@ -76,19 +76,37 @@ def _dimension(name: str, input: Tensor, dim: int | None, stacklevel: int) -> in
 
 @composed(module="nn.functional", name="softmax", shape="that of ``input``")
 def _softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """exp(input) divided by its sum over ``dim``."""
+    """exp(input) divided by its sum over ``dim``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
     return softmax(input, _dimension("softmax", input, dim, _stacklevel), dtype)
 
 
 @composed(module="nn.functional", name="log_softmax", shape="that of ``input``")
 def _log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """The logarithm of the softmax over ``dim``."""
+    """The logarithm of the softmax over ``dim``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.log_softmax(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
     return log_softmax(input, _dimension("log_softmax", input, dim, _stacklevel), dtype)
 
 
 @composed(module="nn.functional", shape="that of ``input``")
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """exp(-input) divided by its sum over ``dim``."""
+    """exp(-input) divided by its sum over ``dim``.
+
+    >>> import torchish_mlx as torch
+    >>> F = torch.nn.functional
+    >>> F.softmin(torch.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
     return softmax(neg(input), _dimension("softmin", input, dim, _stacklevel), dtype)
 
 
