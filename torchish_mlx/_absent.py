@@ -20,6 +20,7 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("qint8", "qint32", "quint8", "quint4x2", "quint2x4"), _NO_QUANTIZED),
     **dict.fromkeys(("bit", "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"), _NO_SMALL),
     **dict.fromkeys([f"{sign}int{n}" for sign in ("", "u") for n in (1, 2, 3, 4, 5, 6, 7)], _NO_SMALL),
+    "set_default_tensor_type": "use set_default_dtype and set_default_device",
     "fft": "use mlx.core.fft on tensor.array; it is not recorded for backward()",
     "compile": "compile the step with mlx.core.compile: docs/compile.md",
     "jit": "compile the step with mlx.core.compile: docs/compile.md",
