@@ -143,7 +143,8 @@ def stored(value: Operand, dtype: mx.Dtype) -> mx.array:
         value = value.real
     if dtype in FLOATS or dtype in (mx.bool_, mx.complex64) or isinstance(value, mx.array):
         return cast(value, dtype)
-    return mx.array(int(value), mx.int64).astype(dtype)
+    whole: Any = value
+    return mx.array(int(whole), mx.int64).astype(dtype)
 
 
 def added_dtype(dtype: mx.Dtype) -> mx.Dtype:

@@ -3,7 +3,7 @@
 ``average_gradients_`` is here as well, because ``mlx.nn`` has its ``average_gradients`` in this place.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from .._absent import getter as _getter
 from . import functional, utils
@@ -11,5 +11,5 @@ from .utils import average_gradients_
 
 __all__ = ["average_gradients_", "functional", "utils"]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     __getattr__ = _getter("torch.nn", globals())

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, category
 from .._tensor.modes import mode
-from .._tensor.storage import Storage, View
+from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor
 from ._view import refuse_overlap
 
@@ -77,10 +77,11 @@ APART = frozenset(
 
 
 def _memory(tensor: Tensor) -> Storage:
-    storage = tensor._storage
-    while isinstance(storage, View) or hasattr(storage, "base"):
+    storage: Any = tensor._storage
+    while hasattr(storage, "base"):
         storage = storage.base
-    return storage
+    found: Storage = storage
+    return found
 
 
 def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
@@ -132,7 +133,8 @@ def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = ()) -> An
     several = isinstance(result, tuple)
     if several and (not isinstance(out, (tuple, list)) or len(out) != len(result)):
         raise TypeError(f"{name}(): argument 'out' must be tuple of {len(result)} Tensors, not {type(out).__name__}")
-    results, outs = (result, tuple(out)) if several else ((result,), (out,))
+    results: Any = result if several else (result,)
+    outs: Any = tuple(out) if several else (out,)
     for r, o in zip(results, outs, strict=True):
         _check(name, r, o, given)
     for r, o in zip(results, outs, strict=True):

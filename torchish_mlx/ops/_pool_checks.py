@@ -67,10 +67,11 @@ def windows_of(
         raise RuntimeError("divisor must be not zero")
     if name == "max_pool1d":
         _check_one(name, kernel[0], steps[0], around[0], apart[0])
-    rows = (kernel, steps, around, apart)
+    rows: tuple[Any, Any, Any, Any] = (kernel, steps, around, apart)
     if n == 1:
         shape.insert(len(shape) - 1, 1)
-        rows = tuple([(usual, *row) for usual, row in zip(_USUAL, rows, strict=True)])  # type: ignore[assignment]
+        k, s, p, d = ((usual, *row) for usual, row in zip(_USUAL, rows, strict=True))
+        rows = (k, s, p, d)
     counts = _counted(name, shape, *rows, ceil_mode, mean)
     if name == "max_pool1d" and counts[-1] < 1:
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {counts[-1]}")

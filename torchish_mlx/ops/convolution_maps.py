@@ -121,7 +121,9 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
         return mx.transpose(out, turned)[within]
 
     one: Any = maps(sizes, kernel, stride, padding, dilation, 1) if by_group else None
-    forward, back, weigh = (mx.custom_function(fn) for fn in (convolved, to_input, to_weight))  # type: Any, Any, Any
+    forward: Any = mx.custom_function(convolved)
+    back: Any = mx.custom_function(to_input)
+    weigh: Any = mx.custom_function(to_weight)
     forward.vjp(lambda primals, c, _: (back(c, primals[1]), weigh(primals[0], c)))
     back.vjp(lambda primals, c, _: (forward(c, primals[1]), weigh(c, primals[0])))
     weigh.vjp(lambda primals, c, _: (back(primals[1], c), forward(primals[0], c)))

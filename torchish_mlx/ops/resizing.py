@@ -172,9 +172,10 @@ def _new_sizes(
             f"dimensions of {sizes} and scale_factor of shape {scale_factor}. {form} scale_factor in "
             "(s1, s2, ...,sK) format."
         )
-    factors = list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor] * n
+    factors: list[Any] = list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor] * n
     new = tuple([math.floor(s * f) for s, f in zip(sizes, factors, strict=True)])
-    return new, [None] * n if recompute or mode == "area" else [float(f) for f in factors]
+    used: list[float | None] = [None] * n if recompute or mode == "area" else [float(f) for f in factors]
+    return new, used
 
 
 def _shown(sizes: Sequence[int]) -> str:

@@ -8,7 +8,7 @@
 MLX's own calls work on the same object: ``optimizer.update(model, grads)``, ``apply_gradients``, ``init``, ``state``.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from .._absent import getter as _getter
 from . import lr_scheduler as lr_scheduler
@@ -51,5 +51,5 @@ __all__ = [
     "swa_utils",
 ]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     __getattr__ = _getter("torch.optim", globals())

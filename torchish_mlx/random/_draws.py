@@ -6,6 +6,7 @@ Each function takes a stream and gives a flat array: the numbers in the order of
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -28,7 +29,8 @@ def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) ->
         out = scaled64(stream.doubles(n), high - low, low)
         out[out == high] = low
         return out
-    first, last = np.float32(low), np.float32(high)
+    first: Any = np.float32(low)
+    last: Any = np.float32(high)
     out = rounded(scaled32(stream.singles(n), last - first, first), dtype)
     out[out == rounded(last, dtype)] = rounded(first, dtype)
     return out

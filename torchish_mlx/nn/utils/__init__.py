@@ -1,6 +1,6 @@
 """Functions on the gradients of Parameters, spelled like ``torch.nn.utils``; and ``average_gradients_``."""
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from ..._absent import getter as _getter
 from .average_gradients import average_gradients_
@@ -15,5 +15,5 @@ __all__ = [
     "average_gradients_",
 ]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     __getattr__ = _getter("torch.nn.utils", globals())

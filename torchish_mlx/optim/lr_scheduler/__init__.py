@@ -10,7 +10,7 @@ A scheduler writes Python numbers into ``param_groups``, whose arrays a compiled
 momentum and betas without a new trace.
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from ..._absent import getter as _getter
 from . import _closed_forms as _closed_forms
@@ -45,5 +45,5 @@ __all__ = [
     "StepLR",
 ]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     __getattr__ = _getter("torch.optim.lr_scheduler", globals())

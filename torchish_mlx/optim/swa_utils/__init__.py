@@ -12,7 +12,7 @@ For ``mlx.nn`` models, with torch's names, arguments and numbers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 from ..._absent import getter as _getter
 from ._averaged_model import AveragedModel
@@ -30,5 +30,5 @@ __all__ = [
     "get_swa_avg_fn",
 ]
 
-if not _TYPE_CHECKING:
+if not _typing.TYPE_CHECKING:
     __getattr__ = _getter("torch.optim.swa_utils", globals())
