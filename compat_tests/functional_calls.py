@@ -286,6 +286,7 @@ CALLS: dict[str, Call] = {
     "pad: ints": lambda T, F: F.pad(T.ones(3).long(), (1, 1), value=1.5),
     "pad: booleans mirrored": lambda T, F: F.pad(T.ones(1, 3).bool(), (1, 1), "reflect"),
     "pad: a float": lambda T, F: F.pad(T.ones(3), (1.5, 1)),
+    "pad: a float behind": lambda T, F: F.pad(T.ones(3), (1, 1.5)),
     "pad: an int": lambda T, F: F.pad(T.ones(3), 1),
     "pixel_shuffle of a matrix": lambda T, F: F.pixel_shuffle(T.ones(3, 2), 2),
     "pixel_shuffle: channels": lambda T, F: F.pixel_shuffle(T.ones(3, 2, 2), 2),

@@ -149,10 +149,21 @@ def taken(value: Any, kind: Kind) -> Any:
 def refused(function: str, name: str, place: int, kind: Kind, value: Any) -> TypeError:
     """Torch's error for an argument of a wrong type."""
     word, given = kind.word, type(value).__name__
+    wrong = []
     if kind.several and isinstance(value, (tuple, list)):
-        wrong = next((v for v in value if _number(v, kind) is None), None)
-        given = f"{given} of {type(wrong).__name__}s"
-    return TypeError(f"{function}(): argument {name!r} (position {place + 1}) must be {word}, not {given}")
+        wrong = [(i, type(v).__name__) for i, v in enumerate(value) if _number(v, kind) is None]
+    if not wrong:
+        return TypeError(f"{function}(): argument {name!r} (position {place + 1}) must be {word}, not {given}")
+    at, what = wrong[0]
+    if at:
+        return TypeError(
+            f'{function}(): argument {name!r} failed to unpack the object at pos {at + 1} with error "type must be '
+            f'{word},but got {what}"'
+        )
+    return TypeError(
+        f"{function}(): argument {name!r} (position {place + 1}) must be {word}, but found element of type {what} at "
+        "pos 0"
+    )
 
 
 def typed(fn: F) -> F:

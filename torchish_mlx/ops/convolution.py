@@ -94,7 +94,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
     function.__doc__ = f"""The cross-correlation of ``input`` with ``weight`` over its last {n} sizes, plus ``bias``.
 
     out[b, o, x] = bias[o] + sum over c, k of input[b, c, stride * x + dilation * k - padding] * weight[o, c, k], for
-    the channels c of the group of o. ``weight`` is (out, in / groups, *kernel); ``padding`` may be ``"same"`` or
+    the channels c of the group of o. ``weight`` is ``(out, in / groups, *kernel)``; ``padding`` may be ``"same"`` or
     ``"valid"``; ``input`` may have no batch dimension.
 
     Raises:
@@ -108,7 +108,7 @@ def _convolution(n: int) -> Callable[..., Tensor]:
     function.__name__ = function.__qualname__ = name
     size = "(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1"
     where = "torch nn.functional"
-    declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
+    declared: Any = composed(method=False, module=where, shape=f"``(n, out, *sizes)``, each {size}")(function)
     return declared
 
 
@@ -135,8 +135,8 @@ def _transposed(n: int) -> Callable[..., Tensor]:
 
     function.__doc__ = f"""The transposed convolution: what the gradient of ``conv{n}d`` is, plus ``bias``.
 
-    ``weight`` is (in, out / groups, *kernel). ``output_padding`` makes each size of the result larger at its end, where
-    ``stride`` leaves several sizes possible.
+    ``weight`` is ``(in, out / groups, *kernel)``. ``output_padding`` makes each size of the result larger at its end,
+    where ``stride`` leaves several sizes possible.
 
     Raises:
         RuntimeError: shapes or dtypes that do not fit together; an output padding that is not less than the stride
@@ -150,7 +150,7 @@ def _transposed(n: int) -> Callable[..., Tensor]:
     function.__name__ = function.__qualname__ = name
     size = "(size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1"
     where = "torch nn.functional"
-    declared: Any = composed(method=False, module=where, shape=f"(n, out, *sizes), each {size}")(function)
+    declared: Any = composed(method=False, module=where, shape=f"``(n, out, *sizes)``, each {size}")(function)
     return declared
 
 

@@ -81,7 +81,7 @@ def _max_pools(n: int) -> None:
     """
     function.__doc__ = what.format("")
     functional.__doc__ = what.format(" With ``return_indices`` the place of each element in its channel comes too.")
-    shape = f"(n, c, *sizes), each {_SIZE}"
+    shape = f"``(n, c, *sizes)``, each {_SIZE}"
     composed(method=False, name=name, shape=shape)(function)
     composed(method=False, name=name, module="nn.functional", shape=shape)(functional)
     if n == 1:
@@ -155,7 +155,7 @@ def _mean_pools(n: int) -> None:
         RuntimeError: sizes that don't fit together, or a result without elements.
     """
     where = "torch nn.functional" if n == 1 else "nn.functional"
-    shape = "(n, c, *sizes), each (size + 2 * padding - kernel_size) // stride + 1"
+    shape = "``(n, c, *sizes)``, each ``(size + 2 * padding - kernel_size) // stride + 1``"
     MEANS[n] = composed(method=False, name=name, module=where, shape=shape)(function)
 
 
@@ -193,7 +193,7 @@ def _adaptive_pools(n: int) -> None:
         f"The largest of each {windows} With ``return_indices`` the place of each in its channel comes too."
     )
     both = "torch nn.functional" if n == 1 else "nn.functional"
-    shape = "(n, c, *output_size)"
+    shape = "``(n, c, *output_size)``"
     AREA[n] = composed(method=False, name=of_mean, module=both, shape=shape)(averaged)
     if n == 1:
         composed(method=False, name=of_max, shape=shape)(largest)
