@@ -392,7 +392,7 @@ class Tensor(ArrayLike):
         else:
             old._storage.array = old._storage.read() + gradient
             self._grad = old
-        if self._label is not None:
+        if LABELLED:
             self._grad._keep_label(self._label)
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
