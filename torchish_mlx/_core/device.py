@@ -204,6 +204,10 @@ def made_on(given: Any) -> device | None:
     return None if found is CPU else found
 
 
+#: Holds something as soon as a Tensor has another device than the CPU: before that, no call has to look for one.
+LABELLED: list[bool] = []
+
+
 class MemoryFormat:
     """One of torch's memory formats; there are two here, and they mean the same."""
 

@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._absent import absent
-from .._core.device import Device
+from .._core.device import LABELLED, Device
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
 from .._core.promotion import DEFAULTS, FLOATING, INEXACT
@@ -31,10 +31,6 @@ _UNRECORDED = (
     "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
     + see("a-tensor-in-mlxs-operations")
 )
-
-
-#: Holds something as soon as a Tensor has a label: before that, no call has to look for one.
-LABELLED: list[bool] = []
 
 
 class Tensor(ArrayLike):
@@ -396,7 +392,7 @@ class Tensor(ArrayLike):
         else:
             old._storage.array = old._storage.read() + gradient
             self._grad = old
-        if self._label is not None:
+        if LABELLED:
             self._grad._keep_label(self._label)
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
@@ -464,9 +460,8 @@ def _new(data: Any, sizes: bool) -> mx.array:
         return mx.zeros(shape or (0,), DEFAULTS[FLOATING])
     if not isinstance(data, (list, tuple, range, np.ndarray)) and not hasattr(data, "__dlpack__"):
         raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
-    if DEFAULTS[FLOATING] == mx.float64:
-        return mx.array(np.asarray(data, np.float64), mx.float64)
-    return mx.array(np.asarray(data, np.float32)).astype(DEFAULTS[FLOATING])
+    wide = np.float64 if DEFAULTS[FLOATING] == mx.float64 else np.float32
+    return mx.array(np.asarray(data, wide), DEFAULTS[FLOATING])
 
 
 def wrap(array: mx.array) -> Tensor:

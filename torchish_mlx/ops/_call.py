@@ -10,13 +10,14 @@ from typing import Any, TypeVar, overload
 import mlx.core as mx
 import numpy as np
 
+from .._core.device import LABELLED
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.channels import ChannelsLast
 from .._tensor.labels import carried
 from .._tensor.modes import mode
 from .._tensor.storage import Storage
-from .._tensor.tensor import LABELLED, Tensor, wrap
+from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
 from ..random.generator import Generator
 from ._arguments import Arguments, as_tensor, refused, taken, tensors

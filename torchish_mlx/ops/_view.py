@@ -7,12 +7,13 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.device import LABELLED
 from .._core.promotion import NAMES, category
 from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
 from .._tensor.modes import mode
 from .._tensor.storage import view_of
 from .._tensor.tape import Edge
-from .._tensor.tensor import LABELLED, Tensor, origin_of
+from .._tensor.tensor import Tensor, origin_of
 from .._tensor.views import Permute, Step, overlapping
 from ._record import NEW
 
