@@ -46,6 +46,13 @@ def absent(section: str, name: str, where: str, thing: Any) -> AttributeError:
     return AttributeError(said, name=name, obj=thing)  # Python adds a name that is spelled alike
 
 
+def of_tensor(tensor: Any, name: str) -> Any:
+    """``__getattr__`` of a Tensor."""
+    if hasattr(type(tensor), name):  # a property that raised AttributeError: its own error is the one to see
+        return object.__getattribute__(tensor, name)
+    raise absent("torch.Tensor", name, f"{type(tensor).__name__!r} object", tensor)
+
+
 def getter(section: str, module: Any) -> Callable[[str], Any]:
     """``__getattr__`` of a module that is ``section`` of torch; ``module`` is its dict."""
 

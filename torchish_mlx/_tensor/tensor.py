@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 import numpy as np
 
-from .._absent import absent
+from .._absent import of_tensor
 from .._core.device import LABELLED, Device
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
@@ -101,11 +101,7 @@ class Tensor(ArrayLike):
                 LABELLED.append(True)
 
     if not TYPE_CHECKING:  # a checker of types knows what there is
-
-        def __getattr__(self, name: str) -> Any:
-            if hasattr(type(self), name):  # a property that raised AttributeError: its own error is the one to see
-                return object.__getattribute__(self, name)
-            raise absent("torch.Tensor", name, f"{type(self).__name__!r} object", self)
+        __getattr__ = of_tensor
 
     # -- the array ---------------------------------------------------------------------------------------
 

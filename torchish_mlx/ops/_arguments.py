@@ -172,8 +172,11 @@ def typed(fn: F) -> F:
 
     @functools.wraps(fn)
     def function(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = arguments(args, kwargs)  # type: ignore[assignment]
-        return fn(*args, **kwargs)
+        try:
+            given, named = arguments(args, kwargs)
+        except TypeError as error:
+            raise TypeError(f"{arguments.function}() received an invalid combination of arguments: {error}") from None
+        return fn(*given, **named)
 
     return function  # type: ignore[return-value]
 

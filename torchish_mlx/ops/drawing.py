@@ -443,6 +443,8 @@ def _scores(input: mx.array, samples: int, replacement: bool) -> np.ndarray:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and samples > input.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    if input.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
     scores = np.array(input if input.dtype == mx.float64 else input.astype(mx.float32))
     if not scores.shape[-1]:
         raise RuntimeError("multinomial() of no scores: there is nothing to choose from")
