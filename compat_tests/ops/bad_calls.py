@@ -138,7 +138,7 @@ def _of_result(call: Call, result: Any) -> Iterator[Call]:
         "bool": lambda o: torch.zeros(o.shape, dtype=torch.bool),
         "double": lambda o: torch.zeros(o.shape, dtype=torch.float64),
         "requires grad": lambda o: torch.zeros(o.shape, requires_grad=True),
-        "expanded": lambda o: torch.zeros((1,), dtype=o.dtype).expand(o.shape),
+        "expanded": lambda o: torch.zeros((), dtype=o.dtype).expand(o.shape),
         "a string": lambda o: "x",
     }.items():
         out = tuple(make(o) for o in outs) if many else make(outs[0])
