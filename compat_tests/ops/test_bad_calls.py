@@ -9,6 +9,7 @@ prints the calls that still differ otherwise:
 from __future__ import annotations
 
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from itertools import islice
@@ -119,4 +120,4 @@ def test_a_difference_is_found() -> None:
 if __name__ == "__main__":
     for each in ENTRIES:
         for difference_found in differing(each, SAMPLES):
-            print(*difference_found, sep=" | ")
+            sys.stdout.write(" | ".join(difference_found) + "\n")
