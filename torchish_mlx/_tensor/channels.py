@@ -77,7 +77,7 @@ class ChannelsLast(Storage):
         """A copy and a pickle are of the plain array."""
         plain = Storage(self.read())
         plain.places, plain.version = self.places, self.version
-        return plain.__reduce_ex__(protocol)
+        return Storage, (), plain.__getstate__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Storage:
         plain = Storage(None if self.placed else self.read())

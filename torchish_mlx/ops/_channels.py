@@ -33,6 +33,8 @@ def images_of(op: Op, args: Sequence[Any]) -> int:
 def in_memory_order(op: Op, i: int, t: Tensor, ndim: int, wanted: bool) -> tuple[mx.array, Any]:
     """The array of ``t`` for a body that works on channels-last memory, and where its gradient goes if it is wanted."""
     storage = t._storage
+    if op.channels == "last" and i:  # weights, and indices: the body gets torch's order
+        return t._read(), (t._edge or t._to()) if wanted else None
     if type(storage) is ChannelsLast and (last := storage.last) is not None:
         if last.ndim != ndim:
             raise NoOrder

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT
 from .._tensor.modes import mode
 from .matmul import product
 
@@ -23,8 +22,8 @@ def _slices(starts: Sequence[int], counts: Sequence[int], strides: Sequence[int]
     return (slice(None), *[slice(a, a + step * (n - 1) + 1, step) for a, n, step in each])
 
 
-def _of_integers(x: mx.array, weight: mx.array, stride: Any, padding: Any, dilation: Any, groups: int) -> mx.array:
-    """The convolution of integers, which MLX does not have: a matrix product for each place of the kernel."""
+def _by_products(x: mx.array, weight: mx.array, stride: Any, padding: Any, dilation: Any, groups: int) -> mx.array:
+    """A matrix product for each place of the kernel, as MLX convolves no integers, and float64 in float32."""
     x = mx.pad(x, [(0, 0), *padding, (0, 0)])
     kernel = weight.shape[1:-1]
     counts = [
@@ -87,16 +86,20 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
     by_group = groups > 1 and n > 2  # MLX has no groups of volumes
 
     def convolved(x: mx.array, w: mx.array) -> mx.array:
+        if not x.size or not w.size:  # MLX divides by zero, which ends the process
+            return mx.zeros((x.shape[0], *counts, w.shape[0]), x.dtype)
         if beyond:
             x = x[left]
-        if x.dtype not in INEXACT:
-            return _of_integers(x, w, stride, list(_each(before, after)), dilation, groups)
+        if not x.dtype == mx.float32:  # noqa: SIM201 - MLX's == takes less than its !=
+            return _by_products(x, w, stride, list(_each(before, after)), dilation, groups)
         if by_group:
             return _joined(one.forward, mx.split(x, groups, axis=-1), mx.split(w, groups, axis=0), -1)
         return mx.conv_general(x, w, stride, (before, after), dilation, 1, groups)
 
     def to_input(g: mx.array, w: mx.array) -> mx.array:
-        if g.dtype not in INEXACT:
+        if not g.size or not w.size:
+            return mx.zeros((g.shape[0], *sizes, w.shape[-1] * groups), g.dtype)
+        if not g.dtype == mx.float32:  # noqa: SIM201
             zeros = mx.zeros((g.shape[0], *sizes, w.shape[-1] * groups), g.dtype)
             return mx.vjp(lambda x: convolved(x, w), [zeros], [g])[1][0]
         if by_group:
@@ -110,9 +113,11 @@ def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, grou
         return out[cut] if cuts else out
 
     def to_weight(x: mx.array, g: mx.array) -> mx.array:
+        if not x.size or not g.size:
+            return mx.zeros((g.shape[-1], *kernel, x.shape[-1] // groups), g.dtype)
         if by_group:
             return _joined(one.weigh, mx.split(x, groups, axis=-1), mx.split(g, groups, axis=-1), 0)
-        if groups > 1:
+        if groups > 1 or not g.dtype == mx.float32:  # noqa: SIM201
             zeros = mx.zeros((g.shape[-1], *kernel, x.shape[-1] // groups), g.dtype)
             return mx.vjp(lambda w: convolved(x, w), [zeros], [g])[1][0]
         if beyond:
