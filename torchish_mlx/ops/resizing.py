@@ -112,7 +112,7 @@ def _matrix(way: Way, double: bool) -> mx.array:
             part = np.clip(at - begin, 0, 1)
             np.add.at(made, (rows, begin), 1 - part)
             np.add.at(made, (rows, np.minimum(begin + 1, way.size - 1)), part)
-    return mx.array(made.astype(kind))
+    return mx.array(made, mx.float64 if double else mx.float32)
 
 
 def _matrices(ways: Sequence[Way], dtype: mx.Dtype) -> list[mx.array]:

@@ -266,7 +266,7 @@ def _averaging(size: int, count: int, dtype: mx.Dtype) -> mx.array:
     starts, ends = _bounds(size, count)
     place = np.arange(size)
     inside = (place >= starts[:, None]) & (place < ends[:, None])
-    return mx.array(inside / (ends - starts)[:, None]).astype(dtype)
+    return mx.array(inside / (ends - starts)[:, None], dtype)
 
 
 def along_each(x: mx.array, matrices: Sequence[mx.array]) -> mx.array:
