@@ -15,6 +15,7 @@ from .._tensor.tensor import Tensor, wrap
 F = TypeVar("F", bound=Callable[..., Any])
 _ARRAYS: Any = (mx.array, np.ndarray)
 _NOTHING = type(None)
+_INTS = frozenset((int,))
 _NUMBERS = frozenset((bool, int, float, complex))
 
 
@@ -195,15 +196,20 @@ class Arguments:
         rest = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), len(parameters))
         self.names = [p.name for p in parameters[:rest] if p.kind is p.POSITIONAL_OR_KEYWORD]
         kinds = [(i, self.kinds[name]) for i, name in enumerate(self.names)]
-        #: the places whose types are known, with the types that need no further look
-        self.types = [(i, k.types - {tuple}) for i, k in kinds if k is not None]
+        #: the places whose types are known, with the types that need no further look, and whether a Tensor needs none
+        self.types = [(i, k.types - {tuple}, k.tensor, k.several) for i, k in kinds if k is not None]
 
     def __call__(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """The arguments in the types that the function takes. TypeError for others."""
         if not kwargs:
             n = len(args)
-            for i, types in self.types:
-                if i < n and type(args[i]) not in types:
+            for i, types, tensor, several in self.types:
+                if i >= n:
+                    continue
+                value = args[i]
+                if type(value) in types or (tensor and isinstance(value, Tensor)):
+                    continue
+                if not (several and type(value) is tuple and _INTS.issuperset(map(type, value))):
                     break
             else:
                 return args, kwargs

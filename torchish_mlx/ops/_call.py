@@ -229,10 +229,22 @@ def _shape_of(args: tuple[Any, ...]) -> tuple[int, ...]:
     return next(t._storage.read().shape for t in args if isinstance(t, Tensor))
 
 
+def _fit(op: Op, args: tuple[Any, ...]) -> bool:
+    """Whether every argument is of a type that the op takes as it is."""
+    for (types, tensor), a in zip(op.accepts, args, strict=True):
+        if isinstance(a, Tensor):
+            if not tensor:
+                return False
+        elif isinstance(a, _ARRAYS) if types is None else type(a) not in types:
+            return False
+    return True
+
+
 def _explained(op: Op, args: tuple[Any, ...]) -> Any:
-    args = tuple([_tensors(op, i, a) if i in op.lists else _taken(op, i, a) for i, a in enumerate(args)])
-    if not all(args[i] for i in op.lists):
-        return op.fn(*args)  # refuses an empty list in its own words
+    if op.lists or not _fit(op, args):
+        args = tuple([_tensors(op, i, a) if i in op.lists else _taken(op, i, a) for i, a in enumerate(args)])
+        if not all(args[i] for i in op.lists):
+            return op.fn(*args)  # refuses an empty list in its own words
     try:
         made = _general(op, args)
         return carried(made, args) if LABELLED else made
@@ -430,21 +442,23 @@ def composed(
     arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if lifts:  # labels and masks are often plain arrays
+        if lifts and not _LIFTED.isdisjoint(map(type, args)):  # labels and masks are often plain arrays
             args = tuple([a if type(a) not in _LIFTED else wrap(mx.array(a)) for a in args])
-            kwargs = {k: a if type(a) not in _LIFTED else wrap(mx.array(a)) for k, a in kwargs.items()}
-        for theirs, ours in NUMPY_NAMES.items():
-            if theirs in kwargs:
-                kwargs[ours] = kwargs.pop(theirs)
-        if outs and "out" in kwargs:
-            out = kwargs.pop("out")
-            result = call(*args, **kwargs)
-            return result if out is None else write_out(own, result, out, (*args, *kwargs.values()))
-        if "input" in kwargs:
-            args = (kwargs.pop("input"), *args)
+        if kwargs:
+            if lifts and not _LIFTED.isdisjoint(map(type, kwargs.values())):
+                kwargs = {k: a if type(a) not in _LIFTED else wrap(mx.array(a)) for k, a in kwargs.items()}
+            for theirs, ours in NUMPY_NAMES.items():
+                if theirs in kwargs:
+                    kwargs[ours] = kwargs.pop(theirs)
+            if outs and "out" in kwargs:
+                out = kwargs.pop("out")
+                result = call(*args, **kwargs)
+                return result if out is None else write_out(own, result, out, (*args, *kwargs.values()))
+            if "input" in kwargs:
+                args = (kwargs.pop("input"), *args)
         if lists:
             args = tuple([tensors(own, i, a) for i, a in enumerate(args)])
-        elif args and not any(isinstance(a, Tensor) for a in args):
+        elif args and not isinstance(args[0], Tensor) and not any(isinstance(a, Tensor) for a in args):
             args = (_tensor_of(own, args[0]), *args[1:])
         given, named = arguments(args, kwargs)
         if real is not None:

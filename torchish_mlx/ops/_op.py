@@ -100,6 +100,8 @@ class Op:
         self.lists = [i for i, k in enumerate(kinds) if k == "Tensors"]
         self.tensors = [i for i, k in enumerate(kinds) if k.partition(" ")[0] in _KINDS]
         self.kinds = [kind_of(k) for k in kinds]
+        #: of each argument: the types that need no further look (None: all but arrays), and whether a Tensor needs none
+        self.accepts = [(None, True) if k is None else (k.types, k.tensor) for k in self.kinds]
         self.casts = casts or "dtype" in parameters  # the result may have another dtype than the arguments
         defaults = tuple(p.default for p in parameters.values())
         empty = inspect.Parameter.empty

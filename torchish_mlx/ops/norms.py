@@ -91,18 +91,22 @@ def _normalized(
     return cast(out, input.dtype), mean, rstd
 
 
-def _check_floats(kernel: str, input: Tensor) -> None:
-    if input.array.dtype not in INEXACT:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[input.array.dtype]}'")
+def _check_floats(kernel: str, dtype: mx.Dtype) -> None:
+    if dtype not in INEXACT:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[dtype]}'")
 
 
-def _check_affine(of: str, shape: Sequence[int], words: str, **given: Tensor | None) -> None:
-    for key, tensor in given.items():
-        if tensor is not None and list(tensor.shape) != list(shape):
-            raise RuntimeError(f"Expected {key} to be {words}, but got {key} of shape {list(tensor.shape)} and {of}")
+def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
+    return None if tensor is None else tensor._read().shape
 
 
-def _check_normalized(shape: list[int], size: list[int], lead: str, **given: Tensor | None) -> None:
+def _check_affine(of: str, shape: Sequence[int], words: str, **given: tuple[int, ...] | None) -> None:
+    for key, found in given.items():
+        if found is not None and found != tuple(shape):
+            raise RuntimeError(f"Expected {key} to be {words}, but got {key} of shape {list(found)} and {of}")
+
+
+def _check_normalized(shape: list[int], size: list[int], lead: str, **given: tuple[int, ...] | None) -> None:
     """Refuse a shape that is not that of the last dimensions, and weights of another one."""
     if not shape:
         raise RuntimeError(
@@ -120,12 +124,16 @@ def _check_normalized(shape: list[int], size: list[int], lead: str, **given: Ten
 def _layer_input_gradient(
     g: mx.array, weight: mx.array | None, unit: mx.array, rstd: mx.array, over: tuple[int, ...]
 ) -> mx.array:
+    if not g.size:
+        return mx.zeros_like(g)
     wide = widened(g) if weight is None else widened(g) * widened(weight)
     mean, along = (mx.mean(x, axis=over, keepdims=True) for x in (wide, wide * unit))
     return cast(rstd * (wide - mean - unit * along), g.dtype)
 
 
 def _over_samples(g: mx.array, shape: tuple[int, ...], dtype: mx.Dtype) -> mx.array:
+    if not g.size:
+        return mx.zeros(shape, dtype)
     return cast(mx.sum(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g, dtype)
 
 
@@ -142,12 +150,22 @@ def _over_samples(g: mx.array, shape: tuple[int, ...], dtype: mx.Dtype) -> mx.ar
 )
 def _normalized_layer(input: Array, weight: Array | None, bias: Array | None, over: Any, eps: float) -> Any:
     """Mean 0 and variance 1 along ``over``, the last dimensions; times weight, plus bias."""
+    if not input.size:
+        return input, input, input
     x = widened(input)
     off = x - mx.mean(x, axis=over, keepdims=True)
     rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
     unit = off * rstd
     out = unit if weight is None else unit * widened(weight)
     return cast(out if bias is None else out + widened(bias), input.dtype), unit, rstd
+
+
+@functools.lru_cache(1024)
+def _layer_plan(shape: tuple[int, ...], size: tuple[int, ...], dtype: mx.Dtype, weight: Any, bias: Any) -> Any:
+    """The dimensions to normalize over, after what torch refuses; ``weight`` and ``bias`` are shapes or None."""
+    _check_floats("LayerNormKernelImpl", dtype)
+    _check_normalized(list(shape), list(size), "*, ", weight=weight, bias=bias)
+    return tuple(range(len(size) - len(shape), len(size)))
 
 
 @composed(method=False, shape="that of ``input``")
@@ -160,15 +178,10 @@ def layer_norm(
     cudnn_enable: bool = True,  # noqa: ARG001 - there is no cuDNN here
 ) -> Tensor:
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
-    shape, size = list(normalized_shape), list(input._read().shape)
-    _check_floats("LayerNormKernelImpl", input)
-    _check_normalized(shape, size, "*, ", weight=weight, bias=bias)
-    if not input._read().size:
-        blocks = (math.prod(size[: -len(shape)]), math.prod(shape))
-        spread = (1,) * (len(size) - len(shape)) + tuple(shape)
-        empty: Tensor = _normalized(input, weight, bias, blocks, (1,), spread, eps)
-        return empty
-    normal: Tensor = _normalized_layer(input, weight, bias, tuple(range(len(size) - len(shape), len(size))), eps)
+    array = input._read()
+    given = [None if t is None else t._read().shape for t in (weight, bias)]
+    over = _layer_plan(tuple(normalized_shape), array.shape, array.dtype, *given)
+    normal: Tensor = _normalized_layer(input, weight, bias, over, eps)
     return normal
 
 
@@ -185,7 +198,7 @@ def group_norm(
     size = list(input.shape)
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
-    _check_floats("GroupNormKernelImpl", input)
+    _check_floats("GroupNormKernelImpl", input._read().dtype)
     if num_groups <= 0:
         raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))
     if size[1] % num_groups:
@@ -194,7 +207,7 @@ def group_norm(
             f"{size} and num_groups={num_groups}"
         )
     words = "a vector of size equal to the number of channels in input"
-    _check_affine(f"input of shape {size}", size[1:2], words, weight=weight, bias=bias)
+    _check_affine(f"input of shape {size}", size[1:2], words, weight=_shape_of(weight), bias=_shape_of(bias))
     blocks = (size[0] * num_groups, math.prod(size[1:]) // num_groups)
     normal: Tensor = _normalized(input, weight, bias, blocks, (1,), _by_channel(size), eps)
     return normal
@@ -324,7 +337,7 @@ def batch_norm(
     if not array.size:
         return copied(input)
     axis(len(size), 1)
-    _check_floats("batch_norm", input)
+    _check_floats("batch_norm", input._read().dtype)
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor._read().size != size[1]:
             given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
@@ -366,7 +379,7 @@ def instance_norm(
     """
     size = list(input.shape)
     axis(len(size), 1)
-    _check_floats("batch_norm", input)
+    _check_floats("batch_norm", input._read().dtype)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
@@ -422,8 +435,8 @@ def rms_norm(
 ) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
     shape, size = list(normalized_shape), list(input.shape)
-    _check_floats("rms_norm", input)
-    _check_normalized(shape, size, "*", weight=weight)
+    _check_floats("rms_norm", input._read().dtype)
+    _check_normalized(shape, size, "*", weight=_shape_of(weight))
     if eps is None:
         eps = float(np.finfo(np.float64 if input.dtype == mx.float64 else np.float32).eps)
     over = tuple(range(len(size) - len(shape), len(size)))

@@ -51,6 +51,23 @@ def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
     raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {size}")
 
 
+@functools.lru_cache(4096, typed=True)
+def _inferred(shape: tuple[Any, ...], size: int) -> tuple[int, ...]:
+    for given in shape:
+        if any(type(n) is not int for n in (given if isinstance(given, tuple) else (given,))):
+            raise TypeError("the value of a Tensor may change, so it is no key")
+    return inferred(shape, size)
+
+
+def _inferred_once(shape: tuple[Any, ...], input: Tensor) -> tuple[int, ...]:
+    """:func:`inferred`, worked out once for each shape that is written as numbers or as a tuple."""
+    size = input._read().size
+    try:
+        return _inferred(shape, size)
+    except TypeError:  # a list, or a Tensor
+        return inferred(shape, size)
+
+
 @functools.lru_cache(4096)
 def _is_view(shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]) -> bool:
     return reshaped_strides(shape, strides, new) is not None
@@ -81,7 +98,7 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
         raise TypeError("view() received an invalid combination of arguments - got (), but expected a dtype or sizes")
     if len(shape) == 1 and isinstance(shape[0], (mx.Dtype, type)):
         return _in_dtype(input, mlx_dtype(shape[0], "view"))
-    new = inferred(shape, input.array.size)
+    new = _inferred_once(shape, input)
     if not _viewable(input, new):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
@@ -110,7 +127,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
     if not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    new = inferred(shape, input.array.size)
+    new = _inferred_once(shape, input)
     return _in_shape(input if _viewable(input, new) else copied(input), new)
 
 
