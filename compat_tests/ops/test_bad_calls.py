@@ -23,8 +23,9 @@ import torchish_mlx as tm
 from compat_tests.ops.bad_calls import Call, Converter, NeedsMore, damaged, outcome, written
 from compat_tests.ops.test_op_db import ENTRIES, TIED, bare, called, flat, near
 
-#: The samples of the others are for CUDA.
-HERE = [entry for entry in ENTRIES if entry.variant_test_name != "without_cudnn"]
+#: Not these: torch 2.13.0 itself damages its heap in some bad call of avg_pool3d, and those samples are for CUDA.
+APART = {("nn.functional.avg_pool3d", ""), ("nn.functional.batch_norm", "without_cudnn")}
+HERE = [entry for entry in ENTRIES if (entry.name, entry.variant_test_name) not in APART]
 #: How many samples of a function are damaged.
 SAMPLES = 3
 
