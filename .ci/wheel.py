@@ -34,9 +34,8 @@ from importlib import metadata, resources
 import torchish_mlx
 assert torchish_mlx.__file__.startswith(sys.prefix), torchish_mlx.__file__
 assert metadata.version("torchish-mlx") == torchish_mlx.__version__
-assert resources.files(torchish_mlx).joinpath("py.typed").is_file()
-for folder in ("_tensor", "nn/functional"):
-    assert resources.files(torchish_mlx).joinpath(folder, "_table.pyi").is_file(), folder
+for name in ("py.typed", "_absent.txt", "_tensor/_table.pyi", "nn/functional/_table.pyi", "parity/report.html"):
+    assert resources.files(torchish_mlx).joinpath(name).is_file(), name
 assert importlib.util.find_spec("torch") is None, "torch is installed"
 print(", ".join(f"{name} {metadata.version(name)}" for name in ("mlx", "numpy")))
 """

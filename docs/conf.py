@@ -44,9 +44,11 @@ extensions = [
 exclude_patterns = ["_ext"]
 nitpicky = True
 smartquotes_action = "D"  # only dashes: a "quote" is often a string
-# Types of Python, MLX and NumPy, whose pages are elsewhere; and type variables, which have none.
+# Types of Python, MLX and NumPy, whose pages are elsewhere; type variables and the package's names for unions, which
+# have none.
 nitpick_ignore_regex = [
-    ("py:.*", r"(mx|mlx|nn|np|numpy|collections|contextlib|os|pickle|types|pathlib|typing)\..*|Path")
+    ("py:.*", r"(mx|mlx|nn|np|numpy|collections|contextlib|os|pickle|types|pathlib|typing)\..*|Path"),
+    ("py:class", r"DtypeLike|Number|Operand|torchish_mlx\.random\.generator\.R"),
 ]
 
 myst_heading_anchors = 4

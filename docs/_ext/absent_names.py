@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 from docutils import nodes
@@ -33,7 +34,8 @@ def lines_of(section: str) -> list[str]:
     rest = found.pop("", [])
     lines = [f".. rubric:: {section}", ""]
     for advice, names in found.items():
-        lines += [f"* {', '.join(f'``{name}``' for name in names)}: {advice}"]
+        plain = re.sub(r"([\\*_`|])", r"\\\1", advice)  # it is text, and not markup: `normal_` is no link
+        lines += [f"* {', '.join(f'``{name}``' for name in names)}: {plain}"]
     if rest:
         lines += ["", "Not here yet: " + ", ".join(f"``{name}``" for name in rest)]
     return [*lines, ""]

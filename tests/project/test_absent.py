@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import importlib
 import pickle
+import pkgutil
+import re
 import subprocess
 import sys
 
@@ -35,6 +37,29 @@ def test_what_to_use_instead(section):
         advice = table()[section][name]
         assert str(raised.value).endswith(advice or f"torch has it, and it is not here yet ({PAGE} lists what is not)")
         assert "{" not in advice
+
+
+@pytest.mark.parametrize("section", table())
+def test_no_advice_for_what_is_here(section):
+    absent = {name for of, name in ABSENT if of == section}
+    assert [name for name, advice in table()[section].items() if advice and name not in absent] == []
+
+
+def test_what_the_advice_names_is_there():
+    named = {
+        name
+        for names in table().values()
+        for advice in names.values()
+        for name in re.findall(r"\b(?:mlx|torchish_mlx)\.(?!launch)\w[\w.]*\w", advice)
+    }
+    assert len(named) > 50
+    unknown = []
+    for name in named:
+        try:
+            pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            unknown.append(name)
+    assert unknown == []
 
 
 def test_there_are_names_of_each_kind():

@@ -42,6 +42,11 @@ def inside(
     return mx.clip(index, 0, size - 1)
 
 
+def outside(dim: int, size: int, error: type[Exception] = IndexError) -> Callable[[int], Exception]:
+    """Torch's error for an index that is not inside an axis, as ``inside`` takes it."""
+    return lambda wrong: error(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
+
+
 def seen(array: mx.array, known: bool = False) -> np.ndarray | None:
     """The values of a few numbers in an eager step on the CPU, without a wait where they are there already; else None.
 

@@ -35,7 +35,7 @@ class _Info:
 
     @property
     def dtype(self) -> str:
-        """The name of the dtype, as text: ``"float32"``."""
+        """The name of the dtype as text, such as ``"float32"``."""
         return str(self._of).removeprefix("torch.")
 
     def __eq__(self, other: object) -> bool:
@@ -49,17 +49,21 @@ class finfo(_Info):
 
     Attributes:
         eps: the distance from 1 to the next number.
-        max, min: the largest number, and the same below zero.
-        smallest_normal, tiny: the smallest number above zero that has all its digits.
+        max: the largest number.
+        min: the same below zero.
+        tiny: the smallest number above zero that has all its digits.
+        smallest_normal: the same number.
         resolution: about ``10**-digits``, where ``digits`` are the decimal digits that every number has.
-        bits, dtype: the bits of a number, and the name of the dtype.
+        bits: the bits of a number.
+        dtype: the name of the dtype, as text.
 
     Raises:
         TypeError: the dtype is not a floating one.
 
     Source: ``torch.finfo``.
 
-    >>> finfo(mx.float32).eps
+    >>> import torchish_mlx as torch
+    >>> torch.finfo(torch.float32).eps
     1.1920928955078125e-07
     """
 
@@ -111,15 +115,18 @@ class iinfo(_Info):
     """The numbers that an integer dtype can hold.
 
     Attributes:
-        max, min: the largest and the least number.
-        bits, dtype: the bits of a number, and the name of the dtype.
+        max: the largest number.
+        min: the least number.
+        bits: the bits of a number.
+        dtype: the name of the dtype, as text.
 
     Raises:
         TypeError: the dtype is not one of integers.
 
     Source: ``torch.iinfo``.
 
-    >>> iinfo(mx.int8).min
+    >>> import torchish_mlx as torch
+    >>> torch.iinfo(torch.int8).min
     -128
     """
 

@@ -100,7 +100,7 @@ class ArrayLike(Methods):
 
     @property
     def device(self) -> Device:
-        """The device as a label, on which nothing depends: MLX computes on its default device."""
+        """The device, a label on which nothing depends, because MLX computes on its default device."""
         return self._label or CPU
 
     @property

@@ -106,14 +106,11 @@ def sizes(function: str, values: Sequence[Any]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def tensors(function: str, place: int, value: Any) -> Any:
-    """A Tensor, or a list of Tensors, with arrays as Tensors. TypeError for anything else."""
-    value = as_tensor(value)
-    if isinstance(value, Tensor):
-        return value
+def tensors(function: str, place: int, value: Any, name: str = "tensors") -> list[Tensor]:
+    """A list of Tensors, with arrays as Tensors. TypeError for anything else."""
     if not isinstance(value, (tuple, list)):
         raise TypeError(
-            f"{function}(): argument 'tensors' (position {place + 1}) must be tuple of Tensors, not "
+            f"{function}(): argument {name!r} (position {place + 1}) must be tuple of Tensors, not "
             f"{type(value).__name__}"
         )
     found = [as_tensor(v) for v in value]

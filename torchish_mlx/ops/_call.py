@@ -122,18 +122,6 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
     return finished(op, out, ndim)
 
 
-def _tensors(op: Op, i: int, value: Any) -> list[Tensor]:
-    if not isinstance(value, (tuple, list)):
-        raise TypeError(
-            f"{op.name}(): argument {op.names[i]!r} (position {i + 1}) must be tuple of Tensors, not "
-            f"{type(value).__name__}"
-        )
-    for k, t in enumerate(value):
-        if not isinstance(t, (Tensor, *_ARRAYS)):
-            raise TypeError(f"expected Tensor as element {k} in argument {i}, but got {type(t).__name__} ({op.name}())")
-    return [t if isinstance(t, Tensor) else wrap(mx.array(t)) for t in value]
-
-
 def _public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
     fn, tails, promoting, lists = op.usual, op.tails, op.promote is not None, bool(op.lists)
@@ -242,7 +230,9 @@ def _fit(op: Op, args: tuple[Any, ...]) -> bool:
 
 def _explained(op: Op, args: tuple[Any, ...]) -> Any:
     if op.lists or not _fit(op, args):
-        args = tuple([_tensors(op, i, a) if i in op.lists else _taken(op, i, a) for i, a in enumerate(args)])
+        args = tuple(
+            [tensors(op.name, i, a, op.names[i]) if i in op.lists else _taken(op, i, a) for i, a in enumerate(args)]
+        )
         if not all(args[i] for i in op.lists):
             return op.fn(*args)  # refuses an empty list in its own words
     try:
@@ -457,7 +447,8 @@ def composed(
             if "input" in kwargs:
                 args = (kwargs.pop("input"), *args)
         if lists:
-            args = tuple([tensors(own, i, a) for i, a in enumerate(args)])
+            each = [as_tensor(a) for a in args]
+            args = tuple([a if isinstance(a, Tensor) else tensors(own, i, a) for i, a in enumerate(each)])
         elif args and not isinstance(args[0], Tensor) and not any(isinstance(a, Tensor) for a in args):
             args = (_tensor_of(own, args[0]), *args[1:])
         given, named = arguments(args, kwargs)

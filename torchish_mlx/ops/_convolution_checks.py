@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
-from ._sizes import for_each, integer, integers
+from ._sizes import for_each, integers
 
 #: What C++ calls the types that torch's other names differ from.
 _IN_CXX = {
@@ -46,7 +46,6 @@ def checked(
 ) -> Numbers:
     """The numbers, after what torch refuses. ``more`` is the output padding of a transposed convolution."""
     turned = more is not None
-    integer(name, "groups", groups)
     padded = not turned and isinstance(padding, str)
     given = {"stride": stride, "padding": 0 if padded else padding, "dilation": dilation}
     given["output_padding"] = more if turned else 0

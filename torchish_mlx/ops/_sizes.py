@@ -19,13 +19,6 @@ def integers(function: str, argument: str, given: Any, position: str = "") -> tu
     return tuple(map(int, given))
 
 
-def integer(function: str, argument: str, given: Any) -> int:
-    """A number; TypeError for anything else."""
-    if not isinstance(given, Integral):
-        raise TypeError(f"{function}(): argument {argument!r} must be int, not {type(given).__name__}")
-    return int(given)
-
-
 def for_each(given: tuple[int, ...] | int, n: int) -> tuple[int, ...]:
     """``n`` numbers, where one number, or a tuple of one, means all; another count stays what it is.
 

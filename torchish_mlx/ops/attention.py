@@ -14,7 +14,7 @@ from ._call import composed, op
 from ._op import Array, Operand
 from .arranging import repeat_interleave
 from .dropout import dropout
-from .matmul import matmul
+from .matmul import matmul, turned
 
 #: What torch's messages call the scalar types here.
 _SCALARS = {
@@ -29,10 +29,6 @@ _SCALARS = {
     mx.uint8: "unsigned char",
     mx.bool_: "bool",
 }
-
-
-def _turned(x: mx.array) -> mx.array:
-    return mx.swapaxes(x, -1, -2)
 
 
 def _weights(scores: mx.array, mask: mx.array | None, causal: bool) -> mx.array:
@@ -58,11 +54,11 @@ def _scores_gradients(
 ) -> tuple[Any, ...]:
     if not weights.size or not g.size:
         return tuple(None if x is None else mx.zeros_like(x) for x in (query, key, mask))
-    each = (g @ _turned(value)) * weights
+    each = (g @ turned(value)) * weights
     each = each - weights * mx.sum(each, axis=-1, keepdims=True)
     return (
         unbroadcast((each @ key) * scale, query.shape),
-        unbroadcast(_turned(each) @ (query * scale), key.shape),
+        unbroadcast(turned(each) @ (query * scale), key.shape),
         None if mask is None else unbroadcast(each, mask.shape),
     )
 
@@ -70,7 +66,7 @@ def _scores_gradients(
 @op(
     grad={
         "query, key, mask": _scores_gradients,
-        "value": lambda g, value_shape, weights: unbroadcast(_turned(weights) @ g, value_shape),
+        "value": lambda g, value_shape, weights: unbroadcast(turned(weights) @ g, value_shape),
     },
     promote="same",
     residuals=("weights",),
@@ -83,7 +79,7 @@ def _attention(query: Operand, key: Operand, value: Operand, mask: Array | None,
         lead = (query[..., :1, :1] @ mx.zeros((1, 1), query.dtype)).shape[:-2]
         out = mx.zeros((*lead, query.shape[-2], value.shape[-1]), query.dtype)
         return out, out
-    weights = _weights((query * scale) @ _turned(key), mask, causal)
+    weights = _weights((query * scale) @ turned(key), mask, causal)
     return weights @ value, weights
 
 

@@ -172,7 +172,7 @@ def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     >>> import torchish_mlx as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.alpha_dropout(torch.ones(3), 0.5, True)
-    tensor([-0.7792, -0.7792,  1.6655])
+    tensor([-0.7792, -0.7792,  1.6656])
     """
     return _dropout(input, p, train, _alpha_dropped, False)
 
@@ -193,7 +193,7 @@ def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     >>> import torchish_mlx as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.feature_alpha_dropout(torch.ones(1, 3), 0.5, True)
-    tensor([[-0.7792, -0.7792,  1.6655]])
+    tensor([[-0.7792, -0.7792,  1.6656]])
     """
     return _dropout(input, p, train, _alpha_dropped, True)
 
@@ -310,7 +310,7 @@ def rrelu(
 
     >>> import torchish_mlx as torch
     >>> torch.rrelu(torch.tensor([-1.0, 1.0]), generator=torch.Generator(), training=True)
-    tensor([-0.1439,  1.0000])
+    tensor([-0.1538,  1.0000])
     """
     return _rrelu(input, lower, upper, training, generator)
 

@@ -84,7 +84,7 @@ def _counts(sizes: Any, kernel: Any, dilation: Any, padding: Any, stride: Any) -
     return tuple([(size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, d, p, s in each])
 
 
-@composed(module="nn.functional", method=False, shape="(n, c * product of kernel_size, number of windows)")
+@composed(module="nn.functional", method=False, shape="``(n, c * product of kernel_size, number of windows)``")
 def unfold(
     input: Tensor,
     kernel_size: int | Sequence[int],
@@ -122,7 +122,7 @@ def unfold(
     return made
 
 
-@composed(module="nn.functional", method=False, shape="(n, c, *output_size)")
+@composed(module="nn.functional", method=False, shape="``(n, c, *output_size)``")
 def fold(
     input: Tensor,
     output_size: int | Sequence[int],

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.bounds import inside
+from .._core.bounds import inside, outside
 from .._core.promotion import INEXACT, NAMES, cast
 from .._core.trace import of_a_trace
 from .._tensor.conversion import to_array
@@ -35,10 +35,6 @@ class Key(NamedTuple):
     def trivial(self) -> bool:
         """Whether the view is the whole."""
         return all(type(k) is slice and k == slice(None) for k in self.basic)
-
-
-def _outside(dim: int, size: int) -> Callable[[int], Exception]:
-    return lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
 
 
 def positions(mask: mx.array) -> list[mx.array]:
@@ -129,7 +125,7 @@ def _normal(shape: tuple[int, ...], key: Any, before: Callable[[], None] | None 
             arrays.append(mx.zeros((int(k),), mx.int64))
         elif isinstance(k, int):
             if not -shape[at] <= k < shape[at]:
-                raise _outside(at, shape[at])(k)
+                raise outside(at, shape[at])(k)
             basic.append(k)
             at += 1
         elif k.dtype == mx.bool_:
@@ -151,7 +147,7 @@ def _normal(shape: tuple[int, ...], key: Any, before: Callable[[], None] | None 
     for i, k in enumerate(arrays):
         if type(k) is tuple:
             array, dim = k
-            arrays[i] = inside(array, shape[dim], _outside(dim, shape[dim]))
+            arrays[i] = inside(array, shape[dim], outside(dim, shape[dim]))
     found = [k.shape for k in arrays if isinstance(k, mx.array)]
     if len(found) > 1:
         _check_together(found)
@@ -384,12 +380,7 @@ def gather(input: Array, dim: int, index: Array) -> mx.array:
     if input.ndim:
         _check_shapes(input, where, index)
     size = input.shape[where] if input.ndim else 1
-    at = inside(
-        index,
-        size,
-        lambda wrong: RuntimeError(f"index {wrong} is out of bounds for dimension {where} with size {size}"),
-        negative=False,
-    )
+    at = inside(index, size, outside(where, size, RuntimeError), negative=False)
     if not input.ndim:
         return mx.broadcast_to(input, index.shape)
     return mx.take_along_axis(_gather_from(input, where, index), at, axis=where)

@@ -117,7 +117,7 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|input - target|, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0.
+    """``|input - target|``, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0.
 
     Raises:
         ValueError: another reduction, or a weight of another shape than ``input``.
@@ -145,7 +145,7 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2.
+    """With ``d = |input - target|``: d^2 / (2 beta) where d < beta, else d - beta / 2.
 
     Raises:
         RuntimeError: ``beta`` is negative.
@@ -166,7 +166,7 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight.
+    """With ``d = |input - target|``: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight.
 
     Raises:
         RuntimeError: ``delta`` is not positive.

@@ -46,13 +46,18 @@ def product(input: mx.array, other: mx.array) -> mx.array:
     return (mx.squeeze(out, -1 if other.ndim == 1 else -2) if input.ndim == 1 else out).astype(input.dtype)
 
 
+def turned(x: mx.array) -> mx.array:
+    """The transposed matrices."""
+    return mx.swapaxes(x, -1, -2)
+
+
 def _left(g: mx.array, other: mx.array, input_shape: tuple[int, ...]) -> mx.array:
     """The gradient of the first factor."""
     if other.ndim == 1:
         return unbroadcast(mx.expand_dims(g, -1) * other, input_shape)
     if len(input_shape) > 1:
-        return unbroadcast(g @ mx.swapaxes(other, -1, -2), input_shape)
-    return unbroadcast(mx.squeeze(mx.expand_dims(g, -2) @ mx.swapaxes(other, -1, -2), -2), input_shape)
+        return unbroadcast(g @ turned(other), input_shape)
+    return unbroadcast(mx.squeeze(mx.expand_dims(g, -2) @ turned(other), -2), input_shape)
 
 
 def _right(g: mx.array, input: mx.array, other_shape: tuple[int, ...]) -> mx.array:
@@ -61,10 +66,10 @@ def _right(g: mx.array, input: mx.array, other_shape: tuple[int, ...]) -> mx.arr
         if len(other_shape) == 1:
             return input * g
         return unbroadcast(mx.expand_dims(input, -1) * mx.expand_dims(g, -2), other_shape)
-    turned = mx.swapaxes(input, -1, -2)
+    rows = turned(input)
     if len(other_shape) > 1:
-        return unbroadcast(turned @ g, other_shape)
-    return unbroadcast(mx.squeeze(turned @ mx.expand_dims(g, -1), -1), other_shape)
+        return unbroadcast(rows @ g, other_shape)
+    return unbroadcast(mx.squeeze(rows @ mx.expand_dims(g, -1), -1), other_shape)
 
 
 @op(grad={"input": _left, "other": _right}, shape="(..., n, k) and (..., k, m) give (..., n, m)")
@@ -92,8 +97,8 @@ def check_batches(batch1: mx.array, batch2: mx.array) -> None:
 
 
 _MATRICES: dict[str, Any] = {
-    "input": lambda g, mat2: g @ mx.swapaxes(mat2, -1, -2),
-    "mat2": lambda g, input: mx.swapaxes(input, -1, -2) @ g,
+    "input": lambda g, mat2: g @ turned(mat2),
+    "mat2": lambda g, input: turned(input) @ g,
 }
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from .._tensor.tensor import Tensor
 from ._call import composed
 from ._pool_checks import adaptive_counts, windows_of
-from ._sizes import integer
 from .reduction import mean
 from .shaping import squeeze, unsqueeze
 from .windows import MaxPooled, adaptive_max_pooled, adaptive_mean_pooled, max_pooled, mean_pooled
@@ -117,8 +116,6 @@ def _mean_pools(n: int) -> None:
         count_include_pad: bool,
         divisor_override: int | None,
     ) -> Tensor:
-        if divisor_override is not None:
-            divisor_override = integer(name, "divisor_override", divisor_override)
         windows = windows_of(name, input, kernel_size, stride, padding, 1, ceil_mode, n, divisor_override)
         made: Tensor = _batched(lambda x: mean_pooled(x, windows, bool(count_include_pad), divisor_override), input, n)
         return made

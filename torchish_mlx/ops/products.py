@@ -14,14 +14,10 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._op import Array, Matched, Number
 from .arithmetic import mul
-from .matmul import added, check_batches, check_dims, dot, mm, product, repeated, scaled
+from .matmul import added, check_batches, check_dims, dot, mm, product, repeated, scaled, turned
 from .reduction import axis
 from .reduction import sum as sum_over
 from .shaping import copied, permute, reshape
-
-
-def _turned(x: mx.array) -> mx.array:
-    return mx.swapaxes(x, -1, -2)
 
 
 def _sum_first(x: mx.array) -> mx.array:
@@ -68,7 +64,7 @@ def _check_outer(input: mx.array, vec1: mx.array, vec2: mx.array, beta: Any, alp
     grad={
         "input": lambda g, beta: scaled(g, beta),
         "mat": lambda g, vec, alpha: scaled(g[:, None] * vec[None, :], alpha),
-        "vec": lambda g, mat, alpha: scaled(_turned(mat) @ g, alpha),
+        "vec": lambda g, mat, alpha: scaled(turned(mat) @ g, alpha),
     },
     promote="same",
     inplace=True,
@@ -84,8 +80,8 @@ def addmv(input: Matched, mat: Matched, vec: Matched, *, beta: Number = 1, alpha
 #: The gradients of a product of batches with a sum added; that of ``addbmm`` is the same for every matrix.
 _OF_BATCHES: dict[str, Any] = {
     "input": lambda g, beta: scaled(g, beta),
-    "batch1": lambda g, batch2, alpha: scaled(g @ _turned(batch2), alpha),
-    "batch2": lambda g, batch1, alpha: scaled(_turned(batch1) @ g, alpha),
+    "batch1": lambda g, batch2, alpha: scaled(g @ turned(batch2), alpha),
+    "batch2": lambda g, batch1, alpha: scaled(turned(batch1) @ g, alpha),
 }
 
 
@@ -119,7 +115,7 @@ def addbmm(input: Matched, batch1: Matched, batch2: Matched, *, beta: Number = 1
     grad={
         "input": lambda g, beta: scaled(g, beta),
         "vec1": lambda g, vec2, alpha: (g @ vec2) * alpha,
-        "vec2": lambda g, vec1, alpha: (_turned(g) @ vec1) * alpha,
+        "vec2": lambda g, vec1, alpha: (turned(g) @ vec1) * alpha,
     },
     promote="same",
     inplace=True,

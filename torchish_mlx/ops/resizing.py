@@ -202,7 +202,7 @@ def _check(input: Tensor, new: Sequence[int], mode: str, antialias: bool) -> Non
         )
 
 
-@composed(module="nn.functional", method=False, shape="(n, c, *size)")
+@composed(module="nn.functional", method=False, shape="``(n, c, *size)``")
 def interpolate(
     input: Tensor,
     size: int | Sequence[int] | None = None,
@@ -212,7 +212,7 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """``input`` (n, c, *sizes) with other sizes.
+    """``input``, which is ``(n, c, *sizes)``, with other sizes.
 
     ``mode`` is ``"nearest"``, ``"nearest-exact"``, ``"area"``, ``"linear"`` (for one size), ``"bilinear"``,
     ``"bicubic"`` or ``"lanczos"`` (for two), or ``"trilinear"`` (for three). With ``align_corners`` the centers of the
@@ -264,7 +264,7 @@ def _older(name: str) -> None:
     warnings.warn(f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=4)
 
 
-@composed(module="nn.functional", method=False, shape="(n, c, *size)")
+@composed(module="nn.functional", method=False, shape="``(n, c, *size)``")
 def upsample(
     input: Tensor,
     size: int | Sequence[int] | None = None,
@@ -278,7 +278,7 @@ def upsample(
     return made
 
 
-@composed(module="nn.functional", method=False, shape="(n, c, *size)")
+@composed(module="nn.functional", method=False, shape="``(n, c, *size)``")
 def upsample_nearest(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Tensor:
@@ -288,7 +288,7 @@ def upsample_nearest(
     return made
 
 
-@composed(module="nn.functional", method=False, shape="(n, c, *size)")
+@composed(module="nn.functional", method=False, shape="``(n, c, *size)``")
 def upsample_bilinear(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Tensor:

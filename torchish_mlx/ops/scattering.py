@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 
-from .._core.bounds import inside
+from .._core.bounds import inside, outside
 from .._core.promotion import added_dtype, cast, stored
 from .._tensor.modes import mode
 from .._tensor.tape import unbroadcast
@@ -19,10 +19,6 @@ from .indexing import _normal, _put
 from .reduction import axis
 from .selecting import _lined
 from .shaping import clone
-
-
-def _refused(dim: int, size: int) -> Callable[[int], Exception]:
-    return lambda wrong: RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
 
 
 def _scattered(input: mx.array, dim: int, index: mx.array, src: Any) -> tuple[Any, mx.array]:
@@ -50,7 +46,7 @@ def _scattered(input: mx.array, dim: int, index: mx.array, src: Any) -> tuple[An
     at: list[mx.array] = [
         mx.expand_dims(mx.arange(n), [a for a in range(index.ndim) if a != d]) for d, n in enumerate(index.shape)
     ]
-    at[where] = inside(index, shape[where], _refused(where, shape[where]), negative=False)
+    at[where] = inside(index, shape[where], outside(where, shape[where], RuntimeError), negative=False)
     if isinstance(values, mx.array):
         values = values[tuple(slice(n) for n in index.shape)]
     return tuple(at), values

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 
-from .._core.bounds import inside
+from .._core.bounds import inside, outside
 from .._core.promotion import NAMES, added_dtype, cast, stored
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
@@ -18,11 +18,6 @@ from .indexing import gather, getitem, positions
 from .parts import _common, broadcast_tensors, unbind
 from .reduction import axis
 from .shaping import expand, flatten, reshape
-
-
-def _outside(dim: int, size: int) -> Callable[[int], Exception]:
-    return lambda wrong: IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {size}")
-
 
 # Masks ----------------------------------------------------------------------------------------------------------------
 
@@ -134,7 +129,7 @@ def _vector(name: str, input: mx.array, dim: int, index: mx.array, negative: boo
     if index.dtype not in (mx.int64, mx.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
     size = input.shape[where] if input.ndim else 1
-    return where, inside(mx.reshape(index, (-1,)), size, _outside(where, size), negative=negative)
+    return where, inside(mx.reshape(index, (-1,)), size, outside(where, size), negative=negative)
 
 
 def _at(shape: Sequence[int], where: int, index: mx.array) -> Any:

@@ -115,7 +115,9 @@ def _unpools(n: int) -> None:
     """
     function.__name__ = function.__qualname__ = name
     size = "(size - 1) * stride + kernel_size - 2 * padding"
-    composed(method=False, module="nn.functional", shape=f"(n, c, *output_size), each {size} by default")(function)
+    composed(method=False, module="nn.functional", shape=f"``(n, c, *output_size)``, each ``{size}`` by default")(
+        function
+    )
 
 
 # Pools of powers ------------------------------------------------------------------------------------------------------
@@ -146,9 +148,8 @@ def _power_pools(n: int) -> None:
         RuntimeError: sizes that don't fit together, or a result without elements.
     """
     function.__name__ = function.__qualname__ = name
-    composed(method=False, module="nn.functional", shape="(n, c, *sizes), each (size - kernel_size) // stride + 1")(
-        function
-    )
+    shape = "``(n, c, *sizes)``, each ``(size - kernel_size) // stride + 1``"
+    composed(method=False, module="nn.functional", shape=shape)(function)
 
 
 for _n in (1, 2, 3):
