@@ -9,6 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
 from ._call import composed, op
+from ._masks import masked
 from ._op import Array, Matched, Operand
 from .shaping import reshape
 
@@ -59,7 +60,7 @@ def selu(input: Matched) -> mx.array:
 
 
 @op(
-    grad={"input": lambda g, input, threshold: mx.where(input <= _as(threshold, input), 0, g)},
+    grad={"input": lambda g, input, threshold: masked(g, mx.logical_not(input <= _as(threshold, input)))},
     inplace=True,
     module="torch nn.functional",
     method=False,
@@ -124,7 +125,7 @@ def _bounded(input: mx.array, low: float, high: float) -> mx.array:
 
 
 def _inside(g: mx.array, input: mx.array, low: float, high: float) -> mx.array:
-    return mx.where((input <= low) | (input >= high), 0, g)
+    return masked(g, mx.logical_not((input <= low) | (input >= high)))
 
 
 @op(

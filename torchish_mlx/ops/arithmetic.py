@@ -11,6 +11,7 @@ from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, 
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like, check_division, floored, towards_zero
+from ._masks import masked
 from ._op import Array, Exponent, Matched, Number, Operand
 
 
@@ -371,7 +372,7 @@ def _clamped(g: mx.array, input: mx.array, min: Any, max: Any, to: str) -> mx.ar
         "min": lambda: (input < low) & (low < high),
         "max": lambda: (input > high) | (high < low),
     }[to]()
-    return mx.where(chosen, g, 0)
+    return masked(g, chosen)
 
 
 @op(

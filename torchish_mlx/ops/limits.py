@@ -9,13 +9,14 @@ import mlx.core as mx
 from .._core.promotion import FLOATS
 from ._call import op
 from ._division import array_like, underivable
+from ._masks import masked
 from ._op import Array, Matched, Operand
 
 _SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
 
 
 @op(
-    grad={"input": lambda g, result: mx.where(result <= 0, 0, g)},
+    grad={"input": lambda g, result: masked(g, mx.logical_not(result <= 0))},
     inplace=True,
     module="torch nn.functional",
     channels="any",
@@ -29,8 +30,8 @@ def relu(input: Array) -> mx.array:
 
 @op(
     grad={
-        "input": lambda g, input, min: mx.where(input >= min, g, 0),
-        "min": lambda g, input, min: mx.where(input < min, g, 0),
+        "input": lambda g, input, min: masked(g, input >= min),
+        "min": lambda g, input, min: masked(g, input < min),
     },
     promote="compare",
     inplace=True,
@@ -43,8 +44,8 @@ def clamp_min(input: Matched, min: Operand) -> mx.array:
 
 @op(
     grad={
-        "input": lambda g, input, max: mx.where(input <= max, g, 0),
-        "max": lambda g, input, max: mx.where(input > max, g, 0),
+        "input": lambda g, input, max: masked(g, input <= max),
+        "max": lambda g, input, max: masked(g, input > max),
     },
     promote="compare",
     inplace=True,

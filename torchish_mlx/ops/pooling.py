@@ -123,7 +123,7 @@ def _mean_pools(n: int) -> None:
     def of_one(
         input: Tensor,
         kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] = (),
+        stride: int | Sequence[int] | None = (),
         padding: int | Sequence[int] = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,

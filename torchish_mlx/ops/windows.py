@@ -5,6 +5,7 @@ A gradient goes to the element that was chosen, or to all of the window, and win
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -64,20 +65,24 @@ def _gathered(x: mx.array, n: int) -> mx.array:
 
 def _spread(g: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
     """The same gradient for each element of a window, added up where windows overlap; the adjoint of a sum."""
-    n = len(sizes)
-    for axis, (size, k, s, p, d, count) in enumerate(zip(sizes, *w, strict=True), start=1):
-        reach = max((count - 1) * s + d * (k - 1) + 1, p + size)
-        lead, rest = g.shape[:axis], g.shape[axis + 1 :]
-        if k == s and d == 1:
-            grown = mx.reshape(mx.repeat(mx.expand_dims(g, axis + 1), k, axis + 1), (*lead, count * k, *rest))
-            grown = mx.pad(grown, [(0, 0)] * axis + [(0, reach - count * k)] + [(0, 0)] * (n + 1 - axis))
-        else:
-            grown = mx.zeros((*lead, reach, *rest), g.dtype)
+    rows = zip(sizes, *w, strict=True)
+    reach = [max((count - 1) * s + d * (k - 1) + 1, p + size) for size, k, s, p, d, count in rows]
+    if w.kernel == w.stride and set(w.dilation) == {1}:
+        one = mx.reshape(g, (g.shape[0], *itertools.chain(*[(c, 1) for c in w.counts]), g.shape[-1]))
+        each = (g.shape[0], *itertools.chain(*zip(w.counts, w.kernel, strict=True)), g.shape[-1])
+        ends = [c * k for c, k in zip(w.counts, w.kernel, strict=True)]
+        g = mx.reshape(mx.broadcast_to(one, each), (g.shape[0], *ends, g.shape[-1]))
+        if ends != reach:
+            g = mx.pad(g, [(0, 0), *[(0, r - e) for r, e in zip(reach, ends, strict=True)], (0, 0)])
+    else:
+        for axis, (k, s, _, d, count) in enumerate(zip(*w, strict=True), start=1):
+            grown = mx.zeros((*g.shape[:axis], reach[axis - 1], *g.shape[axis + 1 :]), g.dtype)
             for place in range(k):
                 key = (slice(None),) * axis + (slice(place * d, place * d + s * (count - 1) + 1, s),)
                 grown = grown.at[key].add(g)
-        g = grown[(slice(None),) * axis + (slice(p, p + size),)]
-    return g
+            g = grown
+    within = (slice(None), *[slice(p, p + size) for p, size in zip(w.padding, sizes, strict=True)])
+    return g if g.shape[1:-1] == tuple(sizes) else g[within]
 
 
 def spread_places(parts: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
@@ -153,15 +158,34 @@ def max_pooled(input: Array, windows: Any) -> MaxPooled:
     if not shown.size:
         empty = mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
         return MaxPooled(empty, empty.astype(mx.int64))
-    place = _largest(_gathered(shown, n), n + 1)
-    flat: Any = 0
-    for axis, (k, s, p, d, count) in enumerate(zip(*w, strict=True)):
-        inner = math.prod(w.kernel[axis + 1 :])
-        starts = mx.arange(count).reshape((count, *[1] * (n - axis))) * s - p
-        at = starts + (place // inner % k).astype(mx.int32) * d
-        at = mx.where(at < 0, at % d, at)  # a window of -inf alone: the first that is no padding
-        flat = flat * sizes[axis] + at
-    return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
+    within = list(range(2, 2 * n + 1, 2))
+    values = mx.max(shown, axis=within, keepdims=True)
+    starts, ranks, inside = _flat_places(tuple(sizes), w)
+    chosen = (shown == values) | (shown != shown)  # NaN is the largest, as in torch
+    if inside is not None:
+        chosen = chosen & inside
+    return MaxPooled(mx.squeeze(values, within), starts - mx.max(chosen * ranks, axis=within))
+
+
+@functools.lru_cache(1024)
+def _flat_places(sizes: tuple[int, ...], w: Windows) -> tuple[mx.array, mx.array, mx.array | None]:
+    """Where elements are among all of a channel: the first number less the second one; and which are no padding.
+
+    The first is of windows, the second of the elements in a window, of which the first element has the largest. The
+    last two are in the shape of ``windows_in``; the last is None without padding.
+    """
+    n = len(sizes)
+    starts, offsets, inside = np.zeros((), np.int64), np.zeros((), np.int64), np.ones((), bool)
+    for axis, (size, k, s, p, d, count) in enumerate(zip(sizes, *w, strict=True)):
+        start, offset = np.arange(count) * s - p, np.arange(k) * d
+        starts = starts * size + start.reshape((count, *[1] * (n - axis)))
+        offsets = offsets * size + offset.reshape((k, *[1] * (2 * (n - axis) - 1)))
+        at = start[:, None] + offset
+        valid = (at >= 0) & (at < size)
+        inside = inside & valid.reshape((count, k, *[1] * (2 * (n - axis) - 1)))
+    last = int(offsets.max()) + 1
+    shown = None if inside.all() else mx.array(inside)
+    return mx.array(starts + last), mx.array((last - offsets).astype(np.int32)), shown
 
 
 def _bounds(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
