@@ -49,6 +49,13 @@ DEPARTURES = {
     ("new_tensor", "device"): "by name only, as in torch, whose stub says otherwise",
     ("new_tensor", "requires_grad"): "by name only, as in torch, whose stub says otherwise",
     ("cpu", "memory_format"): "a Tensor has one layout",
+    **{
+        (
+            f"conv{n}d",
+            "padding",
+        ): "the default 0 is 'valid' in torch's form with a word"
+        for n in (1, 2, 3)
+    },
     ("contiguous", "memory_format"): "None, the default, is torch's default",
     ("expand", "implicit"): "torch's own, not documented",
     ("max", "other"): "taken in the place of dim, or by name",

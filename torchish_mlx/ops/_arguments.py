@@ -173,7 +173,9 @@ def typed(fn: F) -> F:
         try:
             given, named = arguments(args, kwargs)
         except TypeError as error:
-            raise TypeError(f"{arguments.function}() received an invalid combination of arguments: {error}") from None
+            types = [type(a).__name__ for a in args] + [f"{name}={type(a).__name__}" for name, a in kwargs.items()]
+            start = f"{arguments.function}() received an invalid combination of arguments"
+            raise TypeError(f"{start} - got ({', '.join(types)}): {error}") from None
         return fn(*given, **named)
 
     return function  # type: ignore[return-value]
