@@ -1,7 +1,7 @@
 """Every row of the table of ops against torch: values, dtypes, derivatives of both orders, what backward needs.
 
-The calls stand in op_cases.py. Tolerances are in units of the last place of the largest number compared
-(float32: 2^-23, bfloat16: 2^-7), which is how a sum of rounded terms errs; beside each is what was measured.
+The calls are in op_cases.py. Tolerances are in units of the last place of the largest number compared
+(float32: 2^-23, bfloat16: 2^-7), which is how a sum of rounded terms errs; next to each is what was measured.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ NEEDS_APART = {
     ("index_add", "fine", "inplace"): "torch keeps the source for its shape",
     ("index_copy", "fine", "inplace"): "torch keeps the source for its shape",
     ("take", "fine", "inplace"): "torch keeps the input for its shape",
-    ("gather", "fine", "inplace"): "torch keeps the input for its shape; max(dim) stands on gather and must not",
+    ("gather", "fine", "inplace"): "torch keeps the input for its shape; max(dim) is made of gather and must not",
 }
 
 
