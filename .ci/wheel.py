@@ -2,8 +2,8 @@
 
 `make dist` first. On the oldest Python, in the oldest versions of everything that pyproject.toml allows: the tests of
 what is nearest to MLX, and the examples in docstrings. On each other that is not the one that runs this: the examples
-in docstrings and the programs of the README, in the newest versions. With --all, all of tests/ on all of them. Nothing may
-be skipped.
+in docstrings and the programs of the README, in the newest versions. With --all, all of tests/ on all of them. Nothing
+may be skipped.
 """
 
 from __future__ import annotations
