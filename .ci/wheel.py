@@ -1,9 +1,9 @@
 """Run the sdist's tests against the installed wheel, on every Python 3.10 to 3.13 of this machine, without torch.
 
-`make dist` first. On the oldest Python, in the oldest versions of everything that pyproject.toml allows: the tests that
-stand nearest to MLX, and the examples in docstrings. On each other that is not the one that runs this: the examples in
-docstrings and the programs of the README, in the newest versions. With --all, all of tests/ on all of them. Nothing may
-be skipped.
+`make dist` first. On the oldest Python, in the oldest versions of everything that pyproject.toml allows: the tests of
+what is nearest to MLX, and the examples in docstrings. On each other that is not the one that runs this: the examples
+in docstrings and the programs of the README, in the newest versions. With --all, all of tests/ on all of them. Nothing
+may be skipped.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ CASES: dict[str, list[Case]] = {
         case(P(3, 2), P(2, 3, 4), P(2, 4, 2), beta=0.3, alpha=0.7),
     ],
     "trace": [case(X(3, 4)), case(N(3, 3)), case(X(0, 2))],
-    "cross": [case(X(2, 3), X(2, 3), 1), case(X(3, 4), X(3, 4))],
+    "cross": [case(X(3, 4), X(3, 4)), case(X(2, 3), X(2, 3), 1)],
     "chain_matmul": [case(X(3, 2), X(2, 4), X(4, 1)), case(X(3, 2))],
     "celu": [*unary(), case(X(3, 4), 0.7)],
     "selu": unary(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PAGE = "docs/pitfalls.md"  # in the repository and in the sdist; an address may stand here once the docs have one
+PAGE = "docs/pitfalls.md"  # in the repository and in the sdist; it can be an address once the docs have one
 
 
 def see(anchor: str) -> str:

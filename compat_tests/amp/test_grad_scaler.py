@@ -1,4 +1,4 @@
-"""GradScaler beside ``torch.amp.GradScaler("cpu")``: the same scale, count, errors and parameters after any calls."""
+"""GradScaler next to ``torch.amp.GradScaler("cpu")``: the same scale, count, errors and parameters after any calls."""
 
 from __future__ import annotations
 

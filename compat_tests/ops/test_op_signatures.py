@@ -1,7 +1,7 @@
 """Arguments of functions and of methods of Tensor: whatever one of torch's overloads takes is taken here.
 
 Most of torch's functions are built in and have no signature in Python, but torch comes with type stubs that say the
-names, the order, the kinds and the defaults of each overload's parameters. What differs stands in DEPARTURES.
+names, the order, the kinds and the defaults of each overload's parameters. What differs is in DEPARTURES.
 """
 
 from __future__ import annotations
@@ -49,6 +49,13 @@ DEPARTURES = {
     ("new_tensor", "device"): "by name only, as in torch, whose stub says otherwise",
     ("new_tensor", "requires_grad"): "by name only, as in torch, whose stub says otherwise",
     ("cpu", "memory_format"): "a Tensor has one layout",
+    **{
+        (
+            f"conv{n}d",
+            "padding",
+        ): "the default 0 is 'valid' in torch's form with a word"
+        for n in (1, 2, 3)
+    },
     ("contiguous", "memory_format"): "None, the default, is torch's default",
     ("expand", "implicit"): "torch's own, not documented",
     ("max", "other"): "taken in the place of dim, or by name",
@@ -66,7 +73,7 @@ DEPARTURES = {
     ("isin", "element"): "a number is taken in the place of elements, not by name",
     ("isin", "test_elements"): "where it is a number, torch calls it test_element; a number is not taken by name",
     ("isin", "test_element"): "a number is taken in the place of test_elements, not by name",
-    ("view", "dtype"): "the bytes of an array in another dtype: mx.array.view has it",
+    ("view", "dtype"): "taken in the place of the sizes, not by name",
 }
 #: Whole overloads that are not taken.
 OVERLOADS = {

@@ -1,6 +1,6 @@
 """Whether an array is being traced by ``mx.compile`` or a gradient: only then it has no value that can be read.
 
-And whether anything is being traced: then what a function does beside computing happens once, and not in each call.
+And whether anything is being traced: then what a function does besides computing happens once, and not in each call.
 """
 
 from __future__ import annotations

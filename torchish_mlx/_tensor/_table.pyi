@@ -993,7 +993,7 @@ class _TableMethods:
         """In place, returning the Tensor itself: 2 to the power of input, as floats."""
     def exp_(self) -> Self:
         """In place, returning the Tensor itself: e to the power of input, as floats."""
-    def expand(self, *sizes: _int | Sequence[_int]) -> Tensor:
+    def expand(self, *size: _int | Sequence[_int]) -> Tensor:
         """Dimensions of size one repeated without a copy; -1 keeps a size. It cannot be written to."""
     def expand_as(self, other: Tensor) -> Tensor:
         """``input.expand`` to the shape of ``other``."""

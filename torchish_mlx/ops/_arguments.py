@@ -91,17 +91,15 @@ def _number(value: Any, kind: Kind) -> Any:
     return None
 
 
-def sizes(function: str, values: Sequence[Any]) -> tuple[int, ...]:
+def sizes(function: str, argument: str, values: Sequence[Any]) -> tuple[int, ...]:
     """Numbers that are given one by one, or as one sequence: sizes or dimensions. TypeError for anything else."""
-    given = values[0] if len(values) == 1 and isinstance(values[0], (tuple, list)) else values
+    alone = len(values) == 1 and isinstance(values[0], (tuple, list))
+    given = values[0] if alone else values
     kind, found = KINDS["int"], []
     for i, value in enumerate(given):
         number = value if type(value) is int else _number(value, kind)
         if number is None:
-            raise TypeError(
-                f"{function}(): argument 'size' must be tuple of ints, but found element of type "
-                f"{type(value).__name__} at pos {i}"
-            )
+            raise refused(function, argument, 0, KINDS["Sequence[int]"], given if alone or i else value)
         found.append(number)
     return tuple(found)
 
@@ -173,7 +171,9 @@ def typed(fn: F) -> F:
         try:
             given, named = arguments(args, kwargs)
         except TypeError as error:
-            raise TypeError(f"{arguments.function}() received an invalid combination of arguments: {error}") from None
+            types = [type(a).__name__ for a in args] + [f"{name}={type(a).__name__}" for name, a in kwargs.items()]
+            start = f"{arguments.function}() received an invalid combination of arguments"
+            raise TypeError(f"{start} - got ({', '.join(types)}): {error}") from None
         return fn(*given, **named)
 
     return function  # type: ignore[return-value]

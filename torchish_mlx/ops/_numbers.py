@@ -15,6 +15,7 @@ from .._tensor.tensor import Tensor, wrap
 from ..random._order import in_shape, memory_order
 from ..random._rounding import as_array
 from ..random.generator import Generator, chosen
+from ._arguments import sizes as in_order
 from ._call import op
 from ._op import Array
 from ._view import refuse_overlap, refuse_write
@@ -87,23 +88,13 @@ def sizes(name: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...
         given = (size,)
     elif not given:
         raise TypeError(f"{name}() received an invalid combination of arguments - got (), but expected sizes")
-    if len(given) == 1 and isinstance(given[0], (tuple, list)):
-        given = tuple(given[0])
-    elif size is not None and isinstance(size, int):
+    if size is not None and isinstance(size, int):
         raise TypeError(f"{name}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
-    out = []
-    for n in given:
-        if isinstance(n, bool):
-            raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not bool")
-        try:
-            out.append(operator.index(n))
-        except TypeError:
-            kind = type(n).__name__
-            raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}") from None
+    out = in_order(name, "size", given)
     wrong = [n for n in out if n < 0]
     if wrong:
-        raise RuntimeError(f"Trying to create tensor with negative dimension {wrong[0]}: {out}")
-    return tuple(out)
+        raise RuntimeError(f"Trying to create tensor with negative dimension {wrong[0]}: {list(out)}")
+    return out
 
 
 def number(name: str, argument: str, value: Any) -> float:

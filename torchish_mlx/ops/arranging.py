@@ -13,12 +13,13 @@ from .._core.trace import of_a_trace
 from .._tensor.strides import Diagonal, Windows
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Permute, Reshape, Step
+from ._arguments import sizes as in_order
 from ._call import REGISTRY, composed, op, view
 from ._op import Array
 from .indexing import getitem, select
 from .reduction import axes, axis, fold
 from .selecting import index_select
-from .shaping import _sizes, as_view, clone, contiguous, expand, flatten, inferred, transpose
+from .shaping import as_view, clone, contiguous, expand, flatten, inferred, transpose
 
 
 def _moved(shape: tuple[int, ...], source: Any, destination: Any) -> Step:
@@ -45,7 +46,7 @@ def _several(function: str, name: str, given: tuple[Any, ...], named: dict[str, 
     """Numbers that are given one by one, as one sequence, or by name."""
     if named.keys() - {name} or bool(named) == bool(given):
         raise TypeError(f"{function}() takes {name!r}, numbers or a sequence of them, and was given {[*named]}")
-    return _sizes((named[name],) if named else given)
+    return in_order(function, name, (named[name],) if named else given)
 
 
 @view
@@ -76,7 +77,7 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """A dimension as several of the sizes ``sizes``, of which one may be -1."""
     shape = input.array.shape
-    where, sizes = axis(len(shape), dim), _sizes((sizes,))
+    where, sizes = axis(len(shape), dim), tuple(sizes)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     if sizes.count(-1) > 1:

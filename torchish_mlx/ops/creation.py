@@ -84,16 +84,12 @@ def _filled(
     return made(name, mx.full(shape, stored(value, kind)), out, device, requires_grad)
 
 
-def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
-    return sizes("size", size)
-
-
 @typed
 def zeros(
     *size: Any, out: Any = None, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros of a shape, float32 unless said otherwise."""
-    return _filled("zeros", _size(size), 0.0, dtype, device, requires_grad, out)
+    return _filled("zeros", sizes("zeros", "size", size), 0.0, dtype, device, requires_grad, out)
 
 
 @typed
@@ -101,7 +97,7 @@ def ones(
     *size: Any, out: Any = None, dtype: DtypeLike | None = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones of a shape, float32 unless said otherwise."""
-    return _filled("ones", _size(size), 1.0, dtype, device, requires_grad, out)
+    return _filled("ones", sizes("ones", "size", size), 1.0, dtype, device, requires_grad, out)
 
 
 @typed
@@ -115,7 +111,7 @@ def empty(
 ) -> Tensor:
     """As ``zeros``: MLX has no arrays without values."""
     check_placement(memory_format=memory_format)
-    return _filled("empty", _size(size), 0.0, dtype, device, requires_grad, out)
+    return _filled("empty", sizes("empty", "size", size), 0.0, dtype, device, requires_grad, out)
 
 
 @typed
@@ -129,7 +125,7 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A number throughout a shape, in the number's dtype unless said otherwise."""
-    return _filled("full", _size((size,)), fill_value, dtype, device, requires_grad, out)
+    return _filled("full", sizes("full", "size", (size,)), fill_value, dtype, device, requires_grad, out)
 
 
 @typed
@@ -195,18 +191,18 @@ def empty_like(input: Tensor, **kwargs: Any) -> Tensor:
 @typed
 def _new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of a shape in this Tensor's dtype."""
-    return _filled("new_zeros", _size(size), 0, dtype, device, requires_grad, like=self)
+    return _filled("new_zeros", sizes("new_zeros", "size", size), 0, dtype, device, requires_grad, like=self)
 
 
 def _new_empty(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """As ``new_zeros``: MLX has no arrays without values."""
-    return _filled("new_empty", _size(size), 0, dtype, device, requires_grad, like=self)
+    return _filled("new_empty", sizes("new_empty", "size", size), 0, dtype, device, requires_grad, like=self)
 
 
 @typed
 def _new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of a shape in this Tensor's dtype."""
-    return _filled("new_ones", _size(size), 1, dtype, device, requires_grad, like=self)
+    return _filled("new_ones", sizes("new_ones", "size", size), 1, dtype, device, requires_grad, like=self)
 
 
 @typed

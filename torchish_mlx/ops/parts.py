@@ -140,7 +140,7 @@ def _split_along(name: str, dims: int, dim: int) -> None:
                 "tuple of ints indices)."
             )
         if not isinstance(what, int):
-            what = sizes(name, (what,))
+            what = sizes(name, "indices", (what,))
         where = 0 if ndim == 1 else dim
         if isinstance(what, int) and (what <= 0 or input.array.shape[where] % what):
             raise RuntimeError(

@@ -28,27 +28,23 @@ def copied(input: Array) -> mx.array:
     return mx.array(input)
 
 
-def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
-    return sizes("size", shape)
-
-
-def inferred(shape: Sequence[Any], size: int) -> tuple[int, ...]:
+def inferred(shape: Sequence[Any], size: int, function: str = "reshape", argument: str = "shape") -> tuple[int, ...]:
     """``shape`` with its -1 worked out; RuntimeError where it does not hold ``size`` elements."""
-    sizes = _sizes(shape)
-    if sizes.count(-1) > 1:
+    given = sizes(function, argument, shape)
+    if given.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
-    if -1 in sizes:
-        rest = math.prod(n for n in sizes if n != -1)
+    if -1 in given:
+        rest = math.prod(n for n in given if n != -1)
         if rest == 0 and size == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of {size} elements into shape {list(sizes)} because the unspecified dimension "
+                f"cannot reshape tensor of {size} elements into shape {list(given)} because the unspecified dimension "
                 "size -1 can be any value and is ambiguous"
             )
         if rest > 0 and size % rest == 0:
-            return tuple(size // rest if n == -1 else n for n in sizes)
-    elif math.prod(sizes) == size and not any(n < 0 for n in sizes):
-        return sizes
-    raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {size}")
+            return tuple(size // rest if n == -1 else n for n in given)
+    elif math.prod(given) == size and not any(n < 0 for n in given):
+        return given
+    raise RuntimeError(f"shape '{list(given)}' is invalid for input of size {size}")
 
 
 @functools.lru_cache(4096, typed=True)
@@ -59,13 +55,13 @@ def _inferred(shape: tuple[Any, ...], size: int) -> tuple[int, ...]:
     return inferred(shape, size)
 
 
-def _inferred_once(shape: tuple[Any, ...], input: Tensor) -> tuple[int, ...]:
+def _inferred_once(shape: tuple[Any, ...], input: Tensor, function: str, argument: str) -> tuple[int, ...]:
     """:func:`inferred`, worked out once for each shape that is written as numbers or as a tuple."""
     size = input._read().size
     try:
         return _inferred(shape, size)
     except TypeError:  # a list, or a Tensor
-        return inferred(shape, size)
+        return inferred(shape, size, function, argument)
 
 
 @functools.lru_cache(4096)
@@ -98,7 +94,7 @@ def as_view(input: Tensor, *shape: Any) -> Tensor:
         raise TypeError("view() received an invalid combination of arguments - got (), but expected a dtype or sizes")
     if len(shape) == 1 and isinstance(shape[0], (mx.Dtype, type)):
         return _in_dtype(input, mlx_dtype(shape[0], "view"))
-    new = _inferred_once(shape, input)
+    new = _inferred_once(shape, input, "view", "size")
     if not _viewable(input, new):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
@@ -127,7 +123,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
     if not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    new = _inferred_once(shape, input)
+    new = _inferred_once(shape, input, "reshape", "shape")
     return _in_shape(input if _viewable(input, new) else copied(input), new)
 
 
@@ -158,7 +154,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 @view
 def permute(shape: tuple[int, ...], *dims: Any) -> Step:
     """The dimensions in another order."""
-    given = _sizes(dims)
+    given = sizes("permute", "dims", dims)
     if len(given) != len(shape):
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -237,9 +233,9 @@ def _expanded(shape: tuple[int, ...], new: tuple[int, ...]) -> Step:
 
 
 @composed(function=False)
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *size: Any) -> Tensor:
     """Dimensions of size one repeated without a copy; -1 keeps a size. It cannot be written to."""
-    return _expanded(input, _sizes(sizes))
+    return _expanded(input, sizes("expand", "size", size))
 
 
 @composed(function=False)

@@ -105,15 +105,15 @@ def hardtanh_(input: _TensorLike, min_val: _float = -1.0, max_val: _float = 1.0)
 def hinge_embedding_loss(input: _TensorLike, target: _TensorLike, margin: _float = 1.0, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
     """input where target is 1, and max(0, margin - input) where it is -1."""
 def huber_loss(input: _TensorLike, target: _TensorLike, reduction: str = "mean", delta: _float = 1.0, weight: _TensorLike | None = None) -> Tensor:
-    """With d = |input - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight."""
+    """With ``d = |input - target|``: d^2 / 2 where d <= delta, else delta (d - delta / 2); times weight."""
 def instance_norm(input: _TensorLike, running_mean: _TensorLike | None = None, running_var: _TensorLike | None = None, weight: _TensorLike | None = None, bias: _TensorLike | None = None, use_input_stats: _bool = True, momentum: _float = 0.1, eps: _float = 1e-05) -> Tensor:
     """Mean 0 and variance 1 of each channel of each sample, or by the running ones; times weight, plus bias."""
 def interpolate(input: _TensorLike, size: _int | Sequence[_int] | None = None, scale_factor: _float | Sequence[float] | None = None, mode: str = "nearest", align_corners: _bool | None = None, recompute_scale_factor: _bool | None = None, antialias: _bool = False) -> Tensor:
-    """``input`` (n, c, *sizes) with other sizes."""
+    """``input``, which is ``(n, c, *sizes)``, with other sizes."""
 def kl_div(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", log_target: _bool = False) -> Tensor:
     """target * (log(target) - input), or exp(target) * (target - input) with ``log_target``."""
 def l1_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", weight: _TensorLike | None = None) -> Tensor:
-    """|input - target|, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0."""
+    """``|input - target|``, times weight; the mean is divided by the sum of the weights. The slope at 0 is 0."""
 def layer_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, bias: _TensorLike | None = None, eps: _float = 1e-05) -> Tensor:
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
 def leaky_relu(input: _Operand, negative_slope: _float = 0.01, inplace: _bool = False) -> Tensor:
@@ -199,7 +199,7 @@ def sigmoid(input: _TensorLike) -> Tensor:
 def silu(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * sigmoid(input)."""
 def smooth_l1_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean", beta: _float = 1.0) -> Tensor:
-    """With d = |input - target|: d^2 / (2 beta) where d < beta, else d - beta / 2."""
+    """With ``d = |input - target|``: d^2 / (2 beta) where d < beta, else d - beta / 2."""
 def soft_margin_loss(input: _TensorLike, target: _TensorLike, size_average: _bool | None = None, reduce: _bool | None = None, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target * input)), where target is 1 or -1."""
 def softmax(input: _TensorLike, dim: _int | None = None, _stacklevel: _int = 3, dtype: Any = None) -> Tensor:
