@@ -100,7 +100,7 @@ def atleast_2d(*tensors: Sequence[_TensorLike]) -> Tensor:
     """Tensors with two dimensions or more: new ones of size one are in front."""
 def atleast_3d(*tensors: Sequence[_TensorLike]) -> Tensor:
     """Tensors with three dimensions or more: a vector is the middle one, a matrix the first two."""
-def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
+def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
     """The mean of each window of the last 1 of the sizes."""
 def baddbmm(input: _TensorLike, batch1: _TensorLike, batch2: _TensorLike, *, beta: _Operand = 1, alpha: _Operand = 1, out: Tensor | None = None) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; in half precision rounded once."""

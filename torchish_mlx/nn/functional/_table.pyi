@@ -28,7 +28,7 @@ def adaptive_max_pool3d(input: _TensorLike, output_size: Any, return_indices: _b
     """The largest of each of ``output_size`` windows along each of the last 3 of the sizes."""
 def alpha_dropout(input: _TensorLike, p: _float = 0.5, training: _bool = False, inplace: _bool = False) -> Tensor:
     """``torch.alpha_dropout``: dropout for SELU, whose mean and variance stay. Errors as ``dropout``."""
-def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
+def avg_pool1d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = (), padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True) -> Tensor:
     """The mean of each window of the last 1 of the sizes."""
 def avg_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, ceil_mode: _bool = False, count_include_pad: _bool = True, divisor_override: _int | None = None) -> Tensor:
     """The mean of each window of the last 2 of the sizes."""
