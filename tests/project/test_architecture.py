@@ -219,3 +219,11 @@ print(sorted(m for m in sys.modules if m.split(".")[0] in ("torch", "functorch",
     run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]"
+
+
+def test_every_file_is_in_a_table_of_the_page():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tables = ("_core", "_tensor", "bridge", "ops", "optimizers", "random")
+    names = [path.name for folder in tables for path in (PACKAGE / folder).glob("*.py") if path.name != "__init__.py"]
+    assert len(names) > 100
+    assert [name for name in names if f"`{name}`" not in page] == []
