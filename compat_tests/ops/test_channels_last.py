@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import torchish_mlx as tm
-from compat_tests.ops.test_op_db import ENTRIES, apart, called, flat, near, ours, samples, values
+from compat_tests.ops.test_op_db import ENTRIES, apart, called, flat, near, ours, samples, slow, values
 from torchish_mlx._tensor.channels import ChannelsLast, to_last
 from torchish_mlx.ops._call import FUNCTIONAL, REGISTRY
 
@@ -110,8 +110,8 @@ def same(mine: Any, plain: Any) -> None:
     np.testing.assert_allclose(mine, plain, rtol=0, atol=2e-5 * scale if plain.dtype.kind in "fc" else 0)
 
 
-@pytest.mark.parametrize("how", ["memory", "convolution"])
-@pytest.mark.parametrize("entry", HERE, ids=lambda e: f"{e.name}-{e.variant_test_name}")
+@pytest.mark.parametrize("how", ["memory", pytest.param("convolution", marks=pytest.mark.long)])
+@pytest.mark.parametrize("entry", [slow(entry) for entry in HERE])
 def test_every_function_takes_images_in_either_memory(entry: Any, how: str) -> None:
     if torch.float32 not in entry.dtypes or apart(entry, torch.float32):
         return

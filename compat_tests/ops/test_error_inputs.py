@@ -47,6 +47,7 @@ def test_error_inputs(entry: Any) -> None:
     assert found == [""] * len(found)
 
 
+@pytest.mark.long
 def test_there_are_as_many_as_before() -> None:
     """What is not here is no entry: the number goes up with functions, and never down."""
     assert len(CASES) >= 103

@@ -72,6 +72,16 @@ HERE = {name for name in REGISTRY if "." not in name or name.startswith(FUNCTION
 ENTRIES = [entry for entry in op_db if entry.name in HERE]
 
 
+#: These have hundreds of samples.
+SLOW = {*(f"nn.functional.max_{kind}pool{n}d" for kind in ("", "un") for n in (1, 2, 3)), "logspace"}
+
+
+def slow(entry: Any) -> Any:
+    """An entry as a parameter, which is ``long`` where it takes long."""
+    marks = [pytest.mark.long] if entry.name in SLOW else []
+    return pytest.param(entry, marks=marks, id=f"{entry.name}-{entry.variant_test_name}")
+
+
 def apart(entry: Any, dtype: torch.dtype) -> bool:
     return bool({(entry.name, entry.variant_test_name, d) for d in (str(dtype)[6:], "*")} & APART.keys())
 
@@ -213,7 +223,7 @@ def check(entry: Any, sample: Any, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", COMPARED, ids=lambda d: str(d)[6:])
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda e: f"{e.name}-{e.variant_test_name}")
+@pytest.mark.parametrize("entry", [slow(entry) for entry in ENTRIES])
 def test_samples(entry: Any, dtype: torch.dtype) -> None:
     if dtype not in entry.dtypes or apart(entry, dtype):
         return
@@ -248,24 +258,6 @@ def test_most_of_the_registry_has_an_entry() -> None:
     assert without - named - DRAWN <= {"copy", "zero", "divide", "true_divide", "chain_matmul", "relu", *BY_HAND}
     functional = {name.removeprefix(f"{FUNCTIONAL}.") for name in REGISTRY if name.startswith(FUNCTIONAL)}
     assert {name for name in functional - named - DRAWN if not name.endswith("_")} == FUNCTIONAL_BY_HAND
-
-
-#: (name, a part of torch's message) -> why it is not refused here, or in other words.
-ELSEWHERE: dict[tuple[str, str], str] = {}
-FAULTY = [entry for entry in ENTRIES if entry.name.startswith(FUNCTIONAL) and entry.error_inputs_func]
-
-
-@pytest.mark.parametrize("entry", FAULTY, ids=lambda e: f"{e.name}-{e.variant_test_name}")
-def test_what_torch_refuses_is_refused_in_its_words(entry: Any) -> None:
-    for fault in entry.error_inputs("cpu"):
-        sample = fault.sample_input
-        if any(name == entry.name and part in fault.error_regex for name, part in ELSEWHERE):
-            continue
-        args, kwargs = ours(sample.args, []), ours(sample.kwargs, [])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with pytest.raises(fault.error_type, match=fault.error_regex):
-                called(entry)(ours(sample.input, []), *args, **kwargs)
 
 
 def inplace(entry: Any) -> bool:
