@@ -23,6 +23,11 @@ AGAIN = (
     "you need to access saved tensors after calling backward."
 )
 
+COMPLEX = (
+    "gradients of complex numbers are not recorded here: keep the real and the imaginary part as two Tensors, or "
+    "compute under no_grad()"
+)
+
 Edge = tuple[Any, Any]  # (node, which of its results), or (leaf, None)
 
 #: The newest call has the least number, and so is the first in a heap.

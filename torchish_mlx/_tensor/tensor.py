@@ -23,7 +23,7 @@ from .arraylike import ArrayLike
 from .history import ViewNode
 from .modes import is_grad_enabled, mode
 from .storage import Alias, Storage, View
-from .tape import Edge, Pull, Pure, given, run_backward
+from .tape import COMPLEX, Edge, Pull, Pure, given, run_backward
 from .views import Step, joined
 
 _UNRECORDED = (
@@ -204,6 +204,8 @@ class Tensor(ArrayLike):
             return
         if value and self.array.dtype not in INEXACT:
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if value and self.array.dtype == mx.complex64:
+            raise RuntimeError(COMPLEX)
         self._requires_grad = self._asked = bool(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

@@ -189,6 +189,8 @@ def _public(op: Op) -> Callable[..., Any]:
                     usual = False
             elif type(t) not in accepted[i]:
                 return _lifted(op, function, args)
+            elif type(t) is complex:
+                usual = not promoting
         if (key ^ always) & known or not key:
             return _lifted(op, function, args)
         try:

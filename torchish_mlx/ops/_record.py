@@ -9,6 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT
 from .._tensor.channels import ChannelsLast
 from .._tensor.storage import Storage
+from .._tensor.tape import COMPLEX
 from .._tensor.tensor import Tensor, wrap
 from ._channels import edge_in_memory
 from ._op import Op, Recipe
@@ -58,6 +59,8 @@ def record(
             if arrays[i].shape != shape:
                 fit = [(arrays[i].shape, None) for i in wants]
     if dtype is not None or op.casts or op.lists:
+        if type(out) is ARRAY and out.dtype == mx.complex64:
+            raise RuntimeError(COMPLEX)
         fit = [(a.shape, a.dtype) for i in wants for a in (arrays[i] if i in op.lists else (arrays[i],))]
     known: Any = arrays
     if recipe.extra:
