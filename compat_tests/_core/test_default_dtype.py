@@ -24,7 +24,7 @@ CALLS = {
     "tensor(dtype=)": lambda m: m.tensor([0.1], dtype=m.float32),
     "as_tensor": lambda m: m.as_tensor([0.1]),
     "Tensor": lambda m: m.Tensor([0.1, 2]),
-    "Tensor of sizes": lambda m: m.Tensor(2).mul(0),
+    "Tensor of sizes": lambda m: m.Tensor(2).fill_(0),
     "Tensor()": lambda m: m.Tensor(),
     "zeros": lambda m: m.zeros(2),
     "ones": lambda m: m.ones(2),
