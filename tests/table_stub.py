@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torchish_mlx
+from torchish_mlx._absent import Absent
 from torchish_mlx.ops.functions import FUNCTIONAL, FUNCTIONS
 
 TENSOR = Path(torchish_mlx.__file__).with_name("_tensor")
@@ -242,12 +243,13 @@ def attached() -> dict[str, Any]:
     tree = ast.parse((TENSOR / "tensor.py").read_text(encoding="utf-8"))
     (statement,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Tensor"]
     said = {"__module__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__static_attributes__"}
-    said |= {"__firstlineno__", "__getattr__"}
+    said |= {"__firstlineno__"}
     for node in statement.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         said |= {target.id for target in targets if isinstance(target, ast.Name)}
         said |= {node.name} if isinstance(node, ast.FunctionDef) else set()
-    return {name: value for name, value in vars(torchish_mlx.Tensor).items() if name not in said}
+    found = {name: value for name, value in vars(torchish_mlx.Tensor).items() if name not in said}
+    return {name: value for name, value in found.items() if not isinstance(value, Absent)}
 
 
 def methods() -> Iterator[str]:

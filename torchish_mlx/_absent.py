@@ -1,7 +1,7 @@
 """The AttributeError for a name of torch that is not here: it says what to use instead.
 
 ``_absent.txt`` has the names of torch, in a section for each module and for ``Tensor``. A line is ``names: what to do
-instead``, or names alone. The file is read when a name is missing for the first time.
+instead``, or names alone.
 """
 
 from __future__ import annotations
@@ -46,11 +46,22 @@ def absent(section: str, name: str, where: str, thing: Any) -> AttributeError:
     return AttributeError(said, name=name, obj=thing)  # Python adds a name that is spelled alike
 
 
-def of_tensor(tensor: Any, name: str) -> Any:
-    """``__getattr__`` of a Tensor."""
-    if hasattr(type(tensor), name):  # a property that raised AttributeError: its own error is the one to see
-        return object.__getattribute__(tensor, name)
-    raise absent("torch.Tensor", name, f"{type(tensor).__name__!r} object", tensor)
+class Absent:
+    """An attribute of torch's Tensor that is not here. With ``__getattr__`` every other attribute would take longer."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: Any, kind: type) -> Any:
+        where = f"type object {kind.__name__!r}" if tensor is None else f"{type(tensor).__name__!r} object"
+        raise absent("torch.Tensor", self.name, where, kind if tensor is None else tensor)
+
+
+def fill_gaps(kind: type) -> None:
+    """Have the class of Tensors answer for torch's methods that it does not have."""
+    for name in table()["torch.Tensor"]:
+        if not hasattr(kind, name):
+            setattr(kind, name, Absent(name))
 
 
 def getter(section: str, module: Any) -> Callable[[str], Any]:

@@ -191,14 +191,14 @@ class View(Storage):
     inside the same object (MLX's ``a *= 2``), and nothing would tell.
     """
 
-    __slots__ = ("_from", "_last", "_shown", "_steps", "_strides", "base")
+    __slots__ = ("_from", "_last", "_shown", "_steps", "_layout", "base")
     base: Storage
 
     def __init__(self, base: Storage, steps: Sequence[Step]) -> None:
         self._array: Any = None
         self._from: Any = None
         self._shown: Any = None
-        self._strides: tuple[int, ...] | None = None
+        self._layout: tuple[tuple[int, ...], int] | None = None
         self._last: Any = None
         before: tuple[Step, ...] = ()
         if isinstance(base, View):
@@ -235,15 +235,13 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
-        if self._last is None:
-            return layout_after(*self.base.layout(), self.steps)
-        parent, step = self._last
-        return step_layout(step, *parent.layout())
-
-    def strides(self) -> tuple[int, ...]:
-        if self._strides is None:
-            self._strides = self.layout()[0]
-        return self._strides
+        if self._layout is None:
+            if self._last is None:
+                self._layout = layout_after(*self.base.layout(), self.steps)
+            else:
+                parent, step = self._last
+                self._layout = step_layout(step, *parent.layout())
+        return self._layout
 
     @property
     def contiguous(self) -> bool:  # type: ignore[override]
@@ -270,7 +268,7 @@ _NEW = View.__new__
 def view_of(parent: Storage, step: Step, array: mx.array) -> View:
     """``View(parent, [step])`` where ``parent`` holds ``array`` now; its steps are joined when they are asked for."""
     made = _NEW(View)
-    made._array = made._steps = made._strides = None
+    made._array = made._steps = made._layout = None
     made._last = (parent, step)
     made.base = base = parent.base if isinstance(parent, View) else parent
     made._from = base._array

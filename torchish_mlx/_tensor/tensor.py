@@ -7,12 +7,11 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from .._absent import of_tensor
 from .._core.device import LABELLED, Device
 from .._core.handle import RemovableHandle
 from .._core.origin import MLX, Origin, of_another_library
@@ -99,9 +98,6 @@ class Tensor(ArrayLike):
             self._label = label
             if not LABELLED:
                 LABELLED.append(True)
-
-    if not TYPE_CHECKING:  # a checker of types knows what there is
-        __getattr__ = of_tensor
 
     # -- the array ---------------------------------------------------------------------------------------
 

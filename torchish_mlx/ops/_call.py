@@ -47,6 +47,8 @@ def _lifted(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
     if not any(isinstance(a, Tensor) for a in given):
         kind = type(args[0]).__name__ if args else "nothing"
         raise TypeError(f"{op.name}(): argument {op.names[0]!r} (position 1) must be Tensor, not {kind}")
+    if any(type(a) is complex for a in given):
+        return _explained(op, tuple(given))
     if all(a is b for a, b in zip(args, given, strict=True)):
         wrong = next((i for i, a in enumerate(args) if type(a) not in _PLAIN and not isinstance(a, Tensor)), 0)
         raise TypeError(
@@ -108,6 +110,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
             arrays[i] = [array for array, _ in read]
             edges[i] = [edge for _, edge in read]
         else:
+            usual = usual and type(a) is not complex
             continue
         key += (1 << i | 1 << i + WANTED) if wanted else 1 << i
     if ndim and op.channels == "dim":
@@ -128,7 +131,7 @@ def _public(op: Op) -> Callable[..., Any]:
     ordered, elsewhere = bool(op.channels), lists or op.channels == "last"
     plain = [1 << i for i in range(op.arity)]
     wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
-    accepted = [_PLAIN if kind is None else kind.types for kind in op.kinds]
+    accepted = [(_PLAIN if kind is None else kind.types) - {complex} for kind in op.kinds]
     #: of each argument that is a Tensor always, or never, and of those that always are
     known = sum(1 << i for i, k in enumerate(op.kinds) if k is not None and not (k.tensor and k.types))
     always = sum(1 << i for i, k in enumerate(op.kinds) if k is not None and k.tensor and not k.types)
@@ -189,8 +192,6 @@ def _public(op: Op) -> Callable[..., Any]:
                     usual = False
             elif type(t) not in accepted[i]:
                 return _lifted(op, function, args)
-            elif type(t) is complex:
-                usual = not promoting
         if (key ^ always) & known or not key:
             return _lifted(op, function, args)
         try:

@@ -41,14 +41,14 @@ def record(
     to: list[Any] = []
     kept: list[Any] = []
     fit: Any = None
-    if edges is not None:
-        to = [e for i in wants for e in edges[i]]
-    elif ndim:
-        to = [edge_in_memory(args[i]) for i in wants]
-    else:
+    if edges is None and not ndim:
         for i in wants:
             t = args[i]
             to.append(t._edge or t._to())
+    elif edges is None:
+        to = [edge_in_memory(args[i]) for i in wants]
+    else:
+        to = [e for i in wants for e in edges[i]]
     for i in recipe.keep:
         for t in args[i] if i in op.lists else (args[i],):
             storage = t._storage

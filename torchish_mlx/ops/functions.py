@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._absent import fill_gaps
+from .._tensor.tensor import Tensor
 from . import (  # noqa: F401 - each adds its functions to the registry
     activations,
     arithmetic,
@@ -57,6 +59,8 @@ from . import (  # noqa: F401 - each adds its functions to the registry
 )
 from ._call import FUNCTIONAL as _FUNCTIONAL
 from ._call import REGISTRY
+
+fill_gaps(Tensor)
 
 #: Every function by torch's name; ``torchish_mlx`` has each under it.
 FUNCTIONS: dict[str, Any] = {name: entry.function for name, entry in REGISTRY.items() if entry.is_function}
