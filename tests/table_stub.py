@@ -243,7 +243,7 @@ def attached() -> dict[str, Any]:
     tree = ast.parse((TENSOR / "tensor.py").read_text(encoding="utf-8"))
     (statement,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Tensor"]
     said = {"__module__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__static_attributes__"}
-    said |= {"__firstlineno__"}
+    said |= {"__firstlineno__", "__dir__"}
     for node in statement.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         said |= {target.id for target in targets if isinstance(target, ast.Name)}

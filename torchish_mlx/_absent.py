@@ -57,11 +57,12 @@ class Absent:
         raise absent("torch.Tensor", self.name, where, kind if tensor is None else tensor)
 
 
-def fill_gaps(kind: type) -> None:
-    """Have the class of Tensors answer for torch's methods that it does not have."""
-    for name in table()["torch.Tensor"]:
-        if not hasattr(kind, name):
-            setattr(kind, name, Absent(name))
+def fill_gaps(kind: Any) -> None:
+    """Have the class of Tensors answer for torch's methods that it does not have; ``dir(tensor)`` leaves them out."""
+    gaps = {name for name in table()["torch.Tensor"] if not hasattr(kind, name)}
+    for name in gaps:
+        setattr(kind, name, Absent(name))
+    kind.__dir__ = lambda tensor: [name for name in object.__dir__(tensor) if name not in gaps]
 
 
 def getter(section: str, module: Any) -> Callable[[str], Any]:

@@ -43,7 +43,8 @@ def members(cls: type, package: str) -> Iterator[tuple[str, Any, type]]:
                 and (inspect.isroutine(plain) or isinstance(plain, property))
             ):
                 seen.add(name)
-                yield name, getattr(cls, name), base
+                if hasattr(cls, name):  # one of torch's that is not here has no value
+                    yield name, getattr(cls, name), base
 
 
 def faults(modules: Collection[ModuleType], shown: Collection[str]) -> list[str]:

@@ -33,7 +33,7 @@ def everything(modules):
             value = getattr(module, name)
             shown.add(f"{module.__name__}.{name}")
             if isinstance(value, type):
-                shown |= {f"{module.__name__}.{name}.{member}" for member in dir(value)}
+                shown |= {f"{module.__name__}.{name}.{member}" for member in dir(value) if hasattr(value, member)}
     return shown
 
 
