@@ -61,6 +61,17 @@ def least(
     return best
 
 
+@contextlib.contextmanager
+def nothing_scheduled() -> Iterator[None]:
+    """Have ``backward()`` build gradients and leave their evaluation to the caller, as MLX does."""
+    schedule = evaluation.schedule
+    evaluation.schedule = lambda *_: True
+    try:
+        yield
+    finally:
+        evaluation.schedule = schedule
+
+
 # Single functions ----------------------------------------------------------------------------------------------------
 
 
@@ -91,6 +102,7 @@ def functions(rounds: int) -> None:
             for _ in range(length):
                 y = f(y, w)
             if seed is not None:
+                x.grad = w.grad = None
                 y.backward(seed)
             return y
 
@@ -121,20 +133,10 @@ def functions(rounds: int) -> None:
             "recorded": chain(f, leaf, weight),
             "recorded, both": chain(f, leaf, weight, seed),
         }
-        found = least(runs, rounds, 40)
+        with nothing_scheduled():
+            found = least(runs, rounds, 40)
         ratio = found["recorded, both"] / found["MLX, both"]
         say(f"{name:26}" + "".join(f"{found[c] / length:16.2f}" for c in columns) + f"{ratio:16.2f}")
-
-
-@contextlib.contextmanager
-def nothing_scheduled() -> Iterator[None]:
-    """Have ``backward()`` build gradients and leave their evaluation to the caller, as MLX does."""
-    schedule = evaluation.schedule
-    evaluation.schedule = lambda *_: True
-    try:
-        yield
-    finally:
-        evaluation.schedule = schedule
 
 
 # Whole models --------------------------------------------------------------------------------------------------------
