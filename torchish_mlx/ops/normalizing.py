@@ -13,7 +13,7 @@ from ._call import composed, op
 from ._op import Operand
 from .arithmetic import add, div, mul, pow, true_divide
 from .limits import clamp_min
-from .norms import batch_norm, group_norm, instance_norm, layer_norm
+from .norms import batch, group_norm, instance_norm, layer
 from .reduction import norm
 from .shaping import expand_as
 
@@ -39,7 +39,7 @@ def _layer_norm(
     tensor([[-1.0000,  1.0000],
             [ 0.0000,  0.0000]])
     """
-    return layer_norm(input, normalized_shape, weight, bias, eps)
+    return layer(input, normalized_shape, weight, bias, eps)
 
 
 def _check_batch(size: Sequence[int]) -> None:
@@ -102,7 +102,7 @@ def _batch_norm(
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
     if momentum is None:
         raise TypeError("batch_norm(): argument 'momentum' (position 7) must be float, not NoneType")
-    return batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, True)
+    return batch(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
 @composed(module="nn.functional", name="instance_norm", shape=_SAME)

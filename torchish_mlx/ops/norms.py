@@ -178,6 +178,13 @@ def layer_norm(
     cudnn_enable: bool = True,  # noqa: ARG001 - there is no cuDNN here
 ) -> Tensor:
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
+    return layer(input, normalized_shape, weight, bias, eps)
+
+
+def layer(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    """``layer_norm``, of arguments that were looked at."""
     array = input._read()
     given = [None if t is None else t._read().shape for t in (weight, bias)]
     over = _layer_plan(tuple(normalized_shape), array.shape, array.dtype, *given)
@@ -332,6 +339,20 @@ def batch_norm(
 
     With ``training`` the running mean and variance move towards those of the batch, in place.
     """
+    return batch(input, weight, bias, running_mean, running_var, training, momentum, eps)
+
+
+def batch(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """``batch_norm``, of arguments that were looked at."""
     array = input._read()
     size = array.shape
     if not array.size:
