@@ -356,6 +356,8 @@ def layer_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _Te
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
 def lcm(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """The least common multiple of integers; 0 where one of them is 0."""
+def ldexp(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
+    """input * 2^other, as floats."""
 def le(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input <= other, as booleans."""
 def lerp(input: _TensorLike, end: _TensorLike, weight: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -1119,6 +1121,10 @@ class _TableMethods:
         """The least common multiple of integers; 0 where one of them is 0."""
     def lcm_(self, other: _Operand) -> Self:
         """In place, returning the Tensor itself: The least common multiple of integers; 0 where one of them is 0."""
+    def ldexp(self, other: _Operand) -> Tensor:
+        """input * 2^other, as floats."""
+    def ldexp_(self, other: _Operand) -> Self:
+        """In place, returning the Tensor itself: input * 2^other, as floats."""
     def le(self, other: _Operand) -> Tensor:
         """Whether input <= other, as booleans."""
     def lerp(self, end: _TensorLike, weight: _Operand) -> Tensor:
