@@ -185,6 +185,7 @@ CASES: dict[str, list[Case]] = {
     "acosh": [case(V(1.5, 3.0, 2.0)), case(X(0))],
     "logit": [case(V(0.2, 0.5, 0.9)), case(V(-0.5, 0.1, 0.5, 1.5), 0.2), case(V(0.3, 0.8), eps=1e-3), case(X(0))],
     **dict.fromkeys(("logaddexp", "logaddexp2", "atan2", "hypot"), binary()),
+    "float_power": [*binary("positive"), *numbers(2, 0.5, -1), case(N(5), 3), case(V(0.0, 1.0, -2.0), V(0, 2, 3))],
     "ldexp": [*binary("positive", "int"), *binary(), case(X(5), V(-140, -3, 0, 30, 140))],
     "xlogy": [*binary("positive", "positive"), case(X(3, 4), 2), case(N(5), V(1, 2, 3, 4, 5))],
     **{name: [*unary(), case(N(5))] for name in ("deg2rad", "rad2deg")},

@@ -278,6 +278,8 @@ def fliplr(input: _TensorLike) -> Tensor:
     """The elements in reverse order along the second dimension."""
 def flipud(input: _TensorLike) -> Tensor:
     """The elements in reverse order along the first dimension."""
+def float_power(input: _TensorLike, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
+    """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
 def floor(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The largest whole number that is not above input."""
 def floor_divide(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -1023,6 +1025,10 @@ class _TableMethods:
         """The elements in reverse order along the first dimension."""
     def float(self) -> Tensor:
         """In float32."""
+    def float_power(self, exponent: _Operand) -> Tensor:
+        """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
+    def float_power_(self, exponent: _Operand) -> Self:
+        """In place, returning the Tensor itself: input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
     def floor(self) -> Tensor:
         """The largest whole number that is not above input."""
     def floor_(self) -> Self:

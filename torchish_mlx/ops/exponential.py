@@ -90,6 +90,15 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     return mul(input, pow(2.0, other))
 
 
+@composed(inplace=True)
+def float_power(input: Operand, exponent: Operand) -> Tensor:
+    """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
+    given = [a.dtype if isinstance(a, Tensor) else type(a) for a in (input, exponent)]
+    if complex in given or mx.complex64 in given:
+        return pow(input, exponent + 0j)
+    return pow(*[a.to(mx.float64) if isinstance(a, Tensor) else float(a) for a in (input, exponent)])
+
+
 def _only_floats(name: str) -> Any:
     def check(input: Any, other: Any) -> None:
         dtype = result_type(input, other)
