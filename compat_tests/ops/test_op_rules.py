@@ -95,6 +95,10 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
     "clamp_max": ([[1.0, 2.0, 3.0, NAN, 1.0], [1.0, 3.0, 2.0, 1.0, NAN]], lambda T, x, y: T.clamp_max(x, y)),
     "fmax": ([[1.0, 2.0, 3.0, NAN, 1.0, NAN], [1.0, 3.0, 2.0, 1.0, NAN, NAN]], lambda T, x, y: T.fmax(x, y)),
     "fmin": ([[1.0, 2.0, 3.0, NAN, 1.0, NAN], [1.0, 3.0, 2.0, 1.0, NAN, NAN]], lambda T, x, y: T.fmin(x, y)),
+    "nextafter": (
+        [[0.0, -0.0, 0.0, -0.0, INF, NAN, 1.0, -INF], [1.0, -1.0, -0.0, 0.0, 0.0, 1.0, NAN, -INF]],
+        lambda T, x, y: T.nextafter(x, y),
+    ),
     "copysign": ([[0.0, 1.0, -2.0, 3.0], [-1.0, -0.0, 0.0, NAN]], lambda T, x, y: T.copysign(x, y)),
     "nan_to_num": ([[1.0, NAN, INF, -INF]], lambda T, x: T.nan_to_num(x)),
     "sinc": ([[0.0, -0.0, 0.5]], lambda T, x: T.sinc(x)),

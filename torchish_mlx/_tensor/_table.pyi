@@ -474,6 +474,8 @@ def neg(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
 def negative(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
+def nextafter(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
+    """The next number after input, in its dtype, on the way to other; other where both are equal."""
 def nonzero(input: _TensorLike, *, as_tuple: _bool = False, out: Tensor | None = None) -> Tensor:
     """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
 def norm(input: _TensorLike, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
@@ -1276,6 +1278,10 @@ class _TableMethods:
         """``data`` in this Tensor's dtype."""
     def new_zeros(self, *size: _int | Sequence[_int], dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """Zeros of a shape in this Tensor's dtype."""
+    def nextafter(self, other: _Operand) -> Tensor:
+        """The next number after input, in its dtype, on the way to other; other where both are equal."""
+    def nextafter_(self, other: _Operand) -> Self:
+        """In place, returning the Tensor itself: The next number after input, in its dtype, on the way to other; other where both are equal."""
     def nonzero(self, *, as_tuple: _bool = False) -> Tensor:
         """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
     def norm(self, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
