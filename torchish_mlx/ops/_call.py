@@ -475,9 +475,7 @@ def _tensor_of(name: str, value: Any) -> Tensor:
     raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
 
 
-def _inplace(
-    call: Callable[..., Any], casts: bool = False, uniform: bool = False, words: str = ""
-) -> Callable[..., Any]:
+def _inplace(call: Any, casts: bool = False, uniform: bool = False, words: str = "") -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         refuse_write(self, args, kwargs)
         out = call(self, *args, **kwargs)
