@@ -265,6 +265,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "trace": [case(X(3, 4)), case(N(3, 3)), case(X(0, 2))],
     "cross": [case(X(3, 4), X(3, 4)), case(X(2, 3), X(2, 3), 1)],
+    "vander": [  # of integers, because torch has no gradient of more than two columns
+        *(case(N(4)), case(N(4), 2), case(N(3), 0), case(N(3), N=5, increasing=True), case(N(0), 3), case(N(0))),
+        *(case(B(3)), case(B(3), 1)),
+    ],
     "chain_matmul": [case(X(3, 2), X(2, 4), X(4, 1)), case(X(3, 2))],
     "celu": [*unary(), case(X(3, 4), 0.7)],
     "selu": unary(),

@@ -278,7 +278,7 @@ def fliplr(input: _TensorLike) -> Tensor:
     """The elements in reverse order along the second dimension."""
 def flipud(input: _TensorLike) -> Tensor:
     """The elements in reverse order along the first dimension."""
-def float_power(input: _TensorLike, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
+def float_power(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
     """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
 def floor(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The largest whole number that is not above input."""
@@ -358,7 +358,7 @@ def layer_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _Te
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
 def lcm(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """The least common multiple of integers; 0 where one of them is 0."""
-def ldexp(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
+def ldexp(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """input * 2^other, as floats."""
 def le(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input <= other, as booleans."""
@@ -474,7 +474,7 @@ def neg(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
 def negative(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
-def nextafter(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
+def nextafter(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The next number after input, in its dtype, on the way to other; other where both are equal."""
 def nonzero(input: _TensorLike, *, as_tuple: _bool = False, out: Tensor | None = None) -> Tensor:
     """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
@@ -648,6 +648,8 @@ def unique_consecutive(input: _TensorLike, return_inverse: _bool = False, return
     """The first element, or part along ``dim``, of each run of equal ones."""
 def unsqueeze(input: _TensorLike, dim: _int) -> Tensor:
     """A new dimension of size one at ``dim``."""
+def vander(x: _TensorLike, N: _int | None = None, increasing: _bool = False) -> Tensor:
+    """Powers from N - 1 down to 0, or up from 0 where ``increasing``, of each number; N is usually their count."""
 def var(input: _TensorLike, dim: _Dim = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None, out: Tensor | None = None) -> Tensor:
     """sum((x - mean)^2) / max(0, n - correction); the correction is 1, or 0 with ``unbiased=False``."""
 def var_mean(input: _TensorLike, dim: _Dim = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None) -> Tensor:
@@ -1129,9 +1131,9 @@ class _TableMethods:
         """The least common multiple of integers; 0 where one of them is 0."""
     def lcm_(self, other: _Operand) -> Self:
         """In place, returning the Tensor itself: The least common multiple of integers; 0 where one of them is 0."""
-    def ldexp(self, other: _Operand) -> Tensor:
+    def ldexp(self, other: _TensorLike) -> Tensor:
         """input * 2^other, as floats."""
-    def ldexp_(self, other: _Operand) -> Self:
+    def ldexp_(self, other: _TensorLike) -> Self:
         """In place, returning the Tensor itself: input * 2^other, as floats."""
     def le(self, other: _Operand) -> Tensor:
         """Whether input <= other, as booleans."""
@@ -1278,9 +1280,9 @@ class _TableMethods:
         """``data`` in this Tensor's dtype."""
     def new_zeros(self, *size: _int | Sequence[_int], dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """Zeros of a shape in this Tensor's dtype."""
-    def nextafter(self, other: _Operand) -> Tensor:
+    def nextafter(self, other: _TensorLike) -> Tensor:
         """The next number after input, in its dtype, on the way to other; other where both are equal."""
-    def nextafter_(self, other: _Operand) -> Self:
+    def nextafter_(self, other: _TensorLike) -> Self:
         """In place, returning the Tensor itself: The next number after input, in its dtype, on the way to other; other where both are equal."""
     def nonzero(self, *, as_tuple: _bool = False) -> Tensor:
         """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
