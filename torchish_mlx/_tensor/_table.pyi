@@ -224,6 +224,8 @@ def diagonal_scatter(input: _TensorLike, src: _TensorLike, offset: _int = 0, dim
     """A copy of ``input`` with ``src`` in the place of a diagonal."""
 def diff(input: _TensorLike, n: _int = 1, dim: _Dim = -1, prepend: _TensorLike | None = None, append: _TensorLike | None = None, *, out: Tensor | None = None) -> Tensor:
     """The differences of neighbours along ``dim``, taken ``n`` times; exclusive or of booleans."""
+def digamma(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+    """The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
 def dist(input: _TensorLike, other: _Operand, p: _float | str | None = 2) -> Tensor:
     """The p-norm of the difference of two tensors."""
 def div(input: _TensorLike, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None, out: Tensor | None = None) -> Tensor:
@@ -368,6 +370,8 @@ def less(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> T
     """Whether input < other, as booleans."""
 def less_equal(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input <= other, as booleans."""
+def lgamma(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+    """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers."""
 def log(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The natural logarithm, as floats."""
 def log10(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -961,6 +965,10 @@ class _TableMethods:
         """A copy of ``input`` with ``src`` in the place of a diagonal."""
     def diff(self, n: _int = 1, dim: _Dim = -1, prepend: _TensorLike | None = None, append: _TensorLike | None = None) -> Tensor:
         """The differences of neighbours along ``dim``, taken ``n`` times; exclusive or of booleans."""
+    def digamma(self) -> Tensor:
+        """The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
+    def digamma_(self) -> Self:
+        """In place, returning the Tensor itself: The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
     def dist(self, other: _Operand, p: _float | str | None = 2) -> Tensor:
         """The p-norm of the difference of two tensors."""
     def div(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Tensor:
@@ -1145,6 +1153,10 @@ class _TableMethods:
         """Whether input < other, as booleans."""
     def less_equal(self, other: _Operand) -> Tensor:
         """Whether input <= other, as booleans."""
+    def lgamma(self) -> Tensor:
+        """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers."""
+    def lgamma_(self) -> Self:
+        """In place, returning the Tensor itself: The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers."""
     def log(self) -> Tensor:
         """The natural logarithm, as floats."""
     def log10(self) -> Tensor:
