@@ -420,6 +420,11 @@ CASES: dict[str, list[Case]] = {
         case(X(5), 0, V(4, 1, 0), X(3)),
         case(X(3, 4), -2, V([2, 0, 0, 1]), 1.5),
     ],
+    "scatter_reduce": [
+        case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2]), X(3, 2), r, include_self=self)
+        for r in ("sum", "prod", "mean", "amax", "amin")
+        for self in (True, False)
+    ],
     "scatter_add": [case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2]), X(3, 2)), case(X(5), 0, V(4, 4, 0), X(3))],
     "take": [case(X(3, 4), V([0, 11], [-1, 11])), case(X(5), V(2))],
     "roll": [case(X(5), 2), case(X(3, 4), -1, 1), case(X(3, 4), (1, 2), (0, 1)), case(X(3, 4), 5)],

@@ -131,6 +131,7 @@ OWN = {
     ("heaviside", "values"): "_TensorLike",
     **{(name, "other"): "_TensorLike" for name in ("ldexp", "nextafter")},
     **{(name, "input"): "_Operand" for name in ("pow", "float_power")},
+    ("scatter_reduce", "dim"): "_int",
     ("select", "index"): "_int",
     ("new_full", "size"): "Sequence[_int]",
     ("vander", "x"): "_TensorLike",

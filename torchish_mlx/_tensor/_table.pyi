@@ -548,6 +548,8 @@ def scatter(input: _TensorLike, dim: _Dim, index: _TensorLike, src: Any = None, 
     """``input`` with elements of ``src``, or a number, along ``dim`` at the places that ``index`` names."""
 def scatter_add(input: _TensorLike, dim: _Dim, index: _TensorLike, src: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
+def scatter_reduce(input: _TensorLike, dim: _int, index: _TensorLike, src: _TensorLike, reduce: str, *, include_self: _bool = True, out: Tensor | None = None) -> Tensor:
+    """``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``."""
 def searchsorted(sorted_sequence: _TensorLike, input: _TensorLike, *, out_int32: _bool = False, right: _bool = False, side: str | None = None, sorter: _TensorLike | None = None, out: Tensor | None = None) -> Tensor:
     """Where ``input`` would go into the sorted last dimension: before equal values, or behind them if ``right``."""
 def select(input: _TensorLike, dim: _int, index: _int) -> Tensor:
@@ -1372,6 +1374,10 @@ class _TableMethods:
         """``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
     def scatter_add_(self, dim: _Dim, index: _TensorLike, src: _TensorLike) -> Self:
         """In place, returning the Tensor itself: ``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
+    def scatter_reduce(self, dim: _int, index: _TensorLike, src: _TensorLike, reduce: str, *, include_self: _bool = True) -> Tensor:
+        """``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``."""
+    def scatter_reduce_(self, dim: _int, index: _TensorLike, src: _TensorLike, reduce: str, *, include_self: _bool = True) -> Self:
+        """In place, returning the Tensor itself: ``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``."""
     def select(self, dim: _int, index: _int) -> Tensor:
         """The part at ``index`` along ``dim``, without that dimension."""
     def select_scatter(self, src: _TensorLike, dim: _Dim, index: _TensorLike) -> Tensor:

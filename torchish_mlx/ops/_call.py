@@ -479,8 +479,8 @@ def _inplace(call: Any, casts: bool = False, uniform: bool = False, words: str =
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         refuse_write(self, args, kwargs)
         out = call(self, *args, **kwargs)
-        if words and out.dtype != self.dtype:
-            raise RuntimeError(words.format(given=NAMES[self.dtype], wanted=NAMES[out.dtype]))
+        if words and out.array.dtype != self.array.dtype:
+            raise RuntimeError(words.format(given=NAMES[self.array.dtype], wanted=NAMES[out.array.dtype]))
         return overwrite(self, out, casts, uniform)
 
     return method

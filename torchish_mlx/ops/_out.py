@@ -80,7 +80,7 @@ FREE = frozenset(("cumsum", "cumprod"))
 APART = frozenset(
     (
         *("cat", "concat", "concatenate", "cross", "gather", "index_add", "index_copy", "index_select", "kthvalue"),
-        *("masked_select", "scatter", "scatter_add", "take", "take_along_dim"),
+        *("masked_select", "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim"),
     )
 )
 

@@ -8,6 +8,7 @@ are brought there by ``gamma(x + 1) = x gamma(x)``, from ``_FAR`` on Stirling's 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mlx.core as mx
 
@@ -144,12 +145,17 @@ def _digamma(x: mx.array) -> mx.array:
     return mx.where(mx.isnan(x), x, mx.where(low, reflected, _digamma_of(mx.where(low, 1.5, x))))
 
 
+#: ``_digamma``, as type checkers see it.
+_slope: Callable[[mx.array], mx.array] = _digamma  # type: ignore[assignment]
+
+
 @_digamma.vjp
 def _digamma_vjp(primals: mx.array, cotangents: mx.array, _: mx.array) -> mx.array:
-    return cotangents * _trigamma(primals)
+    slope: mx.array = _trigamma(primals)
+    return cotangents * slope
 
 
-@op(grad={"input": lambda g, input: g * _digamma(input)}, promote="float", inplace=True, channels="any")
+@op(grad={"input": lambda g, input: g * _slope(input)}, promote="float", inplace=True, channels="any")
 def lgamma(input: Operand) -> mx.array:
     """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers.
 
@@ -161,4 +167,4 @@ def lgamma(input: Operand) -> mx.array:
 @op(grad={"input": lambda g, input: g * _trigamma(input)}, promote="float", inplace=True, channels="any")
 def digamma(input: Operand) -> mx.array:
     """The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
-    return _digamma(input)
+    return _slope(input)

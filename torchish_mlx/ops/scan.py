@@ -93,7 +93,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     rows, columns = x.shape[0], x.shape[0] if N is None else N
     if columns < 0:
         raise RuntimeError("N must be non-negative.")
-    ones = x.new_ones(rows, min(columns, 1), dtype=summed_dtype(x.dtype))
+    ones = x.new_ones(rows, min(columns, 1), dtype=summed_dtype(x.array.dtype))
     powers = ones
     if columns > 1:
         powers = cat((ones, cumprod(expand(unsqueeze(x, 1), rows, columns - 1), 1)), 1)
