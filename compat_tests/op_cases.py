@@ -185,6 +185,8 @@ CASES: dict[str, list[Case]] = {
     "acosh": [case(V(1.5, 3.0, 2.0)), case(X(0))],
     "logit": [case(V(0.2, 0.5, 0.9)), case(V(-0.5, 0.1, 0.5, 1.5), 0.2), case(V(0.3, 0.8), eps=1e-3), case(X(0))],
     **dict.fromkeys(("logaddexp", "logaddexp2", "atan2", "hypot"), binary()),
+    "float_power": [*binary("positive"), *numbers(2, 0.5, -1), case(N(5), 3), case(V(0.0, 1.0, -2.0), V(0, 2, 3))],
+    "ldexp": [*binary("positive", "int"), *binary(), case(X(5), V(-140, -3, 0, 30, 140))],
     "xlogy": [*binary("positive", "positive"), case(X(3, 4), 2), case(N(5), V(1, 2, 3, 4, 5))],
     **{name: [*unary(), case(N(5))] for name in ("deg2rad", "rad2deg")},
     **{name: [*unary(), case(N(5))] for name in ("floor", "ceil", "trunc", "positive")},
@@ -201,6 +203,11 @@ CASES: dict[str, list[Case]] = {
     },
     **{name: [*binary(), case(N(5), N(5)), case(N(5), X(5))] for name in ("fmax", "fmin")},
     "nan_to_num": [*unary(), case(N(5)), case(V(1.0, np.nan, np.inf, -np.inf), 0.5, 2.0, -3.0)],
+    **{  # away from the zeros of both and from 1, where torch's own digamma is 4 ulps off
+        name: [case(V(0.7)), case(V([-0.3, -1.2, -2.3], [0.1, 7.0, 30.0])), case(X(0)), case(V(2, 3, 5))]
+        for name in ("lgamma", "digamma")
+    },
+    "nextafter": [*binary(), case(V(0.0, -0.0, 1.0, 2.0, -1.0), V(1.0, -1.0, 1.0, 1.0, 3.0))],
     "copysign": [*binary(), *numbers(-2.0), case(N(5), N(5))],
     "heaviside": [case(N(5), N(5)), case(N(3, 4), N(4))],
     **{
@@ -262,6 +269,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "trace": [case(X(3, 4)), case(N(3, 3)), case(X(0, 2))],
     "cross": [case(X(3, 4), X(3, 4)), case(X(2, 3), X(2, 3), 1)],
+    "vander": [  # of integers, because torch has no gradient of more than two columns
+        *(case(N(4)), case(N(4), 2), case(N(3), 0), case(N(3), N=5, increasing=True), case(N(0), 3), case(N(0))),
+        *(case(B(3)), case(B(3), 1)),
+    ],
     "chain_matmul": [case(X(3, 2), X(2, 4), X(4, 1)), case(X(3, 2))],
     "celu": [*unary(), case(X(3, 4), 0.7)],
     "selu": unary(),
@@ -408,6 +419,11 @@ CASES: dict[str, list[Case]] = {
         case(X(3, 4), 1, V([0, 1], [1, 3], [2, 0]), X(3, 2)),
         case(X(5), 0, V(4, 1, 0), X(3)),
         case(X(3, 4), -2, V([2, 0, 0, 1]), 1.5),
+    ],
+    "scatter_reduce": [
+        case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2]), X(3, 2), r, include_self=self)
+        for r in ("sum", "prod", "mean", "amax", "amin")
+        for self in (True, False)
     ],
     "scatter_add": [case(X(3, 4), 1, V([0, 0], [1, 3], [2, 2]), X(3, 2)), case(X(5), 0, V(4, 4, 0), X(3))],
     "take": [case(X(3, 4), V([0, 11], [-1, 11])), case(X(5), V(2))],

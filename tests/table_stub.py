@@ -129,9 +129,12 @@ OWN = {
     ("logical_xor", "other"): "_TensorLike",
     **{(name, "other"): "_TensorLike" for name in ("isclose", "allclose", "equal")},
     ("heaviside", "values"): "_TensorLike",
-    ("pow", "input"): "_Operand",
+    **{(name, "other"): "_TensorLike" for name in ("ldexp", "nextafter")},
+    **{(name, "input"): "_Operand" for name in ("pow", "float_power")},
+    ("scatter_reduce", "dim"): "_int",
     ("select", "index"): "_int",
     ("new_full", "size"): "Sequence[_int]",
+    ("vander", "x"): "_TensorLike",
     ("where", "input"): "_Operand",
     ("tensordot", "dims"): "Any",
     **{

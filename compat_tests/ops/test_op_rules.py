@@ -95,6 +95,12 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
     "clamp_max": ([[1.0, 2.0, 3.0, NAN, 1.0], [1.0, 3.0, 2.0, 1.0, NAN]], lambda T, x, y: T.clamp_max(x, y)),
     "fmax": ([[1.0, 2.0, 3.0, NAN, 1.0, NAN], [1.0, 3.0, 2.0, 1.0, NAN, NAN]], lambda T, x, y: T.fmax(x, y)),
     "fmin": ([[1.0, 2.0, 3.0, NAN, 1.0, NAN], [1.0, 3.0, 2.0, 1.0, NAN, NAN]], lambda T, x, y: T.fmin(x, y)),
+    "lgamma": ([[0.0, -0.0, -1.0, -30.0, 2.0, INF, -INF, NAN, 1e37, -1e10]], lambda T, x: T.lgamma(x)),
+    "digamma": ([[0.0, -0.0, 2.0, INF, NAN, 1e37]], lambda T, x: T.digamma(x)),
+    "nextafter": (
+        [[0.0, -0.0, 0.0, -0.0, INF, NAN, 1.0, -INF], [1.0, -1.0, -0.0, 0.0, 0.0, 1.0, NAN, -INF]],
+        lambda T, x, y: T.nextafter(x, y),
+    ),
     "copysign": ([[0.0, 1.0, -2.0, 3.0], [-1.0, -0.0, 0.0, NAN]], lambda T, x, y: T.copysign(x, y)),
     "nan_to_num": ([[1.0, NAN, INF, -INF]], lambda T, x: T.nan_to_num(x)),
     "sinc": ([[0.0, -0.0, 0.5]], lambda T, x: T.sinc(x)),

@@ -224,6 +224,8 @@ def diagonal_scatter(input: _TensorLike, src: _TensorLike, offset: _int = 0, dim
     """A copy of ``input`` with ``src`` in the place of a diagonal."""
 def diff(input: _TensorLike, n: _int = 1, dim: _Dim = -1, prepend: _TensorLike | None = None, append: _TensorLike | None = None, *, out: Tensor | None = None) -> Tensor:
     """The differences of neighbours along ``dim``, taken ``n`` times; exclusive or of booleans."""
+def digamma(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+    """The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
 def dist(input: _TensorLike, other: _Operand, p: _float | str | None = 2) -> Tensor:
     """The p-norm of the difference of two tensors."""
 def div(input: _TensorLike, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None, out: Tensor | None = None) -> Tensor:
@@ -278,6 +280,8 @@ def fliplr(input: _TensorLike) -> Tensor:
     """The elements in reverse order along the second dimension."""
 def flipud(input: _TensorLike) -> Tensor:
     """The elements in reverse order along the first dimension."""
+def float_power(input: _Operand, exponent: _Operand, *, out: Tensor | None = None) -> Tensor:
+    """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
 def floor(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The largest whole number that is not above input."""
 def floor_divide(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -356,6 +360,8 @@ def layer_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _Te
     """Mean 0 and variance 1 over the last dimensions, whose shape is given; times weight, plus bias."""
 def lcm(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """The least common multiple of integers; 0 where one of them is 0."""
+def ldexp(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+    """input * 2^other, as floats."""
 def le(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input <= other, as booleans."""
 def lerp(input: _TensorLike, end: _TensorLike, weight: _Operand, *, out: Tensor | None = None) -> Tensor:
@@ -364,6 +370,8 @@ def less(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> T
     """Whether input < other, as booleans."""
 def less_equal(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input <= other, as booleans."""
+def lgamma(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+    """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers."""
 def log(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The natural logarithm, as floats."""
 def log10(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
@@ -470,6 +478,8 @@ def neg(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
 def negative(input: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """-input."""
+def nextafter(input: _TensorLike, other: _TensorLike, *, out: Tensor | None = None) -> Tensor:
+    """The next number after input, in its dtype, on the way to other; other where both are equal."""
 def nonzero(input: _TensorLike, *, as_tuple: _bool = False, out: Tensor | None = None) -> Tensor:
     """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
 def norm(input: _TensorLike, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None, out: Tensor | None = None) -> Tensor:
@@ -538,6 +548,8 @@ def scatter(input: _TensorLike, dim: _Dim, index: _TensorLike, src: Any = None, 
     """``input`` with elements of ``src``, or a number, along ``dim`` at the places that ``index`` names."""
 def scatter_add(input: _TensorLike, dim: _Dim, index: _TensorLike, src: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
+def scatter_reduce(input: _TensorLike, dim: _int, index: _TensorLike, src: _TensorLike, reduce: str, *, include_self: _bool = True, out: Tensor | None = None) -> Tensor:
+    """``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``."""
 def searchsorted(sorted_sequence: _TensorLike, input: _TensorLike, *, out_int32: _bool = False, right: _bool = False, side: str | None = None, sorter: _TensorLike | None = None, out: Tensor | None = None) -> Tensor:
     """Where ``input`` would go into the sorted last dimension: before equal values, or behind them if ``right``."""
 def select(input: _TensorLike, dim: _int, index: _int) -> Tensor:
@@ -642,6 +654,8 @@ def unique_consecutive(input: _TensorLike, return_inverse: _bool = False, return
     """The first element, or part along ``dim``, of each run of equal ones."""
 def unsqueeze(input: _TensorLike, dim: _int) -> Tensor:
     """A new dimension of size one at ``dim``."""
+def vander(x: _TensorLike, N: _int | None = None, increasing: _bool = False) -> Tensor:
+    """Powers from N - 1 down to 0, or up from 0 where ``increasing``, of each number; N is usually their count."""
 def var(input: _TensorLike, dim: _Dim = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None, out: Tensor | None = None) -> Tensor:
     """sum((x - mean)^2) / max(0, n - correction); the correction is 1, or 0 with ``unbiased=False``."""
 def var_mean(input: _TensorLike, dim: _Dim = None, unbiased: _bool = True, keepdim: _bool = False, *, correction: _float | None = None) -> Tensor:
@@ -953,6 +967,10 @@ class _TableMethods:
         """A copy of ``input`` with ``src`` in the place of a diagonal."""
     def diff(self, n: _int = 1, dim: _Dim = -1, prepend: _TensorLike | None = None, append: _TensorLike | None = None) -> Tensor:
         """The differences of neighbours along ``dim``, taken ``n`` times; exclusive or of booleans."""
+    def digamma(self) -> Tensor:
+        """The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
+    def digamma_(self) -> Self:
+        """In place, returning the Tensor itself: The derivative of ``lgamma``; NaN at negative whole numbers, and infinite at 0."""
     def dist(self, other: _Operand, p: _float | str | None = 2) -> Tensor:
         """The p-norm of the difference of two tensors."""
     def div(self, other: _Operand, *, rounding_mode: Literal["floor", "trunc"] | None = None) -> Tensor:
@@ -1021,6 +1039,10 @@ class _TableMethods:
         """The elements in reverse order along the first dimension."""
     def float(self) -> Tensor:
         """In float32."""
+    def float_power(self, exponent: _Operand) -> Tensor:
+        """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
+    def float_power_(self, exponent: _Operand) -> Self:
+        """In place, returning the Tensor itself: input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
     def floor(self) -> Tensor:
         """The largest whole number that is not above input."""
     def floor_(self) -> Self:
@@ -1119,6 +1141,10 @@ class _TableMethods:
         """The least common multiple of integers; 0 where one of them is 0."""
     def lcm_(self, other: _Operand) -> Self:
         """In place, returning the Tensor itself: The least common multiple of integers; 0 where one of them is 0."""
+    def ldexp(self, other: _TensorLike) -> Tensor:
+        """input * 2^other, as floats."""
+    def ldexp_(self, other: _TensorLike) -> Self:
+        """In place, returning the Tensor itself: input * 2^other, as floats."""
     def le(self, other: _Operand) -> Tensor:
         """Whether input <= other, as booleans."""
     def lerp(self, end: _TensorLike, weight: _Operand) -> Tensor:
@@ -1129,6 +1155,10 @@ class _TableMethods:
         """Whether input < other, as booleans."""
     def less_equal(self, other: _Operand) -> Tensor:
         """Whether input <= other, as booleans."""
+    def lgamma(self) -> Tensor:
+        """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers."""
+    def lgamma_(self) -> Self:
+        """In place, returning the Tensor itself: The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers."""
     def log(self) -> Tensor:
         """The natural logarithm, as floats."""
     def log10(self) -> Tensor:
@@ -1264,6 +1294,10 @@ class _TableMethods:
         """``data`` in this Tensor's dtype."""
     def new_zeros(self, *size: _int | Sequence[_int], dtype: _Dtype | None = None, device: Any = None, requires_grad: _bool = False) -> Tensor:
         """Zeros of a shape in this Tensor's dtype."""
+    def nextafter(self, other: _TensorLike) -> Tensor:
+        """The next number after input, in its dtype, on the way to other; other where both are equal."""
+    def nextafter_(self, other: _TensorLike) -> Self:
+        """In place, returning the Tensor itself: The next number after input, in its dtype, on the way to other; other where both are equal."""
     def nonzero(self, *, as_tuple: _bool = False) -> Tensor:
         """The indices of the elements that are not zero, a row for each; with ``as_tuple`` a vector for each dimension."""
     def norm(self, p: _float | str | None = "fro", dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
@@ -1340,6 +1374,10 @@ class _TableMethods:
         """``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
     def scatter_add_(self, dim: _Dim, index: _TensorLike, src: _TensorLike) -> Self:
         """In place, returning the Tensor itself: ``input`` with the elements of ``src`` added along ``dim`` at the places that ``index`` names."""
+    def scatter_reduce(self, dim: _int, index: _TensorLike, src: _TensorLike, reduce: str, *, include_self: _bool = True) -> Tensor:
+        """``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``."""
+    def scatter_reduce_(self, dim: _int, index: _TensorLike, src: _TensorLike, reduce: str, *, include_self: _bool = True) -> Self:
+        """In place, returning the Tensor itself: ``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``."""
     def select(self, dim: _int, index: _int) -> Tensor:
         """The part at ``index`` along ``dim``, without that dimension."""
     def select_scatter(self, src: _TensorLike, dim: _Dim, index: _TensorLike) -> Tensor:

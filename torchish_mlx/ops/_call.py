@@ -24,7 +24,7 @@ from ._arguments import Arguments, as_tensor, refused, taken, tensors
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
 from ._dtypes import real_only
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
-from ._out import WITHOUT, write_out
+from ._out import EXACT_IN_PLACE, WITHOUT, write_out
 from ._record import FLOAT32, NEW, finished, record
 from ._recorded import ARRAY
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
@@ -463,7 +463,7 @@ def composed(
             return made if any(made is each for each in labelled) else carried(made, labelled)
         return made
 
-    write = _inplace(call) if inplace else None
+    write = _inplace(call, words=EXACT_IN_PLACE.get(own, "")) if inplace else None
     for alias in (own, *aliases):
         place(alias, module, call, write, inplace, fn, outs, None, function, method, shape)
     return entered(own, module)
@@ -475,10 +475,13 @@ def _tensor_of(name: str, value: Any) -> Tensor:
     raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
 
 
-def _inplace(call: Callable[..., Any], casts: bool = False, uniform: bool = False) -> Callable[..., Any]:
+def _inplace(call: Any, casts: bool = False, uniform: bool = False, words: str = "") -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         refuse_write(self, args, kwargs)
-        return overwrite(self, call(self, *args, **kwargs), casts, uniform)
+        out = call(self, *args, **kwargs)
+        if words and out.array.dtype != self.array.dtype:
+            raise RuntimeError(words.format(given=NAMES[self.array.dtype], wanted=NAMES[out.array.dtype]))
+        return overwrite(self, out, casts, uniform)
 
     return method
 

@@ -61,17 +61,26 @@ _WORDS = (
         "{name}(): self and result must have the same scalar type, but got {wanted} and {given}",
         "index_select masked_select",
     ),
+    (
+        "the output given to {name} has dtype {given} but the operation's result requires dtype {wanted}",
+        "float_power",
+    ),
     ("{name} only supports bool tensor for result, got: {given}", "all any"),
 )
 #: Functions whose result is not cast: ``out`` has its dtype, or is refused in these words.
 EXACT = {name: words for words, names in _WORDS for name in names.split()}
+#: Functions that write in place only where the Tensor has the dtype of the result, or refuse it in these words.
+EXACT_IN_PLACE = {
+    "float_power": "the base given to float_power_ has dtype {given} but the operation's result requires dtype "
+    "{wanted}",
+}
 #: Functions that compute in the dtype of ``out``, whatever it is.
 FREE = frozenset(("cumsum", "cumprod"))
 #: Functions that read their arguments while they write: ``out`` shares no memory with them.
 APART = frozenset(
     (
         *("cat", "concat", "concatenate", "cross", "gather", "index_add", "index_copy", "index_select", "kthvalue"),
-        *("masked_select", "scatter", "scatter_add", "take", "take_along_dim"),
+        *("masked_select", "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim"),
     )
 )
 

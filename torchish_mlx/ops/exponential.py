@@ -7,11 +7,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES, result_type
+from .._core.promotion import FLOATS, INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like
-from ._op import Matched, Operand
+from ._op import Array, Matched, Operand
+from .arithmetic import mul, pow, power
 
 _LN2, _LN10 = math.log(2), math.log(10)
 
@@ -53,6 +54,49 @@ def log10(input: Operand) -> mx.array:
 def log1p(input: Operand) -> mx.array:
     """log(1 + input), which is exact near 0 too."""
     return mx.log1p(input)
+
+
+@op(
+    grad={"input": lambda g, other: g * power(mx.array(2, other.dtype), other).astype(g.dtype)},
+    promote="same",
+    name="ldexp.whole",
+    function=False,
+    method=False,
+    channels="any",
+)
+def _ldexp(input: Matched, other: Array) -> mx.array:
+    """input * 2^other for floats and integers, which is rounded once, also where 2^other alone is out of range.
+
+    The gradient takes 2^other in the dtype of other, as torch's does: it is 0 where other is negative.
+    """
+    double = input.dtype == mx.float64
+    whole, digits, low, high = (mx.int64, 52, -1022, 1023) if double else (mx.int32, 23, -126, 127)
+    left = mx.clip(other.astype(mx.int32).astype(whole), 3 * low, 3 * high)  # torch takes the lower 32 bits
+    factors = []
+    for _ in range(3):
+        part = mx.clip(left, low, high)
+        factors.append(mx.view((part + high) << digits, input.dtype))
+        left = left - part
+    return input * factors[2] * factors[1] * factors[0]  # the largest is the last, so that the others do not round
+
+
+@composed(inplace=True)
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """input * 2^other, as floats."""
+    if input.dtype in FLOATS and other.dtype not in INEXACT:
+        if other.dtype == mx.bool_:
+            raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'")
+        return _ldexp(input, other)
+    return mul(input, pow(2.0, other))
+
+
+@composed(inplace=True)
+def float_power(input: Operand, exponent: Operand) -> Tensor:
+    """input ** exponent in float64, or in complex64 where one of them is complex. MLX has float64 on the CPU only."""
+    given = [a.dtype if isinstance(a, Tensor) else type(a) for a in (input, exponent)]
+    if complex in given or mx.complex64 in given:
+        return pow(input, exponent + 0j)
+    return pow(*[a.to(mx.float64) if isinstance(a, Tensor) else float(a) for a in (input, exponent)])
 
 
 def _only_floats(name: str) -> Any:

@@ -27,6 +27,7 @@ from . import (  # noqa: F401 - each adds its functions to the registry
     exponential,
     filling,
     folding,
+    gamma,
     gates,
     indexing,
     joining,

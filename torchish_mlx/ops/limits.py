@@ -6,7 +6,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS
+from .._core.promotion import FLOATS, NAMES, result_type
 from ._call import op
 from ._division import array_like, underivable
 from ._masks import masked
@@ -133,6 +133,35 @@ def copysign(input: Matched, other: Operand) -> mx.array:
     """The size of input with the sign of other, as floats."""
     size = mx.abs(array_like(input, other))
     return mx.where(negative(array_like(other, input)), -size, size)
+
+
+def _check_steps(input: Any, other: Any) -> None:
+    dtype = result_type(input, other)
+    if dtype not in FLOATS:
+        raise NotImplementedError(f"\"nextafter_cpu\" not implemented for '{NAMES[dtype]}'")
+
+
+@op(
+    grad={
+        "input": lambda g, input, other: masked(g, input != other),
+        "other": lambda g, input, other: mx.zeros_like(g),  # noqa: ARG005 - torch keeps both, although it needs neither
+    },
+    promote="compare",
+    inplace=True,
+    check=_check_steps,
+    channels="any",
+)
+def nextafter(input: Matched, other: Matched) -> mx.array:
+    """The next number after input, in its dtype, on the way to other; other where both are equal."""
+    whole = _SAME_SIZE[input.dtype]
+    at, to = mx.view(input, whole), mx.view(other, whole)
+    tiny = mx.where(to < 0, mx.array(-mx.iinfo(whole).max - 1, whole), mx.array(0, whole)) + 1
+    size, target = at & mx.iinfo(whole).max, to & mx.iinfo(whole).max
+    equal = (at == to) | ((size == 0) & (target == 0))  # not by ==, for which a GPU may take tiny numbers as 0
+    away = ((at < 0) == (to < 0)) & (target > size)
+    moved = mx.where(size == 0, tiny, mx.where(away, at + 1, at - 1))
+    stepped = mx.view(mx.where(equal, to, moved), input.dtype)
+    return mx.where(mx.isnan(input) | mx.isnan(other), mx.array(mx.nan, input.dtype), stepped)
 
 
 @op(grad={"input": underivable("heaviside"), "values": underivable("heaviside")}, inplace=True, channels="any")

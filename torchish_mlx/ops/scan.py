@@ -9,9 +9,12 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, cast, summed_dtype, widened
 from .._tensor.tensor import Tensor
-from ._call import op
+from ._call import composed, op
 from ._op import Array, Operand
+from .arranging import flip
+from .joining import cat
 from .reduction import axis
+from .shaping import expand, unsqueeze
 
 
 def _cut(x: mx.array, start: int | None, stop: int | None, where: int) -> mx.array:
@@ -77,6 +80,24 @@ def cumprod(input: Array, dim: int, *, dtype: Any = None) -> mx.array:
     """The products of the elements up to each along ``dim``; those of integers and booleans are int64."""
     dtype = summed_dtype(input.dtype) if dtype is None else dtype
     return cast(_scanned(mx.cumprod, widened(cast(input, dtype)), dim), dtype)
+
+
+@composed(method=False, shape="a row for each element of ``x``, with ``N`` columns")
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Powers from N - 1 down to 0, or up from 0 where ``increasing``, of each number; N is usually their count.
+
+    It has a gradient for any N; torch has none where N is above 2.
+    """
+    if x.dim() != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    rows, columns = x.shape[0], x.shape[0] if N is None else N
+    if columns < 0:
+        raise RuntimeError("N must be non-negative.")
+    ones = x.new_ones(rows, min(columns, 1), dtype=summed_dtype(x.array.dtype))
+    powers = ones
+    if columns > 1:
+        powers = cat((ones, cumprod(expand(unsqueeze(x, 1), rows, columns - 1), 1)), 1)
+    return powers if increasing else flip(powers, (1,))
 
 
 def _exponential_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int) -> mx.array:

@@ -9,12 +9,13 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.bounds import inside, outside
-from .._core.promotion import added_dtype, cast, stored
+from .._core.promotion import INEXACT, NAMES, added_dtype, cast, stored
 from .._tensor.modes import mode
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
-from ._op import Array, Operand
+from ._division import floored
+from ._op import Array, Matched, Operand
 from .indexing import _normal, _put
 from .reduction import axis
 from .selecting import _lined
@@ -127,6 +128,140 @@ def _reduced(input: Tensor, dim: int, index: Tensor, src: Any, reduce: str) -> T
     if mode.enabled and (input.requires_grad or src.requires_grad):
         raise NotImplementedError("the derivative of scatter with reduce is not there: use scatter_add for sums")
     return (scatter_add if reduce == "add" else _multiplied)(input, dim, index, src)
+
+
+_REDUCTIONS = {"sum": "add", "prod": "multiply", "mean": "add", "amax": "maximum", "amin": "minimum"}
+_OTHER_NAMES = {"max": "amax", "min": "amin"}  # torch takes them, and its documentation does not say so
+
+
+def _check_reduced(input: mx.array, _dim: Any, _index: Any, src: mx.array, reduce: str, _include_self: Any) -> None:
+    reduce = _OTHER_NAMES.get(reduce, reduce)
+    if reduce not in _REDUCTIONS:
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    if input.dtype != src.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    ordered = reduce in ("amax", "amin") and input.dtype == mx.complex64
+    if ordered or (reduce == "mean" and input.dtype == mx.bool_):
+        raise NotImplementedError(
+            f"\"scatter_gather_tensor_cpu_reduce_{reduce}\" not implemented for '{NAMES[input.dtype]}'"
+        )
+
+
+def _counted(input: mx.array, dim: int, index: mx.array) -> mx.array:
+    """How often ``index`` names each place."""
+    zeros = mx.zeros(input.shape, mx.int32)
+    return _add_at(zeros, dim, index, mx.ones(index.shape, mx.int32))
+
+
+def _neutral(reduce: str, dtype: mx.Dtype) -> Any:
+    if reduce in ("sum", "mean", "prod"):
+        return int(reduce == "prod")
+    low = reduce == "amax"
+    if dtype in INEXACT:
+        return -math.inf if low else math.inf
+    return mx.iinfo(dtype).min if low else mx.iinfo(dtype).max
+
+
+def _reduce_at(input: mx.array, dim: int, index: mx.array, src: mx.array, reduce: str, include_self: bool) -> mx.array:
+    reduce = _OTHER_NAMES.get(reduce, reduce)
+    if not index.size:
+        return input
+    key, values = _scattered(input, dim, index, src)
+    wide = added_dtype(input.dtype)
+    base, values, counts = cast(_lined(input), wide), cast(values, wide), _lined(_counted(input, dim, index))
+    if not include_self:
+        base = mx.where(counts > 0, mx.array(_neutral(reduce, wide), wide), base)
+    out = getattr(base.at[key], _REDUCTIONS[reduce])(values)
+    if reduce == "mean":
+        counts = cast(mx.maximum(counts + int(include_self), 1), wide)
+        out = out / counts if wide in INEXACT else floored(out, counts)
+    elif reduce in ("amax", "amin") and wide in INEXACT:  # MLX keeps a NaN, or not, by the order of the elements
+        lost = mx.isnan(base).astype(mx.int32).at[key].add(mx.isnan(values).astype(mx.int32)) > 0
+        out = mx.where(lost, mx.nan, out)
+    return mx.reshape(cast(out, input.dtype), input.shape)
+
+
+def _product_at(input: mx.array, dim: int, index: mx.array, src: mx.array, include_self: bool) -> mx.array:
+    """The products, with a derivative, which MLX's own product at indices does not have."""
+
+    @mx.custom_function
+    def product(input: mx.array, src: mx.array) -> mx.array:
+        return _reduce_at(input, dim, index, src, "prod", include_self)
+
+    @product.vjp
+    def back(given: Any, g: mx.array, result: mx.array) -> tuple[mx.array, mx.array]:
+        rest = (given[0], dim, index, given[1], "prod", include_self, result)
+        return _base_gradient(g, *rest), _source_gradient(g, *rest)
+
+    found: Any = product(input, src)
+    result: mx.array = found
+    return result
+
+
+def _shares(
+    g: mx.array, input: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool, result: Any
+) -> Any:
+    """For the mean and the extremes: the gradient of each place, divided by the number of elements that share it."""
+    if reduce == "mean":
+        count = _counted(input, dim, index) + int(include_self)
+        return g / mx.maximum(count, 1).astype(g.dtype)
+    chosen = (src == _read_at(result, dim, index, src.shape)).astype(g.dtype)
+    return g / _add_at((input == result).astype(g.dtype), dim, index, chosen)  # torch counts input in any case
+
+
+def _base_gradient(
+    g: mx.array, input: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool, result: Any
+) -> mx.array:
+    if reduce == "prod":
+        safe = mx.where(input == 0, 1, input)
+        out = g * _product_at(safe, dim, index, src, include_self) / safe
+    elif reduce == "sum":
+        out = g
+    else:
+        out = _shares(g, input, dim, index, src, reduce, include_self, result)
+        out = out if reduce == "mean" else out * (input == result)
+    return out if include_self else _put_at(out, dim, index, 0)
+
+
+def _source_gradient(
+    g: mx.array, input: Any, dim: int, index: Any, src: Any, reduce: str, include_self: bool, result: Any
+) -> mx.array:
+    def read(x: mx.array) -> mx.array:
+        return _read_at(x, dim, index, src.shape)
+
+    if reduce == "sum":
+        return read(g)
+    if reduce == "prod":
+        zero = src == 0
+        zeros = _add_at(mx.zeros(input.shape, g.dtype), dim, index, zero.astype(g.dtype))
+        if mode.deriving and mx.any(zeros > 1).item():
+            raise RuntimeError(
+                "scatter_reduce(): Double backward is unsupported for src when >1 zeros in src are scattered to the "
+                "same position in self"
+            )
+        alone = zero & (read(zeros) == 1)
+        others = _product_at(input, dim, index, mx.where(alone, 1, src), include_self)
+        return mx.where(alone, read(g * others), read(g * result) / mx.where(zero, 1, src))
+    share = read(_shares(g, input, dim, index, src, reduce, include_self, result))
+    return share if reduce == "mean" else share * (src == read(result))
+
+
+@op(
+    grad={"input": _base_gradient, "src": _source_gradient},
+    promote="same",
+    inplace=True,
+    check=_check_reduced,
+    always=True,
+)
+def scatter_reduce(
+    input: Matched, dim: int, index: Array, src: Matched, reduce: str, *, include_self: bool = True
+) -> mx.array:
+    """``input`` with the sum, product, mean or extreme of elements of ``src`` along ``dim`` at the places of ``index``.
+
+    ``reduce`` is ``"sum"``, ``"prod"``, ``"mean"``, ``"amax"`` or ``"amin"``. Without ``include_self`` what ``input``
+    has at these places does not count.
+    """
+    return _reduce_at(input, dim, index, src, reduce, include_self)
 
 
 @composed(inplace=True)
