@@ -24,8 +24,6 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
-import mlx.core as mx
-
 import torchish_mlx as torch
 from tests.hostile.corpus import CORPUS
 from tests.hostile.plan import mutation
@@ -102,7 +100,7 @@ def _place(traceback: TracebackType | None) -> str:
 
 # -- what an object may be
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, mx.Dtype, torch.device, torch.Size)
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, bytearray, torch.dtype, torch.device, torch.Size)
 _CONTAINERS = (dict, OrderedDict, Counter, list, tuple, set)
 
 

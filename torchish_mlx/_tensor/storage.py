@@ -209,9 +209,10 @@ class View(Storage):
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps from the base's array to what is shown."""
-        if self._steps is None:
-            parent, step = self._last
-            self._steps = joined(parent.steps if isinstance(parent, View) else (), step)
+        for view in reversed(self._behind("_steps")):
+            parent, step = view._last
+            view._steps = joined(parent.steps if isinstance(parent, View) else (), step)
+        assert self._steps is not None
         return self._steps
 
     @property
@@ -235,13 +236,23 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
-        if self._layout is None:
-            if self._last is None:
-                self._layout = layout_after(*self.base.layout(), self.steps)
+        for view in reversed(self._behind("_layout")):
+            if view._last is None:
+                view._layout = layout_after(*view.base.layout(), view.steps)
             else:
-                parent, step = self._last
-                self._layout = step_layout(step, *parent.layout())
+                parent, step = view._last
+                view._layout = step_layout(step, *parent.layout())
+        assert self._layout is not None
         return self._layout
+
+    def _behind(self, known: str) -> list[View]:
+        """The view itself and those that it shows, one behind the other, for which ``known`` was not worked out yet."""
+        found: list[View] = []
+        here: Any = self
+        while isinstance(here, View) and getattr(here, known) is None:
+            found.append(here)
+            here = None if here._last is None else here._last[0]
+        return found
 
     @property
     def contiguous(self) -> bool:  # type: ignore[override]

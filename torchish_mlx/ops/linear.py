@@ -52,9 +52,9 @@ def _check_linear(input: mx.array, weight: mx.array, bias: mx.array | None) -> N
         raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
 
 
-def _usual(input: mx.array, weight: mx.array, bias: mx.array | None) -> bool:
+def _usual(input: mx.array, weight: mx.array, bias: mx.array) -> bool:
     """Whether these are of a layer, and fit: then nothing has to be looked at once more."""
-    if bias is None or weight.ndim != 2 or not input.dtype == weight.dtype == bias.dtype or not input.size:
+    if weight.ndim != 2 or not input.dtype == weight.dtype == bias.dtype or not input.size:
         return False
     out, into = weight.shape
     return input.ndim > 1 and input.shape[-1] == into and bias.shape == (out,) and out > 0 and input.dtype in INEXACT
@@ -76,7 +76,7 @@ def linear(input: Array, weight: Array, bias: Array | None = None) -> mx.array:
     >>> F.linear(torch.ones(1, 2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0.5, 0.0]))
     tensor([[3.5000, 7.0000]])
     """
-    if _usual(input, weight, bias):
+    if bias is not None and _usual(input, weight, bias):
         return mx.addmm(bias, input, mx.swapaxes(weight, 0, 1))
     _check_linear(input, weight, bias)
     turned = weight if weight.ndim == 1 else mx.swapaxes(weight, 0, 1)
