@@ -244,7 +244,7 @@ def test_what_is_apart_still_is() -> None:
 
 
 #: op_db does not have them; they have calls in ``op_cases`` and in ``test_images``.
-BY_HAND = {"max_pool1d_with_indices", "conv_tbc"}
+BY_HAND = {"max_pool1d_with_indices", "conv_tbc", "vander"}
 FUNCTIONAL_BY_HAND = {"fold", "lp_pool1d", "lp_pool2d", "lp_pool3d", "upsample"}
 
 
