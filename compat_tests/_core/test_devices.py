@@ -160,6 +160,9 @@ def test_results_take_the_label_of_their_operands(mps):
         *(tm.tensor(x), tm.as_tensor(x), tm.Tensor(x), tm.Parameter(x), x.flatten().diff(), x.quantile(0.5)),
     ):
         assert made.device == mps
+    image = tm.conv2d(tm.ones(1, 1, 3, 3, device="mps"), tm.ones(1, 1, 1, 1))
+    for made in (image, image + 1, image + image, image.relu(), image.softmax(1), tm.max_pool2d(image, 2)):
+        assert made.device == mps
     assert (y + 1).is_cpu
     assert x.get_device() == 0
     assert x.is_mps

@@ -9,12 +9,19 @@ import pytest
 
 import torchish_mlx as torch
 
+
+def images(x: Any) -> Any:
+    """The result of a convolution, which is in channels-last memory."""
+    return torch.conv2d(x.reshape(1, 2, 1, 1), torch.ones(1, 2, 1, 1))
+
+
 WAYS: dict[str, Callable[[Any], Any]] = {
     "leaf": lambda _: torch.tensor([1j], requires_grad=True),
     "number": lambda x: x * 1j,
     "tensor": lambda x: x + torch.tensor([1j, 2j]),
     "dtype": lambda x: x.to(torch.complex64),
     "list": lambda x: torch.cat([x, torch.tensor([1j])]),
+    "images": lambda x: images(x) * 1j,
     "where": lambda x: torch.where(torch.tensor([True, False]), x, 1j),
 }
 

@@ -128,7 +128,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
 def _public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
     fn, tails, promoting, lists = op.usual, op.tails, op.promote is not None, bool(op.lists)
-    ordered, elsewhere = bool(op.channels), lists or op.channels == "last"
+    ordered, short, elsewhere = bool(op.channels), op.channels == "any", lists or op.channels == "last"
     plain = [1 << i for i in range(op.arity)]
     wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
     accepted = [(_PLAIN if kind is None else kind.types) - {complex} for kind in op.kinds]
@@ -139,7 +139,7 @@ def _public(op: Op) -> Callable[..., Any]:
     least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
 
     def on_images(args: tuple[Any, ...]) -> Any:
-        """A call with channels-last images: here where all Tensors are, and the order does not matter."""
+        """An elementwise call with channels-last images: here where all Tensors are such images of float32."""
         arrays, key, ndim = [*args], 0, 0
         for i, t in enumerate(args):
             if isinstance(t, Tensor):
@@ -149,17 +149,17 @@ def _public(op: Op) -> Callable[..., Any]:
                     return _explained(op, args)
                 arrays[i], ndim = last, last.ndim
                 key += wanting[i] if t._requires_grad else plain[i]
-            elif type(t) not in _PLAIN:
+            elif type(t) not in accepted[i]:
                 return _explained(op, args)
-        if op.channels != "any":
-            return _explained(op, args)
         try:
             out = fn(*arrays)
         except ValueError:
             return _explained(op, args)  # refuses it in torch's order
         if key >= least and mode.enabled and (wholly or type(out) is not ARRAY or out.dtype in INEXACT):
-            return record(op, key, args, arrays, out, None, None, ndim)
-        return finished(op, out, ndim)
+            made = record(op, key, args, arrays, out, None, None, ndim)
+        else:
+            made = finished(op, out, ndim)
+        return carried(made, args) if LABELLED else made
 
     def function(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
@@ -182,7 +182,7 @@ def _public(op: Op) -> Callable[..., Any]:
                 array = t._storage._array
                 if array is None or t._base is not None:
                     if ordered and type(t._storage) is ChannelsLast:
-                        return on_images(args)
+                        return on_images(args) if short else _explained(op, args)
                     array = t._read()
                 arrays[i] = array
                 if not key:
