@@ -56,13 +56,6 @@ def windows_in(x: mx.array, w: Windows, value: Any) -> mx.array:
     return mx.as_strided(mx.contiguous(x), shape, [steps[0], *itertools.chain(*along), 1])
 
 
-def _gathered(x: mx.array, n: int) -> mx.array:
-    """(n, count, kernel, ..., c) as (n, *counts, product of the kernel, c)."""
-    counts, kernel = range(1, 2 * n, 2), range(2, 2 * n + 1, 2)
-    x = mx.transpose(x, (0, *counts, *kernel, 2 * n + 1))
-    return mx.reshape(x, (*x.shape[: n + 1], math.prod(x.shape[n + 1 : -1]), x.shape[-1]))
-
-
 def _spread(g: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
     """The same gradient for each element of a window, added up where windows overlap; the adjoint of a sum."""
     rows = zip(sizes, *w, strict=True)
@@ -121,15 +114,16 @@ def _to_chosen(g: mx.array, indices: mx.array, input_shape: Sequence[int], apart
         key = (slice(None), *[slice(f, None, a) for f, a in zip(first, apart, strict=True)])
         part = g[key]
         if part.size:
-            flat = (n, part.size // (n * c), c)
-            put = mx.put_along_axis(empty, mx.reshape(indices[key], flat), mx.reshape(part, flat), axis=1)
+            put = _put(empty, indices[key], part)
             total = put if total is empty else total + put
     return mx.reshape(total, input_shape)
 
 
-def _largest(x: mx.array, along: int) -> mx.array:
-    """The place of the largest along an axis; NaN is the largest, as in torch."""
-    return mx.argmax(mx.where(x != x, math.inf, x) if x.dtype in INEXACT else x, axis=along)
+def _put(zeros: mx.array, indices: mx.array, values: mx.array) -> mx.array:
+    """``values`` (n, *counts, c) in ``zeros`` (n, places, c), at ``indices`` of the same shape."""
+    n, _, c = zeros.shape
+    flat = (n, values.size // (n * c), c)
+    return mx.put_along_axis(zeros, mx.reshape(indices, flat), mx.reshape(values, flat), axis=1)
 
 
 def _lowest(dtype: mx.Dtype) -> Any:
@@ -142,7 +136,10 @@ def _lowest(dtype: mx.Dtype) -> Any:
             g,
             indices,
             input_shape,
-            [-(-(d * (k - 1) + 1) // s) for k, s, d in zip(windows[0], windows[1], windows[3], strict=True)],
+            [
+                -(-(d * (k - 1) + 1) // s)
+                for k, s, d in zip(windows.kernel, windows.stride, windows.dilation, strict=True)
+            ],
         )
     },
     channels="last",
@@ -152,15 +149,21 @@ def _lowest(dtype: mx.Dtype) -> Any:
 )
 def max_pooled(input: Array, windows: Any) -> MaxPooled:
     """The largest of each window; ``windows`` are ``Windows``."""
-    sizes, w = input.shape[1:-1], Windows(*windows)
-    n = len(sizes)
-    shown = windows_in(input, w, _lowest(input.dtype))
+    shown = windows_in(input, windows, _lowest(input.dtype))
     if not shown.size:
-        empty = mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
-        return MaxPooled(empty, empty.astype(mx.int64))
-    within = list(range(2, 2 * n + 1, 2))
+        return _nothing(input, windows.counts)
+    return _first_of_the_largest(shown, *_flat_places(tuple(input.shape[1:-1]), windows))
+
+
+def _nothing(input: mx.array, counts: Sequence[int]) -> MaxPooled:
+    empty = mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
+    return MaxPooled(empty, empty.astype(mx.int64))
+
+
+def _first_of_the_largest(shown: mx.array, starts: mx.array, ranks: mx.array, inside: mx.array | None) -> MaxPooled:
+    """The largest of each window, and where the first such element is, by what ``_flat_places`` gives."""
+    within = list(range(2, shown.ndim - 1, 2))
     values = mx.max(shown, axis=within, keepdims=True)
-    starts, ranks, inside = _flat_places(tuple(sizes), w)
     chosen = (shown == values) | (shown != shown)  # NaN is the largest, as in torch
     if inside is not None:
         chosen = chosen & inside
@@ -213,24 +216,16 @@ def _scattered(g: mx.array, indices: mx.array, input_shape: Sequence[int]) -> mx
 )
 def adaptive_max_pooled(input: Array, counts: Any) -> MaxPooled:
     """The largest of each of ``counts`` windows, which begin at i * size // count and together are everything."""
-    sizes, n = input.shape[1:-1], len(counts)
     if not all(counts) or not input.size:
-        empty = mx.zeros((input.shape[0], *counts, input.shape[-1]), input.dtype)
-        return MaxPooled(empty, empty.astype(mx.int64))
-    shown, places = input, []
+        return _nothing(input, counts)
+    sizes, shown, flat = input.shape[1:-1], input, np.zeros((), np.int64)
     for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
         starts, ends = _bounds(size, count)
-        where = np.minimum(starts[:, None] + np.arange((ends - starts).max()), ends[:, None] - 1)  # the last, again
-        places.append(mx.array(where.astype(np.int32)))
-        shown = mx.take(shown, places[-1], axis=2 * axis + 1)
-    kernel = [p.shape[1] for p in places]
-    place = _largest(_gathered(shown, n), n + 1)
-    flat: Any = 0
-    for axis, (size, at) in enumerate(zip(sizes, places, strict=True)):
-        within = (place // math.prod(kernel[axis + 1 :]) % kernel[axis]).astype(mx.int32)
-        first = at[:, :1].reshape((counts[axis], *[1] * (n - axis)))
-        flat = flat * size + mx.minimum(first + within, at[:, -1:].reshape(first.shape))
-    return MaxPooled(mx.max(shown, axis=list(range(2, 2 * n + 1, 2))), flat.astype(mx.int64))
+        at = np.minimum(starts[:, None] + np.arange((ends - starts).max()), ends[:, None] - 1)  # the last, again
+        shown = mx.take(shown, mx.array(at.astype(np.int32)), axis=2 * axis + 1)
+        flat = flat * size + at.reshape((*at.shape, *[1] * (2 * (len(counts) - axis) - 1)))
+    last = math.prod(sizes)
+    return _first_of_the_largest(shown, mx.array(last), mx.array(last - flat), None)
 
 
 # The mean -------------------------------------------------------------------------------------------------------------
@@ -261,11 +256,9 @@ def _divided(x: mx.array, by: Any) -> mx.array:
     grad={
         "input": lambda g, input_shape, windows, count_include_pad, divisor_override: cast(
             _spread(
-                _divided(
-                    widened(g), _divisors(input_shape[1:-1], Windows(*windows), count_include_pad, divisor_override)
-                ),
+                _divided(widened(g), _divisors(input_shape[1:-1], windows, count_include_pad, divisor_override)),
                 input_shape[1:-1],
-                Windows(*windows),
+                windows,
             ),
             g.dtype,
         )
@@ -277,12 +270,12 @@ def _divided(x: mx.array, by: Any) -> mx.array:
 )
 def mean_pooled(input: Array, windows: Any, count_include_pad: bool, divisor_override: int | None) -> mx.array:
     """The mean of each window; ``windows`` are ``Windows``."""
-    w = Windows(*windows)
-    shown = windows_in(widened(input), w, 0)
+    shown = windows_in(widened(input), windows, 0)
     if not shown.size:
-        return mx.zeros((input.shape[0], *w.counts, input.shape[-1]), input.dtype)
-    total = mx.sum(shown, axis=list(range(2, 2 * len(w.counts) + 1, 2)))
-    return cast(_divided(total, _divisors(input.shape[1:-1], w, count_include_pad, divisor_override)), input.dtype)
+        return mx.zeros((input.shape[0], *windows.counts, input.shape[-1]), input.dtype)
+    total = mx.sum(shown, axis=list(range(2, shown.ndim - 1, 2)))
+    by = _divisors(input.shape[1:-1], windows, count_include_pad, divisor_override)
+    return cast(_divided(total, by), input.dtype)
 
 
 def _averaging(size: int, count: int, dtype: mx.Dtype) -> mx.array:
@@ -339,9 +332,7 @@ def max_unpooled(input: Array, indices: Array, sizes: Any) -> mx.array:
     n, c = input.shape[0], input.shape[-1]
     total = mx.zeros((n, math.prod(sizes), c), input.dtype)
     if input.size and total.size:
-        flat = (n, input.size // (n * c), c)
-        where = mx.reshape(mx.moveaxis(indices, 1, -1), flat)
-        total = mx.put_along_axis(total, where, mx.reshape(input, flat), axis=1)
+        total = _put(total, mx.moveaxis(indices, 1, -1), input)
     return mx.reshape(total, (n, *sizes, c))
 
 
