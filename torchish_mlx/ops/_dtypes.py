@@ -1,4 +1,4 @@
-"""Functions that torch does not have for complex numbers, with its errors: they are refused before MLX computes."""
+"""Dtypes that torch does not have a function for, with its errors: they are refused before MLX computes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
+
+from .._core.promotion import INEXACT, NAMES
 
 #: Function -> the kernel of torch that is not implemented.
 _KERNELS = {
@@ -68,3 +70,9 @@ def real_only(name: str) -> Callable[..., None] | None:
                 raise kind(words)
 
     return check
+
+
+def refuse_integers(kernel: str, dtype: mx.Dtype) -> None:
+    """Refuse what holds no floating numbers; ``kernel`` is torch's name of its loop."""
+    if dtype not in INEXACT:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[dtype]}'")

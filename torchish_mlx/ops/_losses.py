@@ -7,7 +7,7 @@ import warnings
 import mlx.core as mx
 
 from .._core.bounds import seen
-from .._core.promotion import INEXACT, NAMES, widened
+from .._core.promotion import widened
 from .._tensor.modes import mode
 from .._tensor.tensor import Tensor
 from .arithmetic import true_divide
@@ -65,12 +65,6 @@ def refuse_gradients(function: str, **given: Tensor | None) -> None:
                 f"The function '{function}' is not differentiable with respect to argument '{name}'. This input cannot "
                 "have requires_grad True."
             )
-
-
-def refuse_integers(kernel: str, x: mx.array) -> None:
-    """Refuse what holds no floating numbers; ``kernel`` is torch's name of its loop."""
-    if x.dtype not in INEXACT:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[x.dtype]}'")
 
 
 def within(name: str, x: mx.array) -> None:

@@ -11,7 +11,8 @@ from .._core.bounds import seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
-from ._losses import reduced, reduction_of, refuse_gradients, refuse_integers, total, within
+from ._dtypes import refuse_integers
+from ._losses import reduced, reduction_of, refuse_gradients, total, within
 from ._op import Array, Operand
 from .arithmetic import add, mul, neg, true_divide
 from .reduction import sum
@@ -82,7 +83,7 @@ def _nll_gradient(
 )
 def _nll(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
     """Minus the input at the class of each sample, times the weight of the class."""
-    refuse_integers("nll_loss_out_frame", input)
+    refuse_integers("nll_loss_out_frame", input.dtype)
     at, counts = _classes(target, input.shape[dim], ignore_index)
     shares = _shares(at, counts, weight, input.dtype)
     logs = _at_classes(input, at, dim) if at.size else mx.zeros(at.shape, input.dtype)
@@ -116,7 +117,7 @@ def _entropy_gradient(
 )
 def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
     """As ``_nll`` of the logarithm of the softmax, which is computed at the classes alone."""
-    refuse_integers("log_softmax_lastdim_kernel_impl", input)
+    refuse_integers("log_softmax_lastdim_kernel_impl", input.dtype)
     at, counts = _classes(target, input.shape[dim], ignore_index)
     shares = _shares(at, counts, weight, input.dtype)
     if not at.size:
@@ -353,7 +354,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    refuse_integers("binary_cross_entropy", input.array)
+    refuse_integers("binary_cross_entropy", input.array.dtype)
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {NAMES[target.array.dtype]} but expected {NAMES[input.array.dtype]}")
     within("input", input.array)
@@ -436,7 +437,7 @@ def binary_cross_entropy_with_logits(
     if tuple(target.shape) != tuple(input.shape):
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     refuse_gradients("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
-    refuse_integers("log_sigmoid_cpu", input.array)
+    refuse_integers("log_sigmoid_cpu", input.array.dtype)
     if target.dtype not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[target.array.dtype]}")
     loss: Tensor = _binary_of_logits(input, target, weight, pos_weight, reduction)

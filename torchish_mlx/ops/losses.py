@@ -13,7 +13,8 @@ from .._core.promotion import INEXACT
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
-from ._losses import reduced, reduction_of, refuse_integers, weighted
+from ._dtypes import refuse_integers
+from ._losses import reduced, reduction_of, weighted
 from ._op import Operand
 from .arithmetic import add, clamp, exp, log, mul, square, sub, true_divide, where
 from .comparison import gt, lt
@@ -39,7 +40,7 @@ def _error(name: str, slope: Callable[..., mx.array]) -> Callable[[Any], Any]:
 
 @_error("mse_loss.elements", lambda off, _: 2 * off)
 def _squared(input: Operand, target: Operand, bound: float = 0) -> mx.array:  # noqa: ARG001
-    refuse_integers("mse_cpu", input)
+    refuse_integers("mse_cpu", input.dtype)
     return mx.square(input - target)
 
 
@@ -50,14 +51,14 @@ def _absolute(input: Operand, target: Operand, bound: float = 0) -> mx.array:  #
 
 @_error("smooth_l1_loss.elements", lambda off, beta: mx.where(mx.abs(off) < beta, off / beta, mx.sign(off)))
 def _smooth(input: Operand, target: Operand, bound: float) -> mx.array:
-    refuse_integers("smooth_l1_cpu", input)
+    refuse_integers("smooth_l1_cpu", input.dtype)
     size = mx.abs(input - target)
     return mx.where(size < bound, 0.5 * size * size / bound, size - 0.5 * bound)
 
 
 @_error("huber_loss.elements", lambda off, delta: mx.clip(off, -delta, delta))
 def _huber(input: Operand, target: Operand, bound: float) -> mx.array:
-    refuse_integers("huber_cpu", input)
+    refuse_integers("huber_cpu", input.dtype)
     size = mx.abs(input - target)
     return mx.where(size <= bound, 0.5 * size * size, bound * (size - 0.5 * bound))
 

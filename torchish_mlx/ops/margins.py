@@ -10,7 +10,8 @@ from .._core.bounds import inside
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op, vjp
-from ._losses import reduced, reduction_of, refuse_gradients, refuse_integers
+from ._dtypes import refuse_integers
+from ._losses import reduced, reduction_of, refuse_gradients
 from ._op import Array, Operand
 from .arithmetic import add, minimum, mul, neg, sqrt, sub, true_divide, where
 from .comparison import eq, ne
@@ -150,7 +151,7 @@ def _check_samples(name: str, input: Tensor) -> None:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
-    refuse_integers(name, input.array)
+    refuse_integers(name, input.array.dtype)
     if input.dtype in HALVES:
         raise NotImplementedError(f"\"{name}\" not implemented for '{NAMES[input.array.dtype]}'")
 

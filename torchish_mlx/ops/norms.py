@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import INEXACT, NAMES, cast, widened
+from .._core.promotion import cast, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from ._call import composed, op
+from ._dtypes import refuse_integers
 from ._op import Array
 from .reduction import axis, mean, var
 from .shaping import copied, reshape
@@ -91,11 +92,6 @@ def _normalized(
     return cast(out, input.dtype), mean, rstd
 
 
-def _check_floats(kernel: str, dtype: mx.Dtype) -> None:
-    if dtype not in INEXACT:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[dtype]}'")
-
-
 def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
     return None if tensor is None else tensor._read().shape
 
@@ -163,7 +159,7 @@ def _normalized_layer(input: Array, weight: Array | None, bias: Array | None, ov
 @functools.lru_cache(1024)
 def _layer_plan(shape: tuple[int, ...], size: tuple[int, ...], dtype: mx.Dtype, weight: Any, bias: Any) -> Any:
     """The dimensions to normalize over, after what torch refuses; ``weight`` and ``bias`` are shapes or None."""
-    _check_floats("LayerNormKernelImpl", dtype)
+    refuse_integers("LayerNormKernelImpl", dtype)
     _check_normalized(list(shape), list(size), "*, ", weight=weight, bias=bias)
     return tuple(range(len(size) - len(shape), len(size)))
 
@@ -205,7 +201,7 @@ def group_norm(
     size = list(input.shape)
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
-    _check_floats("GroupNormKernelImpl", input._read().dtype)
+    refuse_integers("GroupNormKernelImpl", input._read().dtype)
     if num_groups <= 0:
         raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))
     if size[1] % num_groups:
@@ -358,7 +354,7 @@ def batch(
     if not array.size:
         return copied(input)
     axis(len(size), 1)
-    _check_floats("batch_norm", input._read().dtype)
+    refuse_integers("batch_norm", array.dtype)
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor._read().size != size[1]:
             given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
@@ -400,7 +396,7 @@ def instance_norm(
     """
     size = list(input.shape)
     axis(len(size), 1)
-    _check_floats("batch_norm", input._read().dtype)
+    refuse_integers("batch_norm", input._read().dtype)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
@@ -456,7 +452,7 @@ def rms_norm(
 ) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
     shape, size = list(normalized_shape), list(input.shape)
-    _check_floats("rms_norm", input._read().dtype)
+    refuse_integers("rms_norm", input._read().dtype)
     _check_normalized(shape, size, "*", weight=_shape_of(weight))
     if eps is None:
         eps = float(np.finfo(np.float64 if input.dtype == mx.float64 else np.float32).eps)
