@@ -21,58 +21,45 @@ from .reduction import axis, mean, var
 from .shaping import copied, reshape
 
 
+def _in(x: mx.array, shape: Sequence[int]) -> mx.array:
+    return x if x.shape == shape else mx.reshape(x, shape)
+
+
 def _scaled(x: mx.array, weight: mx.array | None, spread: Sequence[int]) -> mx.array:
-    return x if weight is None else x * mx.reshape(widened(weight), spread)
-
-
-def _standard(input: mx.array, mean: mx.array, rstd: mx.array, blocks: Sequence[int]) -> mx.array:
-    """The input with mean 0 and variance 1, in its own shape."""
-    return mx.reshape((mx.reshape(widened(input), blocks) - mean) * rstd, input.shape)
+    return x if weight is None else x * _in(widened(weight), spread)
 
 
 def _input_gradient(
     g: mx.array,
-    input: mx.array,
     weight: mx.array | None,
-    mean: mx.array,
+    unit: mx.array,
     rstd: mx.array,
     blocks: Sequence[int],
     over: tuple[int, ...],
     spread: Sequence[int],
 ) -> mx.array:
-    if not input.size:
-        return mx.zeros_like(input)
-    g = mx.reshape(_scaled(widened(g), weight, spread), blocks)
-    x = (mx.reshape(widened(input), blocks) - mean) * rstd
-    along = mx.mean(g * x, axis=over, keepdims=True)
-    out = rstd * (g - mx.mean(g, axis=over, keepdims=True) - x * along)
-    return cast(mx.reshape(out, input.shape), input.dtype)
+    if not g.size:
+        return mx.zeros_like(g)
+    wide, x = _in(_scaled(widened(g), weight, spread), blocks), _in(unit, blocks)
+    mean, along = (mx.mean(each, axis=over, keepdims=True) for each in (wide, wide * x))
+    return cast(_in(rstd * (wide - mean - x * along), g.shape), g.dtype)
 
 
-def _weight_gradient(
-    g: mx.array,
-    input: mx.array,
-    weight: mx.array,
-    mean: mx.array,
-    rstd: mx.array,
-    blocks: Sequence[int],
-    spread: Sequence[int],
-) -> mx.array:
-    if not input.size:
+def _weight_gradient(g: mx.array, weight: mx.array, unit: mx.array, spread: Sequence[int]) -> mx.array:
+    if not g.size:
         return mx.zeros_like(weight)
-    out = unbroadcast(widened(g) * _standard(input, mean, rstd, blocks), tuple(spread))
-    return cast(mx.reshape(out, weight.shape), weight.dtype)
+    return cast(_in(unbroadcast(widened(g) * unit, tuple(spread)), weight.shape), weight.dtype)
 
 
 def _bias_gradient(g: mx.array, bias: mx.array, spread: Sequence[int]) -> mx.array:
     if not g.size:
         return mx.zeros_like(bias)
-    return cast(mx.reshape(unbroadcast(widened(g), tuple(spread)), bias.shape), bias.dtype)
+    return cast(_in(unbroadcast(widened(g), tuple(spread)), bias.shape), bias.dtype)
 
 
 @op(
     grad={"input": _input_gradient, "weight": _weight_gradient, "bias": _bias_gradient},
-    residuals=("mean", "rstd"),
+    residuals=("unit", "rstd"),
     name="norm.blocks",
     function=False,
     method=False,
@@ -80,16 +67,30 @@ def _bias_gradient(g: mx.array, bias: mx.array, spread: Sequence[int]) -> mx.arr
 def _normalized(
     input: Array, weight: Array | None, bias: Array | None, blocks: Any, over: Any, spread: Any, eps: float
 ) -> Any:
-    """``input`` in the shape ``blocks`` with mean 0 and variance 1 along ``over``; times weight, plus bias."""
+    """``input`` in the shape ``blocks`` with mean 0 and variance 1 along ``over``; times weight, plus bias.
+
+    Weight and bias broadcast in the shape ``spread``. What is before them is kept.
+    """
+    return _normal(input, weight, bias, blocks, over, spread, eps)
+
+
+def _normal(
+    input: mx.array,
+    weight: mx.array | None,
+    bias: mx.array | None,
+    blocks: Sequence[int],
+    over: tuple[int, ...],
+    spread: Sequence[int],
+    eps: float,
+) -> Any:
     if not input.size:
         return input, input, input
-    x = mx.reshape(widened(input), blocks)
-    mean = mx.mean(x, axis=over, keepdims=True)
-    off = x - mean
-    rstd = mx.rsqrt(mx.mean(off * off, axis=over, keepdims=True) + eps)
-    out = _scaled(mx.reshape(off * rstd, input.shape), weight, spread)
-    out = out if bias is None else out + mx.reshape(widened(bias), spread)
-    return cast(out, input.dtype), mean, rstd
+    x = _in(widened(input), blocks)
+    off = x - mx.mean(x, axis=over, keepdims=True)
+    rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
+    unit = _in(off * rstd, input.shape)
+    out = _scaled(unit, weight, spread)
+    return cast(out if bias is None else out + _in(widened(bias), spread), input.dtype), unit, rstd
 
 
 def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
@@ -115,45 +116,6 @@ def _check_normalized(shape: list[int], size: list[int], lead: str, **given: tup
             f"Given normalized_shape={shape}, expected input with shape [{lead}{', '.join(map(str, shape))}], but got "
             f"input of size{size}"
         )
-
-
-def _layer_input_gradient(
-    g: mx.array, weight: mx.array | None, unit: mx.array, rstd: mx.array, over: tuple[int, ...]
-) -> mx.array:
-    if not g.size:
-        return mx.zeros_like(g)
-    wide = widened(g) if weight is None else widened(g) * widened(weight)
-    mean, along = (mx.mean(x, axis=over, keepdims=True) for x in (wide, wide * unit))
-    return cast(rstd * (wide - mean - unit * along), g.dtype)
-
-
-def _over_samples(g: mx.array, shape: tuple[int, ...], dtype: mx.Dtype) -> mx.array:
-    if not g.size:
-        return mx.zeros(shape, dtype)
-    return cast(mx.sum(g, axis=tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g, dtype)
-
-
-@op(
-    grad={
-        "input": _layer_input_gradient,
-        "weight": lambda g, weight, unit: _over_samples(widened(g) * unit, weight.shape, weight.dtype),
-        "bias": lambda g, bias: _over_samples(widened(g), bias.shape, bias.dtype),
-    },
-    residuals=("unit", "rstd"),
-    name="norm.layer",
-    function=False,
-    method=False,
-)
-def _normalized_layer(input: Array, weight: Array | None, bias: Array | None, over: Any, eps: float) -> Any:
-    """Mean 0 and variance 1 along ``over``, the last dimensions; times weight, plus bias."""
-    if not input.size:
-        return input, input, input
-    x = widened(input)
-    off = x - mx.mean(x, axis=over, keepdims=True)
-    rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
-    unit = off * rstd
-    out = unit if weight is None else unit * widened(weight)
-    return cast(out if bias is None else out + widened(bias), input.dtype), unit, rstd
 
 
 @functools.lru_cache(1024)
@@ -182,9 +144,9 @@ def layer(
 ) -> Tensor:
     """``layer_norm``, of arguments that were looked at."""
     array = input._read()
-    given = [None if t is None else t._read().shape for t in (weight, bias)]
-    over = _layer_plan(tuple(normalized_shape), array.shape, array.dtype, *given)
-    normal: Tensor = _normalized_layer(input, weight, bias, over, eps)
+    shape = tuple(normalized_shape)
+    over = _layer_plan(shape, array.shape, array.dtype, _shape_of(weight), _shape_of(bias))
+    normal: Tensor = _normalized(input, weight, bias, array.shape, over, shape, eps)
     return normal
 
 
@@ -257,13 +219,7 @@ def _batch_gradients(
 )
 def _normalized_batch(input: Array, weight: Array | None, bias: Array | None, dim: int, eps: float) -> Any:
     """Mean 0 and variance 1 for each place along ``dim``; times weight, plus bias. What is before that is kept."""
-    over, spread = _along(input.shape, dim)
-    x = widened(input)
-    off = x - mx.mean(x, axis=over, keepdims=True)
-    rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
-    unit = off * rstd
-    out = _scaled(unit, weight, spread)
-    return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype), unit, rstd
+    return _normal(input, weight, bias, input.shape, *_along(input.shape, dim), eps)
 
 
 class Statistics(NamedTuple):
@@ -285,6 +241,10 @@ def _fixed(mean: mx.array, var: mx.array, eps: float, spread: Sequence[int]) -> 
     return mx.reshape(widened(mean), spread), mx.reshape(mx.rsqrt(widened(var) + eps), spread)
 
 
+def _standard(input: mx.array, mean: mx.array, rstd: mx.array) -> mx.array:
+    return (widened(input) - mean) * rstd
+
+
 def _fixed_input_gradient(
     g: mx.array, weight: mx.array | None, mean: mx.array, var: mx.array, eps: float, dim: int
 ) -> mx.array:
@@ -296,7 +256,7 @@ def _fixed_weight_gradient(
     g: mx.array, input: mx.array, weight: mx.array, mean: mx.array, var: mx.array, eps: float, dim: int
 ) -> mx.array:
     spread = _along(g.shape, dim)[1]
-    return _weight_gradient(g, input, weight, *_fixed(mean, var, eps, spread), input.shape, spread)
+    return _weight_gradient(g, weight, _standard(input, *_fixed(mean, var, eps, spread)), spread)
 
 
 @op(
@@ -315,7 +275,7 @@ def _normalized_by(
 ) -> mx.array:
     """(input - mean) / sqrt(var + eps), times weight, plus bias; each has a number for every place along ``dim``."""
     spread = _along(input.shape, dim)[1]
-    out = _scaled(_standard(input, *_fixed(mean, var, eps, spread), input.shape), weight, spread)
+    out = _scaled(_standard(input, *_fixed(mean, var, eps, spread)), weight, spread)
     return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype)
 
 
