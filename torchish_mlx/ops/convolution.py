@@ -42,30 +42,13 @@ def _to_bias(g: mx.array) -> mx.array:
         "bias": _to_bias,
     },
     channels="last",
-    name="convolution.forward",
+    name="convolution.maps",
     function=False,
     method=False,
 )
 def _convolved(input: Array, weight: Array, bias: Array | None, how: Any) -> mx.array:
-    """The cross-correlation of (n, *sizes, in) with ``weight`` (out, in / groups, *kernel), plus bias; by ``Maps``."""
+    """The cross-correlation of (n, *sizes, in) with ``weight``, or the transposed one, plus bias; by ``Maps``."""
     out = how.forward(widened(input), _turned(weight))
-    return cast(out if bias is None else out + widened(bias), input.dtype)
-
-
-@op(
-    grad={
-        "input": lambda g, weight, how: cast(how.forward(widened(g), _turned(weight)), g.dtype),
-        "weight": lambda g, input, how: _to_weight(how.weigh(widened(g), widened(input)), g.dtype),
-        "bias": _to_bias,
-    },
-    channels="last",
-    name="convolution.transposed",
-    function=False,
-    method=False,
-)
-def _spread(input: Array, weight: Array, bias: Array | None, how: Any) -> mx.array:
-    """The images whose convolution has ``input`` as its gradient, with ``weight`` (in, out / groups, *kernel)."""
-    out = how.back(widened(input), _turned(weight))
     return cast(out if bias is None else out + widened(bias), input.dtype)
 
 
@@ -129,8 +112,8 @@ def _transposed(n: int) -> Callable[..., Tensor]:
         of = seen(name, input, weight, bias)
         how = planned(transposed_plan, n, of, stride, padding, output_padding, groups, dilation)
         if input.ndim == n + 1:
-            return squeeze(_spread(unsqueeze(input, 0), weight, bias, how), 0)
-        out: Tensor = _spread(input, weight, bias, how)
+            return squeeze(_convolved(unsqueeze(input, 0), weight, bias, how), 0)
+        out: Tensor = _convolved(input, weight, bias, how)
         return out
 
     function.__doc__ = f"""The transposed convolution: what the gradient of ``conv{n}d`` is, plus ``bias``.

@@ -54,6 +54,10 @@ class Maps(NamedTuple):
     back: Callable[[mx.array, mx.array], mx.array]
     weigh: Callable[[mx.array, mx.array], mx.array]
 
+    def transposed(self) -> Maps:
+        """The maps of the transposed convolution, whose images are what gradients of the result are here."""
+        return Maps(self.back, self.forward, lambda x, g: self.weigh(g, x))
+
 
 @functools.lru_cache(1024)
 def maps(sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Maps:

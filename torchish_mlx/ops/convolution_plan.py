@@ -40,9 +40,10 @@ def forward_plan(n: int, of: Seen, stride: Any, padding: Any, dilation: Any, gro
 def transposed_plan(
     n: int, of: Seen, stride: Any, padding: Any, output_padding: Any, groups: int, dilation: Any
 ) -> Maps:
-    """The maps of the convolution whose gradient ``conv_transpose{n}d`` is, after what torch refuses.
+    """The maps of ``conv_transpose{n}d``, after what torch refuses.
 
-    Of the images that it makes, the output padding is behind the last place that a window of that convolution reaches.
+    It is what the gradient of a convolution is. The output padding is behind the last place that a window of that
+    convolution reaches.
     """
     name = f"conv_transpose{n}d"
     steps, around, apart, more = checked(name, n, of, stride, padding, dilation, groups, output_padding)
@@ -54,4 +55,4 @@ def transposed_plan(
             "Output size is too small"
         )
     reached = tuple([(p, p - o) for (p, _), o in zip(around, more, strict=True)])
-    return maps(sizes, of.weight[2:], steps, reached, apart, groups)
+    return maps(sizes, of.weight[2:], steps, reached, apart, groups).transposed()
