@@ -116,9 +116,9 @@ def test_a_residual_network_of_torch(zipped: bool, parallel: bool, tmp_path: Pat
     assert ('has "module." before it' in text) == parallel
     state = {renamed(name): value for name, value in state.items()}
 
-    cures = TRANSPOSE.findall(refusal(lambda: torchish_mlx.load_state_dict(model, state)))
-    assert sorted(name for name, _ in cures) == sorted(f'"{name}"' for name, v in state.items() if v.ndim == 4)
-    for name, order in cures:
+    hints = TRANSPOSE.findall(refusal(lambda: torchish_mlx.load_state_dict(model, state)))
+    assert sorted(name for name, _ in hints) == sorted(f'"{name}"' for name, v in state.items() if v.ndim == 4)
+    for name, order in hints:
         state[name.strip('"')] = state[name.strip('"')].permute(eval(order))
     assert repr(torchish_mlx.load_state_dict(model, state)) == "<All keys matched successfully>"
     np.testing.assert_allclose(outputs_of(model, X), outputs_of(theirs, X), rtol=1e-5, atol=1e-6)

@@ -405,8 +405,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "old"])
 def test_what_mlx_has_not_is_refused_by_entry_with_what_to_do(name, options):
-    make, cure = REFUSED[name]
-    with pytest.raises((RuntimeError, UnpicklingError), match=rf'\["opt"\]\[1\].*{cure}'):
+    make, hint = REFUSED[name]
+    with pytest.raises((RuntimeError, UnpicklingError), match=rf'\["opt"\]\[1\].*{hint}'):
         loaded({"fine": torch.zeros(2), "opt": [torch.zeros(3), make()]}, **options)
 
 

@@ -167,7 +167,7 @@ def renamed(rename: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("change", "cure"),
+    ("change", "hint"),
     [
         (renamed(lambda n: f"module.{n}"), '{name.removeprefix("module."): value for'),
         (renamed(lambda n: f"a.b.{n}"), '{name.removeprefix("a.b."): value for'),
@@ -179,9 +179,9 @@ def renamed(rename: Any) -> Any:
         (lambda state: {"other": mx.ones(2)}, "No saved name is one of the model"),
     ],
 )
-def test_what_would_make_the_names_fit(change, cure):
+def test_what_would_make_the_names_fit(change, hint):
     model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.BatchNorm(2)))
-    assert cure in refusal(model, change(dict(torch.state_dict(model))))
+    assert hint in refusal(model, change(dict(torch.state_dict(model))))
 
 
 @pytest.mark.parametrize("extra", [{}, {"num_batches_tracked": 0}])
@@ -191,7 +191,7 @@ def test_a_prefix_is_seen_through_torchs_counts(extra):
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "cure"),
+    ("layer", "shape", "hint"),
     [
         (nn.Conv2d(3, 4, (2, 5)), (4, 3, 2, 5), "layout of a convolution, and MLX has the channels last: transpose it "
          "with (0, 2, 3, 1)"),
@@ -205,12 +205,12 @@ def test_a_prefix_is_seen_through_torchs_counts(extra):
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_would_make_a_shape_fit(layer, shape, cure):
+def test_what_would_make_a_shape_fit(layer, shape, hint):
     state = {**torch.state_dict(layer), "weight": mx.ones(shape)}
     for strict in (True, False):
         text = refusal(layer, state, strict=strict)
         assert "size mismatch for weight: copying a param with shape torch.Size(" in text
-        assert cure in text
+        assert hint in text
 
 
 def test_the_advised_transpositions_load():

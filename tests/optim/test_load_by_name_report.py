@@ -89,19 +89,19 @@ def test_names_that_only_one_side_has(ours_only, theirs_only):
 
 
 @pytest.mark.parametrize(
-    ("rename", "cure"),
+    ("rename", "hint"),
     [
         (lambda n: f"module.{n}", '"param_names": [name.removeprefix("module.") for name in group[\'param_names\']]'),
         (lambda n: n.removeprefix("layers."), '["layers." + name for name in'),
     ],
 )
-def test_what_would_make_the_names_fit(rename, cure):
+def test_what_would_make_the_names_fit(rename, hint):
     _, optimizer = lone()
     bad = copy.deepcopy(optimizer.state_dict())
     bad["param_groups"][0]["param_names"] = [rename(n) for n in bad["param_groups"][0]["param_names"]]
     with pytest.raises(ValueError, match="Every") as error:
         optimizer.load_state_dict(bad, strict=True)
-    assert cure in str(error.value)
+    assert hint in str(error.value)
     for group in bad["param_groups"]:
         expression = str(error.value).split('"param_names": ')[1].removesuffix(".")
         group["param_names"] = eval(expression, {"group": group})

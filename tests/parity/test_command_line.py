@@ -63,7 +63,7 @@ def test_a_folder_that_is_a_file(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("absent", [["torch"], ["torch", "tabulate"]])
-def test_what_is_missing_is_named_with_the_cure(tmp_path, monkeypatch, capsys, absent):
+def test_what_is_missing_is_named_with_the_hint(tmp_path, monkeypatch, capsys, absent):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name in absent else object())
     monkeypatch.chdir(tmp_path)
     assert main(["parity"]) == 2

@@ -255,7 +255,7 @@ def refused(kind, value):
 
 
 @pytest.mark.parametrize(
-    ("value", "cure"),
+    ("value", "hint"),
     [
         (nn.Linear(1, 1), "torchish_mlx.state_dict(model)"),
         (torch.optim.SGD([torch.Parameter(mx.ones(1))]), "its state_dict()"),
@@ -279,11 +279,11 @@ def refused(kind, value):
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_what_cannot_be_saved_is_named_with_its_entry_and_a_cure(value, cure):
+def test_what_cannot_be_saved_is_named_with_its_entry_and_a_hint(value, hint):
     message = refused(TypeError, value)
     assert message.startswith('["run"][0] is a')
     assert type(value).__name__ in message
-    assert cure in message
+    assert hint in message
 
 
 def test_an_int_beyond_what_torch_reads_is_refused():

@@ -123,7 +123,7 @@ def test_a_function_is_named_and_not_called(function, args, name, protocol, tmp_
 
 
 @pytest.mark.parametrize(
-    ("name", "cure"),
+    ("name", "hint"),
     [
         ("numpy.core.multiarray scalar", r"float\(x\)"),
         ("numpy._core.multiarray _reconstruct", "from_numpy"),
@@ -140,10 +140,10 @@ def test_a_function_is_named_and_not_called(function, args, name, protocol, tmp_
         ("torch.distributed.tensor DTensor", "full_tensor"),
     ],
 )
-def test_each_refusal_names_the_entry_the_global_and_what_to_do(name, cure):
+def test_each_refusal_names_the_entry_the_global_and_what_to_do(name, hint):
     module, _, attribute = name.partition(" ")
     made = f"c{module}\n{attribute}\n".encode() + b")R" + b"}" + text("x") + b"Ns" + b"b"
-    with pytest.raises(UnpicklingError, match=rf'\["run"\]\["args"\].*{attribute}.*{cure}'):
+    with pytest.raises(UnpicklingError, match=rf'\["run"\]\["args"\].*{attribute}.*{hint}'):
         load(b"}" + text("run") + b"}" + text("args") + made + b"ss")
 
 

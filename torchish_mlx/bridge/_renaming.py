@@ -88,11 +88,11 @@ def _condition(rule: _Candidate, given: Collection[str], rest: list[str]) -> str
 
 def advice(found: Renaming, source: str) -> str:
     """What to do about the names of ``source``, an expression of (name, value) pairs, in words."""
-    cure = "rename the saved ones"
+    hint = "rename the saved ones"
     if found.expression is not None:
         condition = f" if {found.condition}" if found.condition else ""
-        cure = f"load {{{found.expression}: value for name, value in {source}{condition}}}"
-    out = f"{found.what[0].upper()}{found.what[1:]}: {cure}."
+        hint = f"load {{{found.expression}: value for name, value in {source}{condition}}}"
+    out = f"{found.what[0].upper()}{found.what[1:]}: {hint}."
     if found.missing:
         few = ", ".join(map(_quoted, found.missing[:_FEW])) + (", ..." if len(found.missing) > _FEW else "")
         return f"{out} Then {few} {'is' if len(found.missing) == 1 else 'are'} missing still: pass strict=False, too."

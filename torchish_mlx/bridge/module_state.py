@@ -113,10 +113,10 @@ def load_state_dict(
     given = {name: value for name, value in flat.values.items() if not _is_count(name, own)}
     keys = _IncompatibleKeys([k for k in own if k not in given], [k for k in given if k not in own])
     check_layout(layout)
-    errors, cures, entries = [], [], []
+    errors, hints, entries = [], [], []
     if flat.twice:
         errors.append(f"Key(s) that are in state_dict twice, once in a container: {_listed(flat.twice)}. ")
-        cures.append("Leave out one of the two.")
+        hints.append("Leave out one of the two.")
     by_name: list[str] = []
     if strict:
         for what, names in (("Missing", keys.missing_keys), ("Unexpected", keys.unexpected_keys)):
@@ -139,14 +139,14 @@ def load_state_dict(
                 f'While copying the parameter named "{path}", expected torch.Tensor or Tensor-like object from '
                 f"checkpoint but received {type(given[path])}"
             )
-            cures.append(f'Give "{path}" as a tensor: torchish_mlx.tensor(value).')
+            hints.append(f'Give "{path}" as a tensor: torchish_mlx.tensor(value).')
         elif tuple(array.shape) != tuple(target.shape):
             errors.append(
                 f"size mismatch for {path}: copying a param with shape {Size(array.shape)} from checkpoint, the "
                 f"shape in current model is {target.shape}."
             )
             has_mlx = layout == TORCH and layouts is not None and tuple(given[path].shape) == layouts.mlx
-            cures.append(_SAYS_TORCH.format(path) if has_mlx else _reshaped(path, target, tuple(array.shape)))
+            hints.append(_SAYS_TORCH.format(path) if has_mlx else _reshaped(path, target, tuple(array.shape)))
         else:
             arrays.append((target, array))
         if layout is None and array is not None and layouts is not None:
@@ -154,17 +154,17 @@ def load_state_dict(
             entries.append(LayerValue(f'"{path}"', layouts, tuple(array.shape), origin))
     if not strict and (further_down := _further_down(own, given, state_dict)):
         errors.append("No name in state_dict is one of the model's, so that nothing would be loaded. ")
-        cures.append(further_down)
+        hints.append(further_down)
     if by_name:
         loads = bool(arrays) and not errors
-        cures = [cure for cure in (_renamed(own, given, state_dict, loads), *cures) if cure]
+        hints = [hint for hint in (_renamed(own, given, state_dict, loads), *hints) if hint]
         errors = [*by_name, *errors]
     if in_doubt := doubts(entries):
         errors.append(f"The layout of {', '.join(in_doubt)} is not known. ")
-        cures += in_doubt.values()
+        hints += in_doubt.values()
     if errors:
         torchs = bool(in_doubt) or any(entry.shape == entry.layouts.torch != entry.layouts.mlx for entry in entries)
-        lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(cures)]
+        lines = [f"Error(s) in loading state_dict for {type(model).__name__}:", *errors, *dict.fromkeys(hints)]
         where = see("a-convolution-from-torch") if torchs else see("a-state-dict-that-does-not-fit")
         raise RuntimeError("\n\t".join(lines) + where)
     arrays = _tied(arrays)
@@ -238,10 +238,10 @@ _SAYS_TORCH = '"{}" has MLX\'s layout already, and not torch\'s: leave out layou
 
 def _reshaped(path: str, target: Tensor, shape: tuple[int, ...]) -> str:
     """How an array of ``shape`` would fit ``target``."""
-    if cure := torchs_layout(target, shape):
+    if hint := torchs_layout(target, shape):
         if layouts_of(target) is None:
-            return f'"{path}" {cure}.'
-        return f'"{path}" {cure}, or pass layout="{TORCH}" to have all convolutions transposed.'
+            return f'"{path}" {hint}.'
+        return f'"{path}" {hint}, or pass layout="{TORCH}" to have all convolutions transposed.'
     if len(shape) == 2 and shape[::-1] == tuple(target.shape):
         return f'"{path}" would fit transposed, if it is the same matrix: transpose it with (1, 0).'
     if target.array.dtype == mx.uint32 and "Quantized" in target._layer:

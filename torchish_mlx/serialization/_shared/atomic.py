@@ -226,21 +226,21 @@ def _concerns(filename: object, target: Path) -> bool:
 
 def _explained(error: OSError, shown: str, folder: Path, doing: str, kept: str, written: int) -> OSError:
     """The same error, which also says what failed, which file is there now and what to do."""
-    cure = ""
+    hint = ""
     if error.errno == errno.ENOENT and not folder.exists():
-        cure = f" The folder {folder} does not exist: create it (os.makedirs) or give another path."
+        hint = f" The folder {folder} does not exist: create it (os.makedirs) or give another path."
     elif error.errno == errno.ENOTDIR:
-        cure = f" {folder} is not a folder: give another path."
+        hint = f" {folder} is not a folder: give another path."
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        cure = f" Allow writing in the folder {folder} or give another path: every save makes a new file in it."
+        hint = f" Allow writing in the folder {folder} or give another path: every save makes a new file in it."
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-        cure = f" It needs more than {_size(written)}, in addition to the old file, and {_free(folder)} are free in "
-        cure += f"{folder}: free some or give another path."
+        hint = f" It needs more than {_size(written)}, in addition to the old file, and {_free(folder)} are free in "
+        hint += f"{folder}: free some or give another path."
     elif error.errno == errno.EFBIG:
-        cure = f" {_size(written)} could be written: see the limit of this process (ulimit -f) and of the file system."
+        hint = f" {_size(written)} could be written: see the limit of this process (ulimit -f) and of the file system."
     elif error.errno == errno.ENAMETOOLONG:
-        cure = " Give a shorter name."
-    return OSError(error.errno, f"{os.strerror(error.errno or 0)}: could not {doing}; {kept}.{cure} The path", shown)
+        hint = " Give a shorter name."
+    return OSError(error.errno, f"{os.strerror(error.errno or 0)}: could not {doing}; {kept}.{hint} The path", shown)
 
 
 def _free(folder: Path) -> str:

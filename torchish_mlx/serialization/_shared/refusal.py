@@ -26,14 +26,14 @@ def refusal(value: Any, where: str) -> TypeError:
     ["a"] is a frozenset, which cannot be saved: save set(x) in its place
     """
     name = type(value).__name__
-    return TypeError(f"{where} is {_article(name)} {name}, which cannot be saved: {_cure(value)}")
+    return TypeError(f"{where} is {_article(name)} {name}, which cannot be saved: {_hint(value)}")
 
 
 def _article(name: str) -> str:
     return "an" if name[:1].lower() in "aeiou" else "a"
 
 
-def _cure(value: Any) -> str:
+def _hint(value: Any) -> str:
     if isinstance(value, nn.Module):
         return "save torchish_mlx.state_dict(model), and load it into a newly made model" + see("whole-modules")
     if callable(getattr(value, "state_dict", None)):
@@ -50,7 +50,7 @@ def _cure(value: Any) -> str:
         return "save torchish_mlx.tensor(x.numpy()) in its place"
     if isinstance(value, (type, Callable)):  # type: ignore[arg-type]
         return "it is code, which a file of weights does not hold; save its name or arguments and make it again"
-    for kind, cure in (
+    for kind, hint in (
         (enum.Enum, "save x.value"),
         (os.PathLike, "save str(x)"),
         (mx.Device, "save torchish_mlx.device(x)"),
@@ -59,7 +59,7 @@ def _cure(value: Any) -> str:
         (Mapping, "save dict(x)"),
     ):
         if isinstance(value, kind):
-            return f"{cure} in its place"
+            return f"{hint} in its place"
     for base in _SUBCLASSES:
         if isinstance(value, base):
             return f"save {base.__name__}(x) in its place"

@@ -222,7 +222,7 @@ def _too_deep(node: _Node) -> str:
 def _refusal(node: _Node, value: Any) -> str:
     where = _entry(node)
     if isinstance(value, Refusal):
-        return f"cannot load {where}: it is {value.what}. {value.cure}"
+        return f"cannot load {where}: it is {value.what}. {value.hint}"
     name = value.name if isinstance(value, Global) else f"a {getattr(value, 'name', 'torch storage')}"
     return (
         f"cannot load {where}: it is {name} itself, and not a tensor or a plain value. In torch, save tensors and not "

@@ -405,8 +405,8 @@ def _misfit(piece: Piece, offset: int, shape: Sequence[int], strides: Sequence[i
     if max(shape, default=0) > LARGEST:
         return Refusal(f"{what}, and MLX's dimensions have at most {LARGEST} elements", "In torch, save it in parts.")
     if size > max(here, _REPEATED):
-        cure = "In torch, save the tensor before it was expanded, or its clone()."
-        return Refusal(f"{what}, which shows {here} elements of a storage as {size}", cure)
+        hint = "In torch, save the tensor before it was expanded, or its clone()."
+        return Refusal(f"{what}, which shows {here} elements of a storage as {size}", hint)
     return None
 
 

@@ -24,11 +24,11 @@ _DICTS = (dict, OrderedDict, Counter)
 class Refusal:
     """Takes the place of what is not built, until its entry is known; says what it is, and what to do."""
 
-    __slots__ = ("what", "cure")
+    __slots__ = ("what", "hint")
 
-    def __init__(self, what: str, cure: str) -> None:
+    def __init__(self, what: str, hint: str) -> None:
         self.what = what
-        self.cure = cure
+        self.hint = hint
 
 
 class Builder(ABC):
