@@ -10,6 +10,7 @@ import numpy as np
 from .trace import of_a_trace
 
 LOOKED_AT = 2**16  # indices; the values of more are not waited for
+_FEW = 64  # numbers: up to here Python is faster than NumPy
 _SIGNED = (mx.int32, mx.int64)
 
 
@@ -30,7 +31,7 @@ def inside(
     given, index = index, index if index.dtype in _SIGNED else index.astype(mx.int64)
     values = seen(given, known)
     if values is not None:
-        least, most = int(values.min()), int(values.max())
+        least, most = extremes(values)
         if least < (-size if negative else 0):
             raise refused(least)
         if most >= size:
@@ -40,6 +41,14 @@ def inside(
     if negative:
         index = mx.where(index < 0, index + size, index)
     return mx.clip(index, 0, size - 1)
+
+
+def extremes(values: np.ndarray) -> tuple[int, int]:
+    """The least and the largest of some integers, of a few without NumPy, which takes longer to begin."""
+    if values.size > _FEW:
+        return int(values.min()), int(values.max())
+    found = values.ravel().tolist()
+    return min(found), max(found)
 
 
 def outside(dim: int, size: int, error: type[Exception] = IndexError) -> Callable[[int], Exception]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .tape import Node, Pull, given, unbroadcast
+from .tape import Node, Pull, given, next_order, unbroadcast
 from .views import Step, apply, write
 
 
@@ -25,7 +25,7 @@ class ViewNode(Node):
     __slots__ = ("steps",)
 
     def __init__(self, steps: Sequence[Step], edge: Any) -> None:
-        super().__init__([edge])
+        self.edges, self.outputs, self.order, self.hooks, self.retained = (edge,), 1, next_order(), None, None
         self.steps = steps
 
     def pull(self, grads: list[Any]) -> Any:

@@ -236,6 +236,8 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
+        if self._layout is not None:
+            return self._layout
         for view in reversed(self._behind("_layout")):
             if view._last is None:
                 view._layout = layout_after(*view.base.layout(), view.steps)

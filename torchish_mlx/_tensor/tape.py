@@ -164,7 +164,7 @@ def run_backward(
     before, mode.enabled = mode.enabled, create_graph
     try:
         while True:
-            for edge, gradient in zip(edges, found, strict=True):
+            for edge, gradient in zip(edges, found):  # noqa: B905 - ``strict`` would take longer than the rest of the line
                 if edge is None or gradient is None:
                     continue
                 to, index = edge
@@ -193,14 +193,18 @@ def run_backward(
             edges = node.edges
             if not retain_graph:
                 node.release()
-        wanted = [(to, to._hooked(gradient)) for to, gradient in leaves.values() if to.requires_grad]
+        wanted = [
+            (to, gradient if to._hooks is None else to._hooked(gradient))
+            for to, gradient in leaves.values()
+            if to.requires_grad
+        ]
         with Alone("backward()", leaves, lambda: [to for to, _ in wanted]):
-            added = any(to._grad is not None for to, _ in wanted)
+            added = [to for to, _ in wanted if to._grad is not None]
             schedule_given("arrays behind the loss", arrays_in([gradient for _, gradient in wanted]))
             for to, gradient in wanted:
                 to._accumulate(gradient)
             if added:
-                schedule(arrays_in([to._grad for to, _ in wanted]))
+                schedule(arrays_in([to._grad for to in added]))
     finally:
         mode.enabled = before
 

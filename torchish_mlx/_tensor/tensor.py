@@ -372,6 +372,11 @@ class Tensor(ArrayLike):
     def _accumulate(self, gradient: Any) -> None:
         """Add a gradient, an array, rows, or (to be differentiated again) a Tensor, into ``grad``."""
         old = self._grad
+        if old is None and type(gradient) is mx.array:  # of a Tensor without a gradient: the usual case
+            self._grad = made = wrap(gradient)
+            if LABELLED:
+                made._keep_label(self._label)
+            return
         if isinstance(gradient, RowSparse):
             if old is None or isinstance(old, RowSparse):
                 self._grad = gradient if old is None else added(old, gradient)
@@ -381,8 +386,6 @@ class Tensor(ArrayLike):
             old = Tensor(old.dense())
         if isinstance(gradient, Tensor):
             self._grad = gradient.clone() if old is None else old + gradient
-        elif old is None:
-            self._grad = Tensor(gradient)
         else:
             old._storage.array = old._storage.read() + gradient
             self._grad = old

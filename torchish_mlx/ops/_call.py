@@ -13,7 +13,7 @@ import numpy as np
 from .._core.device import LABELLED
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import INEXACT, NAMES
-from .._tensor.channels import ChannelsLast
+from .._tensor.channels import ChannelsLast, to_last
 from .._tensor.labels import carried
 from .._tensor.modes import mode
 from .._tensor.storage import Storage
@@ -128,7 +128,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
 def _public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
     fn, tails, promoting, lists = op.usual, op.tails, op.promote is not None, bool(op.lists)
-    ordered, short, elsewhere = bool(op.channels), op.channels == "any", lists or op.channels == "last"
+    ordered, weighted, turned = bool(op.channels), op.channels == "last", op.channels == "dim"
     plain = [1 << i for i in range(op.arity)]
     wanting = [1 << i | 1 << i + WANTED for i in range(op.arity)]
     accepted = [(_PLAIN if kind is None else kind.types) - {complex} for kind in op.kinds]
@@ -139,18 +139,35 @@ def _public(op: Op) -> Callable[..., Any]:
     least, wholly = 1 << WANTED, not op.casts  # a result that is cast may be of integers
 
     def on_images(args: tuple[Any, ...]) -> Any:
-        """An elementwise call with channels-last images: here where all Tensors are such images of float32."""
+        """A call that works on channels-last memory: here where nothing is to be promoted or to be refused."""
         arrays, key, ndim = [*args], 0, 0
         for i, t in enumerate(args):
             if isinstance(t, Tensor):
-                storage = t._storage
-                last = storage.last if type(storage) is ChannelsLast else None
-                if last is None or (ndim and last.ndim != ndim) or not last.dtype == FLOAT32:  # noqa: SIM201
+                storage, last = t._storage, None
+                if type(storage) is ChannelsLast and not (weighted and i):
+                    last = storage.last
+                    if last is None or (ndim and last.ndim != ndim):
+                        return _explained(op, args)
+                    ndim = last.ndim
+                elif ordered and not (weighted or (turned and i)):
                     return _explained(op, args)
-                arrays[i], ndim = last, last.ndim
+                else:  # images in torch's order, or weights
+                    last = storage._array
+                    if last is None or t._base is not None:
+                        last = t._read()
+                    if not i:
+                        ndim = last.ndim
+                        last = mx.transpose(last, to_last(ndim))
+                if promoting and not last.dtype == FLOAT32:  # noqa: SIM201
+                    return _explained(op, args)
+                arrays[i] = last
                 key += wanting[i] if t._requires_grad else plain[i]
             elif type(t) not in accepted[i]:
                 return _explained(op, args)
+        if (key ^ always) & known or not key:
+            return _explained(op, args)
+        if turned:
+            with_dim_in_memory(op, arrays, ndim)
         try:
             out = fn(*arrays)
         except ValueError:
@@ -174,7 +191,9 @@ def _public(op: Op) -> Callable[..., Any]:
                 return _old_form(op, function, args)
             if tail:
                 args += tail
-        if elsewhere:
+        if weighted:
+            return on_images(args)
+        if lists:
             return _explained(op, args)
         arrays, key, usual, dtype, origin = [*args], 0, True, None, None
         for i, t in enumerate(args):
@@ -182,7 +201,7 @@ def _public(op: Op) -> Callable[..., Any]:
                 array = t._storage._array
                 if array is None or t._base is not None:
                     if ordered and type(t._storage) is ChannelsLast:
-                        return on_images(args) if short else _explained(op, args)
+                        return on_images(args)
                     array = t._read()
                 arrays[i] = array
                 if not key:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import mlx.core as mx
 
@@ -13,6 +14,7 @@ from .._tensor.tensor import Tensor
 from ._sizes import for_each, integers
 from .windows import Windows
 
+F = TypeVar("F", bound=Callable[..., Any])
 _WORDS = {2: "two ints", 3: "three ints"}
 _AXES = {2: ("H", "W"), 3: ("T", "H", "W")}
 #: torch pools sequences as images with one row.
@@ -43,6 +45,20 @@ def _miscounted(name: str, argument: str, found: int, n: int, omissible: bool) -
     return f"{name}: {argument} must {either or 'be '}{what}"
 
 
+def _once(fn: F) -> F:
+    """``fn``, worked out once for each set of arguments; every time where one of them is no key of a dict."""
+    kept = functools.lru_cache(1024, typed=True)(fn)
+
+    @functools.wraps(fn)
+    def call(*args: Any) -> Any:
+        try:
+            return kept(*args)
+        except TypeError:
+            return fn(*args)
+
+    return call  # type: ignore[return-value]
+
+
 def windows_of(
     name: str,
     input: Tensor,
@@ -55,7 +71,25 @@ def windows_of(
     divisor: int | None = None,
 ) -> Windows:
     """The windows of ``name`` over ``n`` sizes, after what torch refuses."""
-    shape, mean = list(input.shape), name.startswith("avg")
+    array = input._read()
+    given = [tuple(each) if isinstance(each, list) else each for each in (kernel_size, stride, padding, dilation)]
+    return _windows_once(name, array.shape, array.dtype, *given, ceil_mode, n, divisor)
+
+
+@_once
+def _windows_once(
+    name: str,
+    sizes: tuple[int, ...],
+    dtype: mx.Dtype,
+    kernel_size: int | Sequence[int],
+    stride: Any,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil_mode: bool,
+    n: int,
+    divisor: int | None,
+) -> Windows:
+    shape, mean = list(sizes), name.startswith("avg")
     if name == "max_pool1d":
         _check_sequence(name, shape)
     elif n == 1:
@@ -77,7 +111,7 @@ def windows_of(
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {counts[-1]}")
     if name != "max_pool1d":
         _check_all(shape, *rows, counts, mean)
-    _check_dtype(name, input, n)
+    _check_dtype(name, dtype, n)
     return Windows(kernel, steps, around, apart, counts[-n:])
 
 
@@ -194,8 +228,7 @@ def _check_all(
         )
 
 
-def _check_dtype(name: str, input: Tensor, n: int) -> None:
-    dtype = input.array.dtype
+def _check_dtype(name: str, dtype: mx.Dtype, n: int) -> None:
     if name.startswith("avg"):
         known, kernel = dtype in FLOATS or dtype == mx.int64, "avg_pool3d_out_frame" if n == 3 else "avg_pool2d"
     elif name == "max_pool1d":

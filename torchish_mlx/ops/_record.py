@@ -46,7 +46,10 @@ def record(
             t = args[i]
             to.append(t._edge or t._to())
     elif edges is None:
-        to = [edge_in_memory(args[i]) for i in wants]
+        for i in wants:
+            t = args[i]
+            images = not i or (op.channels != "last" and type(t._storage) is ChannelsLast)
+            to.append(edge_in_memory(t) if images else t._edge or t._to())
     else:
         to = [e for i in wants for e in edges[i]]
     for i in recipe.keep:

@@ -11,7 +11,7 @@ from .._core.device import LABELLED
 from .._core.promotion import NAMES, category
 from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
 from .._tensor.modes import mode
-from .._tensor.storage import view_of
+from .._tensor.storage import View, view_of
 from .._tensor.tape import Edge
 from .._tensor.tensor import Tensor, origin_of
 from .._tensor.views import Permute, Step, overlapping
@@ -24,20 +24,22 @@ def show(input: Tensor, step: Any, array: mx.array, edge: Edge | None = None) ->
         return _shown_parts(input, step, array)
     out = NEW(Tensor)
     out._storage = storage = view_of(input._storage, step, array)
-    if type(step) is Permute:
+    base = input._base
+    if base is None:
+        base = input
+    if type(step) is Permute and (input._origin is not None or not isinstance(input._storage, View)):
         origin = origin_of(input)
         if origin is not None:
             out._origin = origin.permuted(step.axes)
     if LABELLED:
         out._keep_label(input._label)
-    base = input if input._base is None else input._base
     if not mode.enabled:
         out._unrecorded = base if base._unrecorded is None else base._unrecorded
     else:
         out._base = base
         out._path = (step, input._path)
         out._seen = storage.base.version
-        if input.requires_grad:
+        if input._requires_grad:  # up to date, because the array was read
             out._requires_grad = True
             out._edge = edge or (ViewNode((step,), input._edge or input._to()), 0)
     return out
@@ -45,7 +47,7 @@ def show(input: Tensor, step: Any, array: mx.array, edge: Edge | None = None) ->
 
 def _shown_parts(input: Tensor, parts: Parts, array: mx.array) -> tuple[Tensor, ...]:
     """Several views at once, with one node for all."""
-    if not (mode.enabled and input.requires_grad):
+    if not (mode.enabled and input._requires_grad):
         return tuple([show(input, step, array) for step in parts.steps])
     node = PartsNode(parts, array.dtype, input._edge or input._to())
     return tuple([show(input, step, array, (node, i)) for i, step in enumerate(parts.steps)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
 
-from .._core.bounds import seen
+from .._core.bounds import extremes, seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor, wrap
 from ._call import composed, op
@@ -26,13 +27,17 @@ SHAPE = '() or, with ``reduction="none"``, that of the classes'
 # One class for each sample --------------------------------------------------------------------------------------------
 
 
-def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array]:
-    """The classes, with 0 for those that are ignored, and whether each counts.
+def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array | None]:
+    """The classes, with 0 for those that are ignored, and whether each counts: None where all of them do.
 
     A class that is not there is refused or clamped, as an index is: see ``bounds``.
     """
     values = seen(target)
     target = target.astype(mx.int64)
+    if values is not None and values.size and not 0 <= ignore_index < count:
+        least, most = extremes(values)
+        if 0 <= least and most < count:
+            return target, None
     counts = target != ignore_index
     at = mx.where(counts, target, 0)
     if values is None:
@@ -43,33 +48,46 @@ def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array,
     return at, counts
 
 
-def _shares(target: mx.array, counts: mx.array, weight: mx.array | None, dtype: mx.Dtype) -> mx.array:
-    """The weight of each sample."""
-    return counts.astype(dtype) if weight is None else mx.where(counts, widened(weight)[target], 0)
+def _shares(
+    target: mx.array, counts: mx.array | None, weight: mx.array | None, dtype: mx.Dtype
+) -> mx.array | None:
+    """The weight of each sample, or None where each is 1."""
+    if weight is None:
+        return None if counts is None else counts.astype(dtype)
+    each = widened(weight)[target]
+    return each if counts is None else mx.where(counts, each, 0)
 
 
 def _at_classes(x: mx.array, at: mx.array, dim: int) -> mx.array:
     return mx.squeeze(mx.take_along_axis(x, mx.expand_dims(at, dim), axis=dim), dim)
 
 
-def _likelihood(logs: mx.array, counts: mx.array, shares: mx.array, reduction: str) -> mx.array:
-    loss = mx.where(counts, -logs, 0) * shares
+def _likelihood(logs: mx.array, counts: mx.array | None, shares: mx.array | None, reduction: str) -> mx.array:
+    loss = -logs if counts is None else mx.where(counts, -logs, 0)
+    if shares is not None:
+        loss = loss * shares
     if reduction == "none":
         return loss
-    return total(loss) if reduction == "sum" else mx.divide(total(loss), total(shares))
+    if reduction == "sum":
+        return total(loss)
+    return mx.divide(total(loss), logs.size if shares is None else total(shares))
 
 
-def _pulled(g: mx.array, shares: mx.array, dim: int, reduction: str) -> mx.array:
-    """The gradient of each sample's loss, with the dimension of the classes."""
+def _pulled(g: mx.array, shares: mx.array | None, at: mx.array, dim: int, reduction: str) -> mx.array:
+    """The gradient of each sample's loss, with the dimension of the classes, or of all losses where it is the same."""
+    if shares is None:
+        if reduction == "mean":
+            return g / at.size
+        return g if reduction == "sum" else mx.expand_dims(g, dim)
     return mx.expand_dims(g * (shares / total(shares) if reduction == "mean" else shares), dim)
 
 
 def _nll_gradient(
-    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: mx.array, dim: int, reduction: str
+    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: mx.array | None, dim: int, reduction: str
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    each = mx.broadcast_to(_pulled(g, shares, dim, reduction), mx.expand_dims(at, dim).shape)
+    each = mx.broadcast_to(_pulled(g, shares, at, dim, reduction), mx.expand_dims(at, dim).shape)
     return mx.put_along_axis(mx.zeros(input_shape, g.dtype), mx.expand_dims(at, dim), -each, axis=dim)
 
 
@@ -94,14 +112,14 @@ def _entropy_gradient(
     g: mx.array,
     input_shape: Sequence[int],
     at: mx.array,
-    shares: mx.array,
+    shares: mx.array | None,
     powers: mx.array,
     dim: int,
     reduction: str,
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    each = _pulled(g, shares, dim, reduction)
+    each = _pulled(g, shares, at, dim, reduction)
     out = powers * (each / mx.sum(powers, axis=dim, keepdims=True))
     at = mx.expand_dims(at, dim)
     return mx.put_along_axis(out, at, mx.take_along_axis(out, at, axis=dim) - each, axis=dim)
@@ -131,13 +149,21 @@ def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, igno
 
 def _check_target(input: Tensor, target: Tensor) -> Tensor:
     """Refuse a target that does not fit; the target in the shape of the input without its classes."""
-    size, given = list(input.shape), list(target.shape)
+    size = input._read().shape
+    _check_classes(size, target._read().shape, target._read().dtype)
+    return reshape(target, ()) if len(size) == 1 else target
+
+
+@functools.lru_cache(1024)
+def _check_classes(of_input: tuple[int, ...], of_target: tuple[int, ...], dtype: mx.Dtype) -> None:
+    """Refuse classes of a shape or a dtype that do not fit; done once for each."""
+    size, given = list(of_input), list(of_target)
     if not size:
         raise ValueError("Expected 1 or more dimensions (got 0)")
     if len(size) > 1 and given and size[0] != given[0]:
         raise ValueError(f"Expected input batch_size ({size[0]}) to match target batch_size ({given[0]}).")
-    if target.dtype not in (mx.int64, mx.uint8):
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {NAMES[target.array.dtype]}")
+    if dtype not in (mx.int64, mx.uint8):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {NAMES[dtype]}")
     if len(size) <= 2:
         if len(given) > 1:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
@@ -145,7 +171,7 @@ def _check_target(input: Tensor, target: Tensor) -> Tensor:
             raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {given[0]}")
         if len(size) == 2 and given != size[:1]:
             raise RuntimeError(f"size mismatch (got input: {size}, target: {given})")
-        return reshape(target, ()) if len(size) == 1 else target
+        return
     wanted = [size[0], *size[2:]]
     if len(size) == 4 and len(given) != 3:
         raise RuntimeError(
@@ -155,7 +181,6 @@ def _check_target(input: Tensor, target: Tensor) -> Tensor:
         if len(size) == 4:
             raise RuntimeError(f"size mismatch (got input: {size} , target: {given}")
         raise RuntimeError(f"Expected target size {wanted}, got {given}")
-    return target
 
 
 def _check_weight(weight: Tensor | None, classes: int, dtype: mx.Dtype, lead: str = "") -> None:
@@ -174,8 +199,9 @@ def _of_classes(
     kernel: Any, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     fitted = _check_target(input, target)
-    dim = 0 if input.ndim == 1 else 1
-    _check_weight(weight, input.shape[dim], input.array.dtype)
+    array = input._read()
+    dim = 0 if array.ndim == 1 else 1
+    _check_weight(weight, array.shape[dim], array.dtype)
     refuse_gradients("nll_loss_forward", weight=weight)
     loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
     return loss
@@ -237,7 +263,7 @@ def cross_entropy(
     tensor(0.4201)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    if tuple(input.shape) == tuple(target.shape):
+    if input._read().shape == target._read().shape:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
@@ -259,11 +285,12 @@ def _smoothed(
     chosen = _of_classes(_nll, logs, target, weight, ignore_index, reduction)
     every = neg(sum(logs if weight is None else mul(logs, _by_class(weight, input.ndim)), dim))
     at, counts = _classes(_check_target(input, target).array, count, ignore_index)
-    every = masked_fill(every, wrap(mx.logical_not(counts)), 0)
+    if counts is not None:
+        every = masked_fill(every, wrap(mx.logical_not(counts)), 0)
     out = reduced(every, "none" if reduction == "none" else "sum")
     if reduction == "mean":
         shares = _shares(at, counts, None if weight is None else weight.array, widened(logs.array).dtype)
-        out = true_divide(out, wrap(cast(total(shares), logs.dtype)))
+        out = true_divide(out, at.size if shares is None else wrap(cast(total(shares), logs.dtype)))
     return add(mul(chosen, 1 - label_smoothing), mul(out, label_smoothing / count))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import accumulate, combinations_with_replacement
 from itertools import combinations as _subsets
@@ -34,6 +35,7 @@ def _split_in(shape: tuple[int, ...], sizes: tuple[int, ...], dim: int) -> Any:
     return Parts([Index(shape, (*before, slice(e - n, e))) for n, e in zip(sizes, ends, strict=True)], dim)
 
 
+@functools.lru_cache(1024)
 def _pieces(size: int, piece: int) -> tuple[int, ...]:
     return tuple(min(piece, size - at) for at in range(0, size, piece)) or (0,)
 
@@ -60,7 +62,7 @@ def _split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> Any:
     """Views of ``split_size`` elements along ``dim``, the last one of what is left; of the sizes where it is a list."""
     if not isinstance(split_size, int):
         return split_with_sizes(input, split_size, dim)
-    shape = input.array.shape
+    shape = input._read().shape
     where = _where("split", shape, dim)
     if split_size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={split_size}")

@@ -28,6 +28,12 @@ def copied(input: Array) -> mx.array:
     return mx.array(input)
 
 
+@op(grad={"input": lambda g, input_shape: mx.reshape(g, input_shape)}, name="reshape.copy", function=False, method=False)
+def _copied_in(input: Array, shape: tuple[int, ...]) -> mx.array:
+    """The same elements in another shape, in a storage of their own."""
+    return mx.reshape(input, shape)
+
+
 def inferred(shape: Sequence[Any], size: int, function: str = "reshape", argument: str = "shape") -> tuple[int, ...]:
     """``shape`` with its -1 worked out; RuntimeError where it does not hold ``size`` elements."""
     given = sizes(function, argument, shape)
@@ -74,7 +80,7 @@ def _viewable(input: Tensor, new: tuple[int, ...]) -> bool:
     storage = input._storage
     if not isinstance(storage, (View, Alias)):
         return True
-    return _is_view(tuple(storage.read().shape), tuple(storage.strides()), new)
+    return _is_view(storage.read().shape, storage.layout()[0], new)
 
 
 @view(name="view.shape")
@@ -124,7 +130,8 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     if not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
     new = _inferred_once(shape, input, "reshape", "shape")
-    return _in_shape(input if _viewable(input, new) else copied(input), new)
+    made: Tensor = _in_shape(input, new) if _viewable(input, new) else _copied_in(input, new)
+    return made
 
 
 @composed(function=False)

@@ -235,6 +235,13 @@ def _divisors(sizes: Sequence[int], w: Windows, count_include_pad: bool, overrid
     """What each sum is divided by: a number, or an array that broadcasts over the windows."""
     if override is not None:
         return override
+    by = _counted(tuple(sizes), w, count_include_pad)
+    return mx.array(by) if isinstance(by, np.ndarray) else by
+
+
+@functools.lru_cache(256)
+def _counted(sizes: tuple[int, ...], w: Windows, count_include_pad: bool) -> Any:
+    """How many elements there are in each window: a number where it is the same for all of them."""
     total, same = np.ones((), np.float32), True
     for axis, (n, k, s, p, _, count) in enumerate(zip(sizes, *w, strict=True)):
         start = np.arange(count) * s - p
@@ -242,7 +249,7 @@ def _divisors(sizes: Sequence[int], w: Windows, count_include_pad: bool, overrid
         each = (end - start) if count_include_pad else np.minimum(end, n) - np.maximum(start, 0)
         same = same and bool((each == each[:1]).all())
         total = total * each.reshape((count, *[1] * (len(sizes) - axis))).astype(np.float32)
-    return float(total.flat[0]) if same and total.size else mx.array(total)
+    return float(total.flat[0]) if same and total.size else total
 
 
 def _divided(x: mx.array, by: Any) -> mx.array:
