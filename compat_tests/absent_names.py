@@ -23,7 +23,17 @@ SECTIONS: dict[str, Any] = {
     "torch.Tensor": torch.Tensor,
     **{
         f"torch.{name}": importlib.import_module(f"torch.{name}")
-        for name in ("nn", "nn.functional", "nn.utils", "optim", "optim.lr_scheduler", "optim.swa_utils", "amp")
+        for name in (
+            "autograd",
+            "autograd.graph",
+            "nn",
+            "nn.functional",
+            "nn.utils",
+            "optim",
+            "optim.lr_scheduler",
+            "optim.swa_utils",
+            "amp",
+        )
     },
 }
 #: What torch imports when it is asked for.

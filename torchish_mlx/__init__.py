@@ -3,6 +3,7 @@
 import typing as _typing
 
 from . import amp as amp
+from . import autograd as autograd
 from . import checkpoint as checkpoint
 from . import nn as nn
 from . import optim as optim
@@ -22,6 +23,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
     __all__ = [
         "__version__",
         "amp",
+        "autograd",
         "checkpoint",
         "load",
         "nn",

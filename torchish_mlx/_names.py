@@ -32,11 +32,15 @@ from ._core.limits import finfo as finfo
 from ._core.limits import iinfo as iinfo
 from ._tensor.arraylike import Size as Size
 from ._tensor.modes import enable_grad as enable_grad
+from ._tensor.modes import inference_mode as inference_mode
 from ._tensor.modes import is_grad_enabled as is_grad_enabled
+from ._tensor.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from ._tensor.modes import no_grad as no_grad
 from ._tensor.modes import set_grad_enabled as set_grad_enabled
 from ._tensor.parameter import Parameter as Parameter
 from ._tensor.tensor import Tensor as Tensor
+from .autograd._anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
+from .autograd._anomaly import is_anomaly_enabled as is_anomaly_enabled
 from .bridge.backward import backward as backward
 from .bridge.module_state import load_state_dict as load_state_dict
 from .bridge.module_state import state_dict as state_dict

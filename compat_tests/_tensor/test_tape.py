@@ -15,7 +15,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.sides import SIDES, values
-from torchish_mlx.ops._call import _public
+from torchish_mlx.ops._declare import _public
 from torchish_mlx.ops._op import Array, Op, vjp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph:UserWarning")  # torch's own advice

@@ -21,7 +21,7 @@ import torch
 import torchish_mlx as tm
 from compat_tests.ops.test_op_db import ENTRIES, apart, called, flat, near, ours, samples, slow, values
 from torchish_mlx._tensor.channels import ChannelsLast, to_last
-from torchish_mlx.ops._call import FUNCTIONAL, REGISTRY
+from torchish_mlx.ops._declare import FUNCTIONAL, REGISTRY
 
 #: What these functions are made of has ``channels``, so their samples go through it.
 MADE_OF_IMAGES = ("conv", "pool", "interpolate", "upsample", "norm")

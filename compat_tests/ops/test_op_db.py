@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.testing._internal.common_methods_invocations import op_db
 
 import torchish_mlx as tm
-from torchish_mlx.ops._call import FUNCTIONAL, REGISTRY
+from torchish_mlx.ops._declare import FUNCTIONAL, REGISTRY
 
 DTYPES = {
     torch.float32: mx.float32,

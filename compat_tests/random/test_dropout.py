@@ -10,7 +10,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.random_pair import FLOATS, equal, ours, seed_both, states
-from torchish_mlx.ops._call import op
+from torchish_mlx.ops._declare import op
 from torchish_mlx.ops._op import Array, vjp
 
 PLAIN = ("dropout", "alpha_dropout")

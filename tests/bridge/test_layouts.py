@@ -19,7 +19,7 @@ from mlx.utils import tree_flatten
 import torchish_mlx as torch
 from torchish_mlx import checkpoint, optim
 from torchish_mlx._core.origin import Origin
-from torchish_mlx._tensor.tensor import origin_of
+from torchish_mlx._tensor.conversion import origin_of
 from torchish_mlx.bridge._layouts import layouts_of
 from torchish_mlx.optim.swa_utils import AveragedModel
 from torchish_mlx.serialization import load_safetensors, save_safetensors

@@ -19,6 +19,7 @@ BELOW: dict[str, set[str]] = {
     "optimizers": {"_core"},
     "random": {"_core", "_tensor"},
     "ops": {"_core", "_tensor", "random"},
+    "autograd": {"_core", "_tensor", "ops"},
     "bridge": {"_core", "_tensor"},
     "nn": {"_core", "_tensor", "ops", "optimizers", "bridge"},
     "optim": {"_core", "_tensor", "optimizers", "bridge"},

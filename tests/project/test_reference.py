@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 import torchish_mlx
-from torchish_mlx.ops._call import FUNCTIONAL as IN_FUNCTIONAL
-from torchish_mlx.ops._call import REGISTRY
+from torchish_mlx.ops._declare import FUNCTIONAL as IN_FUNCTIONAL
+from torchish_mlx.ops._declare import REGISTRY
 from torchish_mlx.ops.functions import FUNCTIONAL, FUNCTIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

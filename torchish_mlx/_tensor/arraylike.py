@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from .._core import dtypes
 from .._core.device import CPU, Device
 from .._core.dtypes import OF_MLX
 from .._core.promotion import FLOATS, INEXACT
+from .._docs import see
 from .modes import is_grad_enabled
 from .repr import tensor_repr
 from .storage import Storage
@@ -29,6 +31,13 @@ class Size(tuple[int, ...]):
 
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
+
+
+_UNRECORDED = (
+    "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
+    "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
+    + see("a-tensor-in-mlxs-operations")
+)
 
 
 if TYPE_CHECKING:  # what the ops attach to Tensor
@@ -51,6 +60,34 @@ class ArrayLike(Methods):
     @array.setter
     def array(self, value: mx.array) -> None:
         self._storage.array = value
+
+    def __mlx_array__(self) -> mx.array:
+        own: Any = self
+        if is_grad_enabled() and own.requires_grad:
+            raise RuntimeError(_UNRECORDED)
+        return self.array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """How MLX's operations take a Tensor first: without it, one element is a complex number to them.
+
+        They swallow what is raised here, and go on with ``__mlx_array__``, or with a number.
+
+        Raises:
+            BufferError: a Tensor that requires grad, as in torch; float64, which MLX would read as float32.
+        """
+        own: Any = self
+        if is_grad_enabled() and own.requires_grad:
+            warnings.warn(_UNRECORDED, stacklevel=2)
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if self.array.dtype == mx.float64:
+            raise BufferError("MLX reads float64 by DLPack as float32: use tensor.array, or np.asarray(tensor)")
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array: a copy, unlike torch's."""

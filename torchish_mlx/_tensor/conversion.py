@@ -8,7 +8,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.origin import MLX, Origin, of_another_library
 from .._core.promotion import DEFAULTS, FLOATING, cast, number_category, promoted
+from .storage import unaliased
 from .tensor import Tensor
 
 
@@ -77,3 +79,10 @@ def _holds_arrays(data: Any) -> bool:
     if isinstance(data, (list, tuple)):
         return any(map(_holds_arrays, data))
     return isinstance(data, (Tensor, mx.array, np.ndarray))
+
+
+def origin_of(value: Any) -> Origin | None:
+    """Where a Tensor or an array is from, if that is known. What is in use here, in a module or a state, is MLX's."""
+    if isinstance(value, Tensor):
+        return Origin(MLX) if getattr(unaliased(value._storage), "placed", False) else value._origin
+    return None if isinstance(value, mx.array) else of_another_library(value)

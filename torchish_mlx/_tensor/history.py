@@ -25,7 +25,7 @@ class ViewNode(Node):
     __slots__ = ("steps",)
 
     def __init__(self, steps: Sequence[Step], edge: Any) -> None:
-        self.edges, self.outputs, self.order, self.hooks, self.retained = (edge,), 1, next_order(), None, None
+        self.edges, self.outputs, self.order, self.hooks, self.retained = [edge], 1, next_order(), None, None
         self.steps = steps
 
     def pull(self, grads: list[Any]) -> Any:
@@ -37,7 +37,6 @@ class ViewNode(Node):
     def again(self) -> Pull:
         return Pull(lambda g: self.pull([g]), [None], [], [])
 
-    @property
     def name(self) -> str:
         return f"{type(self.steps[-1]).__name__ if self.steps else 'View'}Backward0"
 
@@ -61,7 +60,6 @@ class PartsNode(Node):
     def _outs(self) -> list[Any]:
         return [(step.after, self.dtype) for step in self.parts.steps]
 
-    @property
     def name(self) -> str:
         return "UnbindBackward0" if self.parts.stacked else "SplitBackward0"
 
@@ -93,6 +91,5 @@ class WriteNode(Node):
     def again(self) -> Pull:
         return Pull(lambda g: self.pull([g]), [None], [], [])
 
-    @property
     def name(self) -> str:
         return "CopySlices"

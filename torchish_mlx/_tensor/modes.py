@@ -15,6 +15,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _Mode(threading.local):
     enabled = True  #: whether operations are recorded
     deriving = False  #: whether formulas of gradients are run to be differentiated themselves
+    inference = False  #: whether ``inference_mode`` is on
+    anomaly = False  #: whether gradients that are NaN are refused
 
 
 mode = _Mode()
@@ -45,8 +47,12 @@ class _GradMode:
     ) -> None:
         mode.enabled = self._before.pop()
 
+    def _again(self) -> _GradMode:
+        """Another context of the same kind, for each call of a decorated function."""
+        return _GradMode(self._enabled)
+
     def __call__(self, function: F) -> F:
-        enabled = self._enabled
+        again = self._again
 
         if inspect.isgeneratorfunction(function):
 
@@ -55,7 +61,7 @@ class _GradMode:
                 generator = function(*args, **kwargs)
                 value, send = None, generator.send
                 while True:
-                    with _GradMode(enabled):
+                    with again():
                         try:
                             out = send(value)
                         except StopIteration as stop:
@@ -72,7 +78,7 @@ class _GradMode:
 
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(enabled):
+            with again():
                 return function(*args, **kwargs)
 
         return call  # type: ignore[return-value]
@@ -103,6 +109,46 @@ class enable_grad(_GradMode):
 
     def __init__(self) -> None:
         super().__init__(True)
+
+
+class inference_mode(_GradMode):
+    """As ``no_grad``, for what needs no gradient later either; inside ``inference_mode(False)`` calls are recorded.
+
+    Torch refuses to record what was computed inside. Here it may be used like any other Tensor.
+
+    Source: ``torch.inference_mode``.
+
+    >>> import torchish_mlx as torch
+    >>> with torch.inference_mode():
+    ...     torch.is_inference_mode_enabled()
+    True
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(not mode)
+        self._inference, self._was = mode, list[bool]()
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._was.append(mode.inference)
+        mode.inference = self._inference
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        mode.inference = self._was.pop()
+        super().__exit__(kind, error, trace)
+
+    def _again(self) -> _GradMode:
+        return inference_mode(self._inference)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether the calling thread is inside ``inference_mode``."""
+    return mode.inference
 
 
 class set_grad_enabled(_GradMode):

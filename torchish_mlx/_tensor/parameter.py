@@ -8,8 +8,8 @@ import mlx.core as mx
 
 from .._core.evaluation import schedule
 from .._core.promotion import INEXACT
-from .conversion import to_array
-from .tensor import Tensor, origin_of
+from .conversion import origin_of, to_array
+from .tensor import Tensor
 
 
 class Parameter(Tensor):

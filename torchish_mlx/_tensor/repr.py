@@ -85,7 +85,7 @@ def tensor_repr(tensor: Any) -> str:
     if not plain or (not values.size and array.dtype != default):
         suffixes.append(f"dtype={OF_MLX[array.dtype]}")
     if tensor.grad_fn is not None:
-        suffixes.append(f"grad_fn={tensor.grad_fn!r}")
+        suffixes.append(f"grad_fn=<{tensor.grad_fn.name()}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
     column = len(out) - out.rfind("\n")

@@ -236,9 +236,7 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
-        if self._layout is not None:
-            return self._layout
-        for view in reversed(self._behind("_layout")):
+        for view in reversed(self._behind("_layout")) if self._layout is None else ():
             if view._last is None:
                 view._layout = layout_after(*view.base.layout(), view.steps)
             else:
@@ -287,3 +285,10 @@ def view_of(parent: Storage, step: Step, array: mx.array) -> View:
     made._from = base._array
     made._shown = step.forward(array)
     return made
+
+
+def unaliased(storage: Storage) -> Storage:
+    """The storage behind those that ``tensor.data`` made."""
+    while isinstance(storage, Alias):
+        storage = storage.base
+    return storage

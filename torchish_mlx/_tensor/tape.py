@@ -1,20 +1,18 @@
-"""The tape: what a recorded call is, and the backward pass over recorded calls. It knows arrays, and no Tensors."""
+"""The tape: what a recorded call is, and its derivative. It knows arrays, and no Tensors."""
 
 from __future__ import annotations
 
-import heapq
 import itertools
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import mlx.core as mx
 
-from .._core.alone import Alone
-from .._core.evaluation import arrays_in, schedule, schedule_given
+from .._core.handle import RemovableHandle
 from .._core.promotion import INEXACT
-from .._core.sparse import RowSparse
-from .modes import mode
 
 AGAIN = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have "
@@ -30,6 +28,13 @@ COMPLEX = (
 
 Edge = tuple[Any, Any]  # (node, which of its results), or (leaf, None)
 
+BEFORE, AFTER = "before", "after"
+_metadata: WeakKeyDictionary[Node, dict[Any, Any]] = WeakKeyDictionary()
+#: Of each call that was recorded under ``detect_anomaly``: where that was.
+traces: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
+#: Not empty while ``detect_anomaly`` asks for that.
+TRACED: list[bool] = []
+
 #: The newest call has the least number, and so is the first in a heap.
 next_order = itertools.count(0, -1).__next__
 
@@ -37,7 +42,9 @@ next_order = itertools.count(0, -1).__next__
 class Node(ABC):
     """One recorded call. ``edges`` say where the gradients go that ``pull`` returns, in the same order.
 
-    ``hooks`` are pairs (which result, function) that see the gradient of a result and may return another one.
+    ``hooks`` are pairs (which result, function) that see the gradient of a result and may return another one. In place
+    of a result, ``BEFORE`` is for functions that see the gradients of all results, and ``AFTER`` for those that see
+    what the call makes of them. ``metadata`` is for users.
     ``retained`` are weak references to the Tensors that ``retain_grad`` was called on, by result.
     """
 
@@ -56,6 +63,15 @@ class Node(ABC):
     def again(self) -> Pull:
         """The same as a pure function, which can be recorded itself: what ``create_graph`` asks for."""
 
+    def differentiated(self, grads: list[Any], recorded: Callable[[Pull, list[Any]], list[Any]]) -> list[Any]:
+        """What ``pull`` gives, as Tensors on the tape, from gradients that are Tensors."""
+        return recorded(self.again(), grads)
+
+    @property
+    def results(self) -> int:
+        """How many results the call has."""
+        return self.outputs
+
     def release(self) -> None:  # noqa: B027 - most calls keep nothing
         """Let go of what was kept."""
 
@@ -67,18 +83,64 @@ class Node(ABC):
     def in_torchs_order(self, grads: list[Any]) -> None:  # noqa: B027
         """Bring the gradients that came in the order of the memory to torch's, for whoever looks at them."""
 
-    @property
     def name(self) -> str:
-        """Torch's name of the call, as in ``<AddBackward0>``."""
+        """Torch's name of the call, ``"AddBackward0"``."""
         return type(self).__name__
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """Torch's name for the edges."""
-        return tuple((edge[0], edge[1] or 0) for edge in self.edges if edge is not None)
+        """Where the gradients go that the call makes: pairs (call, which of its results)."""
+        return tuple([(None, 0) if edge is None else _next(*edge) for edge in self.edges])
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for users, which nothing here reads."""
+        return _metadata.setdefault(self, {})
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Have ``hook(grad_inputs, grad_outputs)`` called after the call has made gradients.
+
+        Both are tuples; the tuple that it returns, if any, takes the place of ``grad_inputs``.
+
+        Source: ``torch.autograd.graph.Node.register_hook``.
+        """
+        return self._hook(AFTER, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Have ``hook(grad_outputs)`` called before the call makes gradients; it may return others, as a tuple.
+
+        Source: ``torch.autograd.graph.Node.register_prehook``.
+        """
+        return self._hook(BEFORE, hook)
+
+    def _hook(self, index: Any, hook: Callable[..., Any]) -> RemovableHandle:
+        entry = (index, hook)
+        self.hooks = entries = [] if self.hooks is None else self.hooks
+        entries.append(entry)
+        return RemovableHandle(lambda _: entries.remove(entry) if entry in entries else None)
 
     def __repr__(self) -> str:
-        return f"<{self.name}>"
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+
+class AccumulateGrad:
+    """The end of a graph, as ``next_functions`` shows it: what adds a gradient to ``variable.grad``."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """Torch's name of it."""
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {hex(id(self))}>"
+
+
+def _next(to: Any, index: int | None) -> tuple[Any, int]:
+    return (AccumulateGrad(to), 0) if index is None else (to, index)
 
 
 class Pull:
@@ -121,6 +183,11 @@ class Pure(Node):
         self.arrays = None  # type: ignore[assignment]
 
 
+def noted(node: Node) -> None:
+    """Keep where a call is made, which ``detect_anomaly`` shows."""
+    traces[node] = "".join(traceback.format_stack()[:-3])
+
+
 def given(grads: Sequence[Any], outs: Sequence[Any]) -> list[Any]:
     """``grads``, with zeros in place of those that are not there; ``outs`` is (shape, dtype) of each."""
     return [mx.zeros(*out) if g is None else g for g, out in zip(grads, outs, strict=True)]
@@ -139,86 +206,6 @@ def vjp_of(fn: Any, arrays: list[Any], wants: list[int], grads: Sequence[Any]) -
         return [o if i == 0 else o * 1 for i, o in enumerate(fn(*now))]
 
     return mx.vjp(outputs, [arrays[i] for i in wants], list(grads))[1]
-
-
-def run_backward(
-    roots: Sequence[tuple[Any, Any]],
-    *,
-    retain_graph: bool,
-    create_graph: bool,
-    recorded: Callable[[Pull, list[Any]], list[Any]],
-) -> None:
-    """Send gradients from ``roots``, pairs of (edge, gradient), to the leaves.
-
-    The newest call goes first, so that every use of a value has been summed before its own call is pulled; there is no
-    recursion. Gradients are arrays, or Tensors with ``create_graph``, where ``recorded`` makes them of a ``Pull``. What
-    a leaf gets from this pass is summed, scheduled for evaluation, and then added to the gradient that it has. So k
-    losses leave one sum in memory, and not all that they were computed from.
-    """
-    pending: dict[int, tuple[Node, list[Any]]] = {}
-    queue: list[int] = []
-    leaves: dict[int, tuple[Any, Any]] = {}
-    push, pop = heapq.heappush, heapq.heappop
-    edges: Any = [edge for edge, _ in roots]
-    found: Any = [gradient for _, gradient in roots]
-    before, mode.enabled = mode.enabled, create_graph
-    try:
-        while True:
-            for edge, gradient in zip(edges, found):  # noqa: B905 - ``strict`` would take longer than the rest of the line
-                if edge is None or gradient is None:
-                    continue
-                to, index = edge
-                if index is None:
-                    key = id(to)
-                    if key in leaves:
-                        known = leaves[key][1]
-                        gradient = gradient + known if type(gradient) is RowSparse else known + gradient
-                    leaves[key] = (to, gradient)
-                    continue
-                order = to.order
-                entry = pending.get(order)
-                if entry is None:
-                    entry = pending[order] = (to, [None] * to.outputs)
-                    push(queue, order)
-                    entry[1][index] = gradient
-                else:
-                    slots = entry[1]
-                    slots[index] = gradient if slots[index] is None else slots[index] + gradient
-            if not queue:
-                break
-            node, grads = pending.pop(pop(queue))
-            if node.hooks is not None or node.retained is not None:
-                _watched(node, grads)
-            found = recorded(node.again(), grads) if create_graph else node.pull(grads)
-            edges = node.edges
-            if not retain_graph:
-                node.release()
-        wanted = [
-            (to, gradient if to._hooks is None else to._hooked(gradient))
-            for to, gradient in leaves.values()
-            if to.requires_grad
-        ]
-        with Alone("backward()", leaves, lambda: [to for to, _ in wanted]):
-            added = [to for to, _ in wanted if to._grad is not None]
-            schedule_given("arrays behind the loss", arrays_in([gradient for _, gradient in wanted]))
-            for to, gradient in wanted:
-                to._accumulate(gradient)
-            if added:
-                schedule(arrays_in([to._grad for to in added]))
-    finally:
-        mode.enabled = before
-
-
-def _watched(node: Node, grads: list[Any]) -> None:
-    """Call the hooks of a call's results with their gradients, and keep the gradient of those with ``retain_grad``."""
-    node.in_torchs_order(grads)
-    hooks: list[Any] = node.hooks or []
-    for index, hook in list(hooks):
-        if grads[index] is not None:
-            grads[index] = hook(grads[index])
-    for index, reference in (node.retained or {}).items():
-        if (tensor := reference()) is not None and grads[index] is not None:
-            tensor._accumulate(grads[index])
 
 
 def unbroadcast(gradient: mx.array, shape: Sequence[int]) -> mx.array:

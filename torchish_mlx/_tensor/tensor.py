@@ -10,26 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlx.core as mx
-import numpy as np
 
 from .._core.device import LABELLED, Device
 from .._core.handle import RemovableHandle
-from .._core.origin import MLX, Origin, of_another_library
-from .._core.promotion import DEFAULTS, FLOATING, INEXACT
+from .._core.origin import Origin, of_another_library
+from .._core.promotion import INEXACT
 from .._core.sparse import RowSparse, added
-from .._docs import see
 from .arraylike import ArrayLike
+from .construction import numbers_or_sizes
 from .history import ViewNode
-from .modes import is_grad_enabled, mode
-from .storage import Alias, Storage, View
-from .tape import COMPLEX, Edge, Pull, Pure, given, run_backward
+from .modes import mode
+from .passes import run_backward
+from .storage import Alias, Storage, View, unaliased
+from .tape import COMPLEX, Edge, Pull, Pure, given
 from .views import Step, joined
-
-_UNRECORDED = (
-    "An operation of MLX on a Tensor that requires grad would not be recorded and its gradient would be "
-    "lost. Use tensor.detach() or tensor.array for the values, or the Tensor's own operations."
-    + see("a-tensor-in-mlxs-operations")
-)
 
 
 class Tensor(ArrayLike):
@@ -54,6 +48,7 @@ class Tensor(ArrayLike):
     _requires_grad: bool = False
     _retains: bool = False
     _hooks: dict[int, Callable[[Tensor], Any]] | None = None  #: of a leaf; those of a result are its call's
+    _after: dict[int, Callable[[Tensor], Any]] | None = None  #: of a leaf: after its gradient was added to
     #: Of a view that was made under no_grad: the Tensor that it shows.
     _unrecorded: Tensor | None = None
     #: Whether a gradient was asked for this leaf itself. A view without a history also says that it requires grad
@@ -82,8 +77,8 @@ class Tensor(ArrayLike):
             given = given._storage
         elif not isinstance(given, Storage):
             if not isinstance(given, mx.array):
-                self._keep_origin(origin_of(given))
-                given = _new(given, sizes=len(data) != 1 or type(given) is int)
+                self._keep_origin(of_another_library(given))
+                given = numbers_or_sizes(given, sizes=len(data) != 1 or type(given) is int)
             given = Storage(given)
         self._storage: Storage = given
         if requires_grad:
@@ -109,7 +104,7 @@ class Tensor(ArrayLike):
         place in the module and takes the array.
         """
         out = Tensor.__new__(Tensor)
-        out._storage = Alias(_unaliased(self._storage))
+        out._storage = Alias(unaliased(self._storage))
         out._keep_origin(self._origin)
         out._keep_label(self._label)
         return out
@@ -122,7 +117,7 @@ class Tensor(ArrayLike):
             raise TypeError(f"data must be a Tensor or an mx.array, not {type(value).__name__}")
         if self.requires_grad and value.array.dtype not in INEXACT:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
-        mine, given = _unaliased(self._storage), _unaliased(value._storage)
+        mine, given = unaliased(self._storage), unaliased(value._storage)
         if mine.placed:
             mine.write(given.read())
         elif mine is not given:
@@ -130,14 +125,14 @@ class Tensor(ArrayLike):
 
     def _add_place(self, container: Any, key: Any) -> None:
         """Have this Tensor, and all that share its storage, live at ``container[key]``."""
-        storage = _unaliased(self._storage)
+        storage = unaliased(self._storage)
         if isinstance(storage, View):  # a part of another array has no place of its own
             self._storage = storage = Storage()
         storage.add_place(container, key)
 
     def _leave(self, container: Any, key: Any) -> None:
         """Stop living at ``container[key]``, with the array that is there."""
-        _unaliased(self._storage).leave(container, key)
+        unaliased(self._storage).leave(container, key)
 
     def detach(self) -> Tensor:
         """A Tensor on the same storage that requires no gradient."""
@@ -153,32 +148,6 @@ class Tensor(ArrayLike):
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._edge, self._requires_grad = None, False
         return self
-
-    def __mlx_array__(self) -> mx.array:
-        if is_grad_enabled() and self.requires_grad:
-            raise RuntimeError(_UNRECORDED)
-        return self.array
-
-    def __dlpack__(self, **options: Any) -> Any:
-        """How MLX's operations take a Tensor first: without it, one element is a complex number to them.
-
-        They swallow what is raised here, and go on with ``__mlx_array__``, or with a number.
-
-        Raises:
-            BufferError: a Tensor that requires grad, as in torch; float64, which MLX would read as float32.
-        """
-        if is_grad_enabled() and self.requires_grad:
-            warnings.warn(_UNRECORDED, stacklevel=2)
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        if self.array.dtype == mx.float64:
-            raise BufferError("MLX reads float64 by DLPack as float32: use tensor.array, or np.asarray(tensor)")
-        return self.array.__dlpack__(**options)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self.array.__dlpack_device__()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
     # -- gradients ---------------------------------------------------------------------------------------
 
@@ -392,7 +361,32 @@ class Tensor(ArrayLike):
         if LABELLED:
             self._grad._keep_label(self._label)
 
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Have ``hook(tensor)`` called after ``backward`` has added to the ``grad`` of this leaf.
+
+        Source: ``torch.Tensor.register_post_accumulate_grad_hook``.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self.grad_fn is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        hooks = self._after = {} if self._after is None else self._after
+        handle = RemovableHandle(lambda key: hooks.pop(key, None))
+        hooks[handle.id] = hook
+        return handle
+
+    def _accumulated(self) -> None:
+        """Call the hooks that ask for it, after ``grad`` was added to."""
+        for hook in list((self._after or {}).values()):
+            hook(self)
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Add the derivative of this Tensor with respect to every leaf into the leaf's ``grad``.
 
         Args:
@@ -400,37 +394,22 @@ class Tensor(ArrayLike):
                 out for a Tensor of one element.
             retain_graph: keep what the recorded calls saved, for another backward; ``create_graph`` if None.
             create_graph: record the backward pass, so that the gradients can be differentiated again.
+            inputs: a Tensor or several, which alone get a gradient; every leaf if None.
         """
-        if not self.requires_grad:
-            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
-        array = self.array
-        if gradient is None:
-            if array.size != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs")
-            gradient = Tensor(mx.ones_like(array))
-        elif not isinstance(gradient, Tensor):
-            if not isinstance(gradient, mx.array):
-                raise TypeError(
-                    f"gradients can be either Tensors, mx.arrays or None, but got {type(gradient).__name__}"
-                )
+        if isinstance(gradient, mx.array):
             gradient = Tensor(gradient)
-        if gradient.array.shape != array.shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
-                f"{self.shape}."
-            )
-        seed: Any = gradient if create_graph else gradient.array.astype(array.dtype)
-        run_backward(
-            [(self._to(), seed)],
-            retain_graph=create_graph if retain_graph is None else retain_graph,
-            create_graph=create_graph,
-            recorded=recorded,
-        )
+        given = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        if given is not None and not given:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        found = send([self], [gradient], retain_graph, create_graph, given)
+        for to, g in zip(given or (), found, strict=True):
+            if g is not None:
+                to._accumulate(g)
 
     # -- copies ----------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_unrecorded", "_asked")
+        graph = ("_edge", "_base", "_path", "_seen", "_retains", "_hooks", "_after", "_unrecorded", "_asked")
         return {k: v for k, v in self.__dict__.items() if k not in graph}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -450,22 +429,60 @@ class Tensor(ArrayLike):
         return new
 
 
-def _new(data: Any, sizes: bool) -> mx.array:
-    """What ``torch.Tensor(...)`` makes of numbers: sizes, or values; in the default dtype."""
-    if sizes:
-        shape = data if isinstance(data, tuple) else (data,)
-        return mx.zeros(shape or (0,), DEFAULTS[FLOATING])
-    if not isinstance(data, (list, tuple, range, np.ndarray)) and not hasattr(data, "__dlpack__"):
-        raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
-    wide = np.float64 if DEFAULTS[FLOATING] == mx.float64 else np.float32
-    return mx.array(np.asarray(data, wide), DEFAULTS[FLOATING])
-
-
 def wrap(array: mx.array) -> Tensor:
     """A Tensor around a new storage of ``array``; what every op uses."""
     out = Tensor.__new__(Tensor)
     out._storage = Storage(array)
     return out
+
+
+def send(
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Any],
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Sequence[Tensor] | None = None,
+) -> list[Any]:
+    """Send ``gradients`` of ``outputs`` back: to the leaves, or to ``inputs`` alone, whose gradients are returned.
+
+    A gradient of None is 1, for a Tensor of one element. Those that are returned are arrays, or Tensors with
+    ``create_graph``.
+    """
+    seeds: list[Any] = []
+    for i, (output, gradient) in enumerate(zip(outputs, gradients, strict=True)):
+        if gradient is None:
+            if output.requires_grad and output.array.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            gradient = wrap(mx.ones_like(output.array))
+        elif not isinstance(gradient, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+        elif gradient.array.shape != output.array.shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {gradient.shape} and output[{i}] has a shape of "
+                f"{output.shape}."
+            )
+        seeds.append(gradient)
+        if not output.requires_grad:
+            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+    if any(not tensor.requires_grad for tensor in inputs or ()):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    roots = [
+        (output._to(), seed if create_graph else seed.array.astype(output.array.dtype))
+        for output, seed in zip(outputs, seeds, strict=True)
+    ]
+    return run_backward(
+        roots,
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph,
+        recorded=recorded,
+        shown=shown,
+        inputs=None if inputs is None else [tensor._to() for tensor in inputs],
+    )
+
+
+def shown(gradient: Any) -> Any:
+    """A gradient as the hooks of calls see it."""
+    return wrap(gradient) if isinstance(gradient, mx.array) else gradient
 
 
 def recorded(pull: Pull, grads: Sequence[Any]) -> list[Tensor]:
@@ -481,16 +498,3 @@ def recorded(pull: Pull, grads: Sequence[Any]) -> list[Tensor]:
             for i, t in enumerate(made):
                 t._requires_grad, t._edge = True, (node, i)
     return made
-
-
-def origin_of(value: Any) -> Origin | None:
-    """Where a Tensor or an array is from, if that is known. What is in use here, in a module or a state, is MLX's."""
-    if isinstance(value, Tensor):
-        return Origin(MLX) if getattr(_unaliased(value._storage), "placed", False) else value._origin
-    return None if isinstance(value, mx.array) else of_another_library(value)
-
-
-def _unaliased(storage: Storage) -> Storage:
-    while isinstance(storage, Alias):
-        storage = storage.base
-    return storage

@@ -94,6 +94,8 @@ def _backward(module: nn.Module, loss_fn: Callable[..., Any], args: Any, kwargs:
         parameter._accumulate(gradient)
     if added:
         schedule([p.grad.array for p in trained])
+    for parameter in trained:
+        parameter._accumulated()
     return (Tensor(loss), *others) if several else Tensor(loss)
 
 

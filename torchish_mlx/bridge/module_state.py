@@ -14,8 +14,8 @@ from .._core.evaluation import schedule
 from .._core.origin import MLX, TORCH, Origin
 from .._docs import see
 from .._tensor.arraylike import Size
-from .._tensor.conversion import array_of
-from .._tensor.tensor import Tensor, origin_of
+from .._tensor.conversion import array_of, origin_of
+from .._tensor.tensor import Tensor
 from ._layouts import LayerValue, check_layout, doubts, in_mlx, layouts_of, torchs_layout, transposed
 from ._nested import below, flattened
 from ._renaming import Renaming, advice, renaming

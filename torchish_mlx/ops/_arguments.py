@@ -192,6 +192,8 @@ class Arguments:
         self.places = {p.name: i + skip for i, p in enumerate(parameters)}
         rest = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), len(parameters))
         self.names = [p.name for p in parameters[:rest] if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.defaults = [p.default for p in parameters[:rest] if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self._binders: dict[Any, Any] = {}
         kinds = [(i, self.kinds[name]) for i, name in enumerate(self.names)]
         #: the places whose types are known, with the types that need no further look, and whether a Tensor needs none
         self.types = [(i, k.types - {tuple}, k.tensor, k.several) for i, k in kinds if k is not None]
@@ -212,6 +214,34 @@ class Arguments:
                 return args, kwargs
         now = [self._one(name, value) for name, value in zip(self.names, args, strict=False)]
         return [*now, *args[len(now) :]], {name: self._one(name, value) for name, value in kwargs.items()}
+
+    def placed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+        """``args`` with the keywords at their places, or None where they do not fit, or have no place.
+
+        What a set of keywords means is looked up after its first use.
+        """
+        key = (len(args), *kwargs)
+        rest = self._binders.get(key, False)
+        if rest is False:
+            rest = self._binders[key] = self._rest(len(args), set(kwargs))
+        if rest is None:
+            return None
+        return (*args, *[kwargs[name] if name else default for name, default in rest])
+
+    def _rest(self, count: int, given: set[str]) -> list[tuple[str | None, Any]] | None:
+        """(keyword or None, default) of each parameter behind ``count`` arguments, up to the last one that is given."""
+        found, names = list[Any](), self.names
+        for name, default in zip(names[count:], self.defaults[count:], strict=True):
+            if not given:
+                break
+            if name in given:
+                given.discard(name)
+                found.append((name, None))
+            elif default is inspect.Parameter.empty:
+                return None
+            else:
+                found.append((None, default))
+        return None if given else found
 
     def _one(self, name: str, value: Any) -> Any:
         kind = self.kinds.get(name)

@@ -1,11 +1,10 @@
-"""Calling an op: the path of most calls, the general path, and the decorators that declare ops."""
+"""Calling an op: the path of most calls, the short way on channels-last memory, and the general path."""
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -17,24 +16,16 @@ from .._tensor.channels import ChannelsLast, to_last
 from .._tensor.labels import carried
 from .._tensor.modes import mode
 from .._tensor.storage import Storage
-from .._tensor.tensor import Tensor, wrap
-from .._tensor.views import Step
+from .._tensor.tensor import Tensor
 from ..random.generator import Generator
-from ._arguments import Arguments, as_tensor, refused, taken, tensors
+from ._arguments import as_tensor, refused, taken, tensors
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
-from ._dtypes import real_only
-from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
-from ._out import EXACT_IN_PLACE, WITHOUT, write_out
+from ._op import WANTED, Op
+from ._out import WITHOUT, write_out
 from ._record import FLOAT32, NEW, finished, record
 from ._recorded import ARRAY
-from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
-from ._view import overwrite, refuse_write, show
 
-__all__ = ["FUNCTIONAL", "REGISTRY", "Entry", "attach", "composed", "op", "view", "vjp"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-_ARRAYS: Any = (mx.array, np.ndarray, np.generic)
-_LIFTED = frozenset((mx.array, np.ndarray))
+ARRAYS: Any = (mx.array, np.ndarray, np.generic)
 #: What MLX says of dtypes that it does not compute in.
 _UNSUPPORTED = ("not supported", "Not supported", "Only allowed on")
 #: Types of arguments that are no arrays: the loop over the arguments need not look closer at them.
@@ -125,7 +116,7 @@ def _in_order(op: Op, args: tuple[Any, ...], ndim: int) -> Any:
     return finished(op, out, ndim)
 
 
-def _public(op: Op) -> Callable[..., Any]:
+def public(op: Op) -> Callable[..., Any]:
     """The function that users call. Its body is the path for Tensors and numbers; everything else is elsewhere."""
     fn, tails, promoting, lists = op.usual, op.tails, op.promote is not None, bool(op.lists)
     ordered, weighted, turned = bool(op.channels), op.channels == "last", op.channels == "dim"
@@ -245,7 +236,7 @@ def _fit(op: Op, args: tuple[Any, ...]) -> bool:
         if isinstance(a, Tensor):
             if not tensor:
                 return False
-        elif isinstance(a, _ARRAYS) if types is None else type(a) not in types:
+        elif isinstance(a, ARRAYS) if types is None else type(a) not in types:
             return False
     return True
 
@@ -285,230 +276,10 @@ def _in_torchs_words(op: Op, args: tuple[Any, ...], arrays: list[Any], error: Ex
     return RuntimeError(f"{op.name}(): {error}")
 
 
-# The decorators -------------------------------------------------------------------------------------------------------
-
-
-def op(
-    *,
-    grad: dict[str, Callable[..., Any]] | Vjp | None = None,
-    promote: str | None = None,
-    inplace: bool | str = False,
-    casts: bool = False,
-    uniform: bool = False,
-    residuals: tuple[str, ...] = (),
-    check: Callable[..., None] | None = None,
-    name: str = "",
-    aliases: tuple[str, ...] = (),
-    number_first: str = "",
-    channels: str = "",
-    module: str = "torch",
-    random: bool = False,
-    always: bool = False,
-    function: bool = True,
-    method: bool = True,
-    shape: str = "",
-) -> Callable[[Any], Any]:
-    """Declare an op: a pure function of arrays, from which everything else of it is made.
-
-    Args:
-        grad: a formula for each parameter that has a derivative. The names of a formula's parameters say what is kept:
-            ``g``, the gradient of the result, the name of an argument, ``<argument>_shape``, ``result`` or a field of a
-            named result, or a residual. ``vjp(input="weight", weight="input")`` says that MLX's derivative is torch's,
-            and what it needs. None: not differentiable.
-        promote: how parameters annotated ``Operand`` are brought to one dtype: ``"same"`` to the common one,
-            ``"float"`` also to a floating one, ``"rounded"`` with numbers rounded to it first, ``"compare"`` without
-            widening halves, where the result has a dtype of its own, and ``"bool"`` as that with halves widened.
-        inplace: whether there is ``name_``. In torch.nn.functional there is an argument ``inplace`` too, or that alone
-            with ``"argument"``.
-        casts: the result may have any dtype, and ``name_`` takes it.
-        uniform: all elements of the result are equal, and ``name_`` may write them through repeated dimensions.
-        residuals: the names of what the body returns after its result, for the formulas.
-        check: refuses arguments before they are promoted, where not all are of float32.
-        always: the check is of operands of float32 too.
-        name: torch's name, where Python has a function of that name that the module uses.
-        aliases: torch's other names.
-        number_first: the keyword of the number in torch's old form ``add(input, number, tensor)``.
-        channels: how the body takes images in channels-last memory. ``"any"``: elementwise, so that the order does not
-            matter. ``"dim"``: the order matters for the argument ``dim``, which is translated. ``"last"``: the body
-            always gets its first argument channels-last, and gives its results so. Else it gets torch's order.
-        module: where torch has it: ``"torch"``, which Tensor's methods belong to, ``"nn.functional"``, or both, with a
-            blank between them.
-        random: whether the body draws random numbers. Then ``grad`` must be formulas: they name what was drawn, as a
-            residual, and a derivative of a derivative uses them again. The body is never run again.
-        function: whether torch has it as a function.
-        method: whether torch has it as a method of Tensor.
-        shape: the shape of the result in words, where it is not the usual one of its parameters.
-    """
-
-    def declare(fn: Any) -> Any:
-        own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels, random, always)
-        call = _public(declared)
-        write = _inplace(call, casts, uniform) if inplace else None
-        for alias in (own, *aliases):
-            place(alias, module, call, write, inplace, fn, own not in WITHOUT, declared, function, method, shape)
-        return entered(own, module)
-
-    return declare
-
-
-@overload
-def view(fn: Callable[..., Step]) -> Callable[..., Any]: ...
-
-
-@overload
-def view(*, name: str) -> Callable[[Callable[..., Step]], Callable[..., Any]]: ...
-
-
-def view(fn: Any = None, *, name: str = "") -> Any:
-    """Declare a view: ``fn(shape, ...)`` gives the Step, once for each shape and arguments.
-
-    A name with a dot, such as ``view.shape``, is that of a view behind a function of torch, and is no function itself.
-    """
-    if fn is None:
-        return functools.partial(view, name=name)
-
-    own = name or fn.__name__
-    arguments = Arguments(own, fn, skip=1)
-
-    @functools.lru_cache(4096, typed=True)
-    def steps(shape: tuple[int, ...], *args: Any, **kwargs: Any) -> Any:
-        for given in (*args, *kwargs.values()):
-            if any(isinstance(a, Tensor) for a in (given if isinstance(given, tuple) else (given,))):
-                raise TypeError("the value of a Tensor may change, so it is no key")
-        return checked(shape, args, kwargs)
-
-    def checked(shape: tuple[int, ...], args: Any, kwargs: Any) -> Any:
-        args, kwargs = arguments(args, kwargs)
-        return fn(shape, *args, **kwargs)
-
-    def function(input: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(input, Tensor):
-            input = _tensor_of(fn.__name__, input)
-        array = input._storage._array
-        if array is None or input._base is not None:
-            array = input._read()
-        try:
-            step = steps(array.shape, *args, **kwargs)
-        except TypeError:  # an argument that is no key
-            step = checked(array.shape, args, kwargs)
-        return show(input, step, array)
-
-    public = "." not in own
-    enter(own, Entry(dressed(function, fn, own, "", first="input"), None, None, public, public, ""))
-    return REGISTRY[own].function
-
-
-@overload
-def composed(fn: F) -> F: ...
-
-
-@overload
-def composed(
-    *,
-    name: str = "",
-    aliases: tuple[str, ...] = (),
-    module: str = "torch",
-    function: bool = True,
-    method: bool = True,
-    inplace: bool | str = False,
-    outs: bool = False,
-    lists: bool = False,
-    shape: str = "",
-) -> Callable[[F], F]: ...
-
-
-def composed(
-    fn: Any = None,
-    *,
-    name: str = "",
-    aliases: tuple[str, ...] = (),
-    module: str = "torch",
-    function: bool = True,
-    method: bool = True,
-    inplace: bool | str = False,
-    outs: bool = False,
-    lists: bool = False,
-    shape: str = "",
-) -> Any:
-    """Declare a function of Tensors that is made of ops and needs nothing of its own.
-
-    With ``outs`` it takes ``out``. With ``lists`` its Tensors may be in lists. The other words are those of ``op``.
-    """
-    if fn is None:
-        return functools.partial(
-            composed,
-            name=name,
-            aliases=aliases,
-            module=module,
-            function=function,
-            method=method,
-            inplace=inplace,
-            outs=outs or bool(inplace),
-            lists=lists,
-            shape=shape,
-        )
-    own = name or fn.__name__
-    lifts = FUNCTIONAL in module
-    outs = outs and own not in WITHOUT
-    arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if lifts and not _LIFTED.isdisjoint(map(type, args)):  # labels and masks are often plain arrays
-            args = tuple([a if type(a) not in _LIFTED else wrap(mx.array(a)) for a in args])
-        if kwargs:
-            if lifts and not _LIFTED.isdisjoint(map(type, kwargs.values())):
-                kwargs = {k: a if type(a) not in _LIFTED else wrap(mx.array(a)) for k, a in kwargs.items()}
-            for theirs, ours in NUMPY_NAMES.items():
-                if theirs in kwargs:
-                    kwargs[ours] = kwargs.pop(theirs)
-            if outs and "out" in kwargs:
-                out = kwargs.pop("out")
-                result = call(*args, **kwargs)
-                return result if out is None else write_out(own, result, out, (*args, *kwargs.values()))
-            if "input" in kwargs:
-                args = (kwargs.pop("input"), *args)
-        if lists:
-            each = [as_tensor(a) for a in args]
-            args = tuple([a if isinstance(a, Tensor) else tensors(own, i, a) for i, a in enumerate(each)])
-        elif args and not isinstance(args[0], Tensor) and not any(isinstance(a, Tensor) for a in args):
-            args = (_tensor_of(own, args[0]), *args[1:])
-        given, named = arguments(args, kwargs)
-        if real is not None:
-            real(*[a.array for a in given if isinstance(a, Tensor)])
-        made = fn(*given, **named)
-        if LABELLED:
-            labelled = (*given, *named.values())
-            return made if any(made is each for each in labelled) else carried(made, labelled)
-        return made
-
-    write = _inplace(call, words=EXACT_IN_PLACE.get(own, "")) if inplace else None
-    for alias in (own, *aliases):
-        place(alias, module, call, write, inplace, fn, outs, None, function, method, shape)
-    return entered(own, module)
-
-
-def _tensor_of(name: str, value: Any) -> Tensor:
-    if isinstance(value, _ARRAYS):
-        return wrap(mx.array(value))
-    raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(value).__name__}")
-
-
-def _inplace(call: Any, casts: bool = False, uniform: bool = False, words: str = "") -> Callable[..., Any]:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        refuse_write(self, args, kwargs)
-        out = call(self, *args, **kwargs)
-        if words and out.array.dtype != self.array.dtype:
-            raise RuntimeError(words.format(given=NAMES[self.array.dtype], wanted=NAMES[out.array.dtype]))
-        return overwrite(self, out, casts, uniform)
-
-    return method
-
-
 def _old_form(op: Op, function: Any, args: tuple[Any, ...]) -> Any:
     """A call with too many arguments by position: torch's old form has the number before the last tensors."""
     keyword = op.number_first
-    if not keyword or len(args) != max(op.tails) + 1 or isinstance(args[1], (Tensor, *_ARRAYS)):
+    if not keyword or len(args) != max(op.tails) + 1 or isinstance(args[1], (Tensor, *ARRAYS)):
         raise op.miscounted(len(args))
     warnings.warn(
         f"{op.name}(input, number, tensor) is torch's old form: write {op.name}(input, tensor, {keyword}=number)",

@@ -16,7 +16,7 @@ from ..random._order import in_shape, memory_order
 from ..random._rounding import as_array
 from ..random.generator import Generator, chosen
 from ._arguments import sizes as in_order
-from ._call import op
+from ._declare import op
 from ._op import Array
 from ._view import refuse_overlap, refuse_write
 from .ranges import made

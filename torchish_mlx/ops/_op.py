@@ -199,12 +199,14 @@ class Recipe:
         "gradients",
         "inner",
         "keep",
+        "keeps_result",
         "op",
         "plain",
         "rest",
         "results",
         "shapes",
         "spare",
+        "unknown",
         "wants",
     )
 
@@ -233,6 +235,8 @@ class Recipe:
         self.shapes = [i for i, n in enumerate(op.names) if n + "_shape" in named]
         self.results = [k for k, field in enumerate(op.fields) if field in named]
         self.extra = bool(self.shapes or self.results)
+        self.unknown = [None] * op.arity  # the shapes of the arguments, until a call knows them
+        self.keeps_result = self.results[:1] == [0]
         self.plain = self.results == list(range(1, len(op.fields)))  # all but the result itself
         fields = [] if op.residuals else [op.place[op.fields[k]] - 1 for k in self.results]
         self.inner = [*self.keep, *self.spare, *fields]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import mlx.core as mx
 
@@ -14,7 +14,6 @@ from .._tensor.tensor import Tensor
 from ._sizes import for_each, integers
 from .windows import Windows
 
-F = TypeVar("F", bound=Callable[..., Any])
 _WORDS = {2: "two ints", 3: "three ints"}
 _AXES = {2: ("H", "W"), 3: ("T", "H", "W")}
 #: torch pools sequences as images with one row.
@@ -45,7 +44,7 @@ def _miscounted(name: str, argument: str, found: int, n: int, omissible: bool) -
     return f"{name}: {argument} must {either or 'be '}{what}"
 
 
-def _once(fn: F) -> F:
+def _once(fn: Callable[..., Any]) -> Callable[..., Any]:
     """``fn``, worked out once for each set of arguments; every time where one of them is no key of a dict."""
     kept = functools.lru_cache(1024, typed=True)(fn)
 
@@ -56,7 +55,7 @@ def _once(fn: F) -> F:
         except TypeError:
             return fn(*args)
 
-    return call  # type: ignore[return-value]
+    return call
 
 
 def windows_of(
@@ -72,8 +71,9 @@ def windows_of(
 ) -> Windows:
     """The windows of ``name`` over ``n`` sizes, after what torch refuses."""
     array = input._read()
-    given = [tuple(each) if isinstance(each, list) else each for each in (kernel_size, stride, padding, dilation)]
-    return _windows_once(name, array.shape, array.dtype, *given, ceil_mode, n, divisor)
+    given: Any = [tuple(each) if isinstance(each, list) else each for each in (kernel_size, stride, padding, dilation)]
+    found: Windows = _windows_once(name, array.shape, array.dtype, *given, ceil_mode, n, divisor)
+    return found
 
 
 @_once

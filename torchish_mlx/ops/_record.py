@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT
 from .._tensor.channels import ChannelsLast
 from .._tensor.storage import Storage
-from .._tensor.tape import COMPLEX
+from .._tensor.tape import COMPLEX, TRACED, noted
 from .._tensor.tensor import Tensor, wrap
 from ._channels import edge_in_memory
 from ._op import Op, Recipe
@@ -52,40 +52,45 @@ def record(
             to.append(edge_in_memory(t) if images else t._edge or t._to())
     else:
         to = [e for i in wants for e in edges[i]]
-    for i in recipe.keep:
-        for t in args[i] if i in op.lists else (args[i],):
-            storage = t._storage
+    if op.lists:
+        kept += _versions(op, recipe.keep, args)
+    else:
+        for i in recipe.keep:
+            storage = args[i]._storage
             kept.append((storage, storage.version))
     if recipe.rest:
         shape = arrays[recipe.first].shape
         for i in recipe.rest:
             if arrays[i].shape != shape:
-                fit = [(arrays[i].shape, None) for i in wants]
+                fit = _shapes(arrays, wants)
     if dtype is not None or op.casts or op.lists:
         if type(out) is ARRAY and out.dtype == mx.complex64:
             raise RuntimeError(COMPLEX)
-        fit = [(a.shape, a.dtype) for i in wants for a in (arrays[i] if i in op.lists else (arrays[i],))]
+        fit = _kinds(op, arrays, wants)
     known: Any = arrays
     if recipe.extra:
-        shapes: list[Any] = [None] * op.arity
+        known = arrays + recipe.unknown
         for i in recipe.shapes:
-            shapes[i] = [a.shape for a in arrays[i]] if i in op.lists else getattr(arrays[i], "shape", ())
-        known = arrays + shapes
+            array = arrays[i]
+            known[op.arity + i] = list(map(_shape, array)) if i in op.lists else _shape(array)
         if recipe.results:
             if type(out) is ARRAY:
-                known += (out,)
+                known.append(out)
             elif recipe.plain:
                 known += (None, *out[1:])
             else:
-                known += [x if k in recipe.results else None for k, x in enumerate(out)]
+                known += _named(recipe, out)
     for i in recipe.drop:
         known[i] = None
     node: Any = (RecordedLast if ndim else Recorded)(recipe, to, known, kept, fit)
-    for i in recipe.spare:
-        storage = args[i]._storage
-        node.spare.append((storage, storage.version))
+    if TRACED:
+        noted(node)
+    if recipe.spare:
+        node.spare = _versions(op, recipe.spare, args)
     if type(out) is not ARRAY:
-        return filled(op, recipe, node, out, ndim)
+        if not op.residuals:
+            return _several(op, recipe, node, out, ndim)
+        out = out[0]
     made = NEW(Tensor)
     if ndim:
         node.of_one(out, ndim)
@@ -93,21 +98,43 @@ def record(
     else:
         made._storage = storage = Storage(out)
     made._requires_grad, made._edge = True, (node, 0)
-    if recipe.results:
+    if recipe.keeps_result:
         kept.append((storage, 0))
     return made
 
 
-def filled(op: Op, recipe: Recipe, node: Recorded, out: Any, ndim: int) -> Any:
-    """The results of a recorded call that are several, or have residuals, or are in channels-last memory."""
+# A comprehension in ``record`` would make all that it names slower there, because it is a function of its own.
+
+
+def _each(op: Op, i: int, values: Any) -> Any:
+    """The Tensors or arrays that an argument is: those of a list, or itself."""
+    return values[i] if i in op.lists else (values[i],)
+
+
+def _versions(op: Op, which: list[int], args: Any) -> list[Any]:
+    return [(t._storage, t._storage.version) for i in which for t in _each(op, i, args)]
+
+
+def _shape(array: Any) -> Any:
+    return getattr(array, "shape", ())
+
+
+def _shapes(arrays: list[Any], wants: list[int]) -> list[Any]:
+    return [(arrays[i].shape, None) for i in wants]
+
+
+def _kinds(op: Op, arrays: list[Any], wants: list[int]) -> list[Any]:
+    return [(a.shape, a.dtype) for i in wants for a in _each(op, i, arrays)]
+
+
+def _named(recipe: Recipe, out: Any) -> list[Any]:
+    """The fields of the result that formulas name, and None for the others."""
+    return [x if k in recipe.results else None for k, x in enumerate(out)]
+
+
+def _several(op: Op, recipe: Recipe, node: Recorded, out: Any, ndim: int) -> Any:
+    """The results of a recorded call that are several."""
     made = finished(op, out, ndim)
-    if type(made) is Tensor:
-        if type(node) is RecordedLast:
-            node.of_one(out[0], ndim)
-        made._requires_grad, made._edge = True, (node, 0)
-        if recipe.results[:1] == [0]:
-            node.kept.append((made._storage, 0))
-        return made
     node.outs, node.outputs = [(o.shape, o.dtype) for o in out], len(made)
     if type(node) is RecordedLast:
         node.of_several(out, ndim)

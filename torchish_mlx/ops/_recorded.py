@@ -27,13 +27,12 @@ class Recorded(Node):
 
     __slots__ = ("fit", "kept", "known", "outs", "recipe", "spare")
 
-    def __init__(self, recipe: Recipe, edges: list[Any], known: Any, kept: list[Any], fit: Any) -> None:
+    def __init__(self, recipe: Recipe, edges: list[Any], known: Any, kept: Any, fit: Any) -> None:
         self.edges, self.outputs, self.order, self.hooks, self.retained = edges, 1, next_order(), None, None
         self.recipe, self.known, self.kept, self.fit = recipe, known, kept, fit
-        self.spare: list[Any] = []
+        self.spare: Any = ()
         self.outs: Any = None
 
-    @property
     def name(self) -> str:
         return self.recipe.op.node_name
 
@@ -46,7 +45,7 @@ class Recorded(Node):
                 array = storage.read()
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"[{NAMES[array.dtype]}Tensor {list(array.shape)}], which {self.name} of "
+                    f"[{NAMES[array.dtype]}Tensor {list(array.shape)}], which {self.name()} of "
                     f"{self.recipe.op.name}() needs, is at version {storage.version}; expected version {version} "
                     "instead. Hint: do the operation in place before the Tensor is used, or not in place."
                 )
@@ -111,7 +110,7 @@ class Recorded(Node):
     def release(self) -> None:
         if self.kept or self.recipe.results:
             self.known = None
-            self.kept = self.spare = []
+            self.kept, self.spare = [], ()
 
     def moved(self, storage: Storage | None) -> None:
         recipe = self.recipe
@@ -130,25 +129,29 @@ class RecordedLast(Recorded):
     somebody uses the other order.
     """
 
-    __slots__ = ("images", "results")
+    __slots__ = ("count", "images")
+
+    @property
+    def results(self) -> int:
+        return self.count
 
     def of_one(self, out: mx.array, ndim: int) -> None:
         """Learn the one result: its shape and dtype in memory order if it is an image."""
-        self.results, self.outputs = 1, 2
+        self.count, self.outputs = 1, 2
         self.images = [(out.shape, out.dtype) if out.ndim == ndim else None]
 
     def of_several(self, outs: Sequence[mx.array], ndim: int) -> None:
         """Learn the results: which are images, with their shapes and dtypes in memory order."""
-        self.results, self.outputs = len(outs), 2 * len(outs)
+        self.count, self.outputs = len(outs), 2 * len(outs)
         self.images = [(o.shape, o.dtype) if o.ndim == ndim else None for o in outs]
 
     def own(self, k: int) -> Any:
-        return (self, k if self.images[k] is None else self.results + k)
+        return (self, k if self.images[k] is None else self.count + k)
 
     def _joined(self, grads: Sequence[Any]) -> list[Any]:
         """The gradients of the results in memory order, from those in both."""
-        found = list(grads[: self.results])
-        for k, g in enumerate(grads[self.results :]):
+        found = list(grads[: self.count])
+        for k, g in enumerate(grads[self.count :]):
             if self.images[k] is None:
                 continue
             if found[k] is not None:
@@ -158,21 +161,21 @@ class RecordedLast(Recorded):
         return found
 
     def in_torchs_order(self, grads: list[Any]) -> None:
-        for k in range(self.results):
-            g = grads[self.results + k]
+        for k in range(self.count):
+            g = grads[self.count + k]
             if g is not None:
                 g = _transposed(g, to_first(g.ndim))
                 grads[k] = g if grads[k] is None else grads[k] + g
-                grads[self.results + k] = None
+                grads[self.count + k] = None
 
     def pull(self, grads: list[Any]) -> Any:
-        if self.results == 1 and grads[0] is None:
+        if self.count == 1 and grads[0] is None:
             return super().pull(grads[1:])
         return super().pull(self._joined(grads))
 
     def again(self) -> Pull:
         pull, n = super().again(), self.outputs
-        given = self.outs or [None] * self.results
+        given = self.outs or [None] * self.count
         first = [(_first(o[0]), o[1]) if o else plain for o, plain in zip(self.images, given, strict=True)]
         last = [image or ((), mx.float32) for image in self.images]
         fn = pull.fn

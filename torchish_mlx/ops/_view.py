@@ -9,11 +9,12 @@ import mlx.core as mx
 
 from .._core.device import LABELLED
 from .._core.promotion import NAMES, category
+from .._tensor.conversion import origin_of
 from .._tensor.history import Parts, PartsNode, ViewNode, WriteNode
 from .._tensor.modes import mode
 from .._tensor.storage import View, view_of
 from .._tensor.tape import Edge
-from .._tensor.tensor import Tensor, origin_of
+from .._tensor.tensor import Tensor
 from .._tensor.views import Permute, Step, overlapping
 from ._record import NEW
 
@@ -73,9 +74,9 @@ def refuse_write(tensor: Tensor, args: Iterable[Any] = (), kwargs: Mapping[str, 
         )
     if tensor._edge is not None and type(tensor._edge[0]) is PartsNode:
         raise RuntimeError(
-            f"Output {tensor._edge[1]} of {tensor._edge[0].name} is a view and is being modified inplace. This view is "
-            "the output of a function that returns multiple views. Such functions do not allow the output views to be "
-            "modified inplace. You should replace the inplace operation by an out-of-place one."
+            f"Output {tensor._edge[1]} of {tensor._edge[0].name()} is a view and is being modified inplace. This view "
+            "is the output of a function that returns multiple views. Such functions do not allow the output views to "
+            "be modified inplace. You should replace the inplace operation by an out-of-place one."
         )
 
 

@@ -8,7 +8,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._dtypes import refuse_integers
 from ._masks import masked
 from ._op import Array, Matched, Operand

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, result_type
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._division import array_like, check_division, floored, towards_zero
 from ._masks import masked
 from ._op import Array, Exponent, Matched, Number, Operand

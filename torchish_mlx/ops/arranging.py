@@ -14,7 +14,7 @@ from .._tensor.strides import Diagonal, Windows
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Permute, Reshape, Step
 from ._arguments import sizes as in_order
-from ._call import REGISTRY, composed, op, view
+from ._declare import REGISTRY, composed, op, view
 from ._op import Array
 from .indexing import getitem, select
 from .reduction import axes, axis, fold

@@ -10,7 +10,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Operand
 from .arranging import repeat_interleave
 from .dropout import dropout

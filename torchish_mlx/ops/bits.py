@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
-from ._call import op
+from ._declare import op
 from ._division import array_like
 from ._op import Matched, Operand
 

@@ -11,7 +11,7 @@ import mlx.core as mx
 from .._core.bounds import extremes, seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._dtypes import refuse_integers
 from ._losses import reduced, reduction_of, refuse_gradients, total, within
 from ._op import Array, Operand
@@ -48,9 +48,7 @@ def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array,
     return at, counts
 
 
-def _shares(
-    target: mx.array, counts: mx.array | None, weight: mx.array | None, dtype: mx.Dtype
-) -> mx.array | None:
+def _shares(target: mx.array, counts: mx.array | None, weight: mx.array | None, dtype: mx.Dtype) -> mx.array | None:
     """The weight of each sample, or None where each is 1."""
     if weight is None:
         return None if counts is None else counts.astype(dtype)

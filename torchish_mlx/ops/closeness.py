@@ -8,7 +8,7 @@ import mlx.core as mx
 
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, INEXACT, NAMES, compute
 from .._tensor.tensor import Tensor
-from ._call import REGISTRY, composed, op
+from ._declare import REGISTRY, composed, op
 from ._op import Array
 from .reduction import all as all_of
 

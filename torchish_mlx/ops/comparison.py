@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.promotion import cast
-from ._call import op
+from ._declare import op
 from ._op import Array, Matched, Operand
 
 

@@ -13,7 +13,7 @@ import mlx.core as mx
 from .._core.promotion import cast, widened
 from .._tensor.channels import to_first, to_last
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from .convolution_plan import forward_plan, planned, seen, transposed_plan
 from .shaping import permute, squeeze, unsqueeze

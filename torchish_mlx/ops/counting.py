@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core.promotion import FLOATS, INEXACT, NAMES, widened
 from .._core.trace import of_a_trace
-from ._call import op
+from ._declare import op
 from ._op import Array
 from .reduction import axis
 

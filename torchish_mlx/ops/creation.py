@@ -12,8 +12,8 @@ from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.evaluation import schedule
 from .._core.promotion import DEFAULTS, FLOATING, number_category, stored
 from .._core.sparse import RowSparse
-from .._tensor.conversion import to_array
-from .._tensor.tensor import Tensor, origin_of, wrap
+from .._tensor.conversion import origin_of, to_array
+from .._tensor.tensor import Tensor, wrap
 from ._arguments import sizes, typed
 from ._op import Number
 from .ranges import made

@@ -12,7 +12,7 @@ from .._core.promotion import INEXACT, NAMES, result_type
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from .arithmetic import add, clamp, div, mul, sub
 from .parts import _common

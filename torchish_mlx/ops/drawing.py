@@ -16,7 +16,7 @@ from ..random import _bounds, _choices, _draws, _normals
 from ..random._order import in_order, memory_order
 from ..random._rounding import DIGITS
 from ..random.generator import chosen
-from ._call import composed, op
+from ._declare import composed, op
 from ._numbers import Draw, drawn, integer, new, number, replaced, sizes
 from ._op import Array
 from ._out import write_out

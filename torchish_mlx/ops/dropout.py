@@ -17,7 +17,7 @@ from ..random import _bounds, _draws
 from ..random._order import in_shape, memory_order
 from ..random._rounding import as_array, rounded
 from ..random.generator import chosen, default_generator
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Operand
 from ._view import overwrite, refuse_write
 from .arithmetic import mul

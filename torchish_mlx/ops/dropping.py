@@ -7,7 +7,7 @@ from typing import Any
 
 from .._tensor.tensor import Tensor
 from . import dropout as kinds
-from ._call import composed
+from ._declare import composed
 from .shaping import squeeze, unsqueeze
 
 _KEPT = "and silence this warning, please use dropout instead. Note that"

@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from .._core.promotion import NAMES, cast, result_type
 from .._tensor.tensor import Tensor
-from ._call import op
+from ._declare import op
 from ._op import Array
 from .indexing import getitem
 from .matmul import product

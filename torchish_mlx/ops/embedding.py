@@ -12,7 +12,7 @@ from .._core.sparse import RowSparse
 from .._core.trace import value
 from .._tensor.modes import mode, no_grad
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from .indexing import positions
 from .reduction import norm

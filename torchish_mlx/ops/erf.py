@@ -10,7 +10,7 @@ import math
 
 import mlx.core as mx
 
-from ._call import op
+from ._declare import op
 from ._op import Operand
 from .exponential import exponential
 

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import FLOATS, INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._division import array_like
 from ._op import Array, Matched, Operand
 from .arithmetic import mul, pow, power

@@ -11,7 +11,7 @@ from .._core.promotion import FLOATS
 from .._tensor.tensor import Tensor
 from ..random import _bounds, _draws, _normals
 from ..random._order import in_memory, memory_order
-from ._call import attach
+from ._declare import attach
 from ._numbers import fill, integer, number
 from .shaping import expand
 

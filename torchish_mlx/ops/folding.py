@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from .._core.promotion import FLOATS, NAMES, cast, widened
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from ._sizes import for_each, integers
 from .shaping import squeeze, unsqueeze

@@ -1,4 +1,4 @@
-"""All ops, by torch's names. To add one, write one decorated function in the file of its subject: see ``_call.op``."""
+"""All ops, by torch's names. To add one, write one function in the file of its subject: see ``_declare.op``."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ from . import (  # noqa: F401 - each adds its functions to the registry
     unpooling,
     writing,
 )
-from ._call import FUNCTIONAL as _FUNCTIONAL
-from ._call import REGISTRY
+from ._declare import FUNCTIONAL as _FUNCTIONAL
+from ._declare import REGISTRY
 
 fill_gaps(Tensor)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import mlx.core as mx
 
-from ._call import op
+from ._declare import op
 from ._op import Operand
 
 _FAR = 10.0

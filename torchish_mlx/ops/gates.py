@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._dtypes import refuse_integers
 from ._op import Operand
 from .arithmetic import sub

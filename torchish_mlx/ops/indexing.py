@@ -18,7 +18,7 @@ from .._tensor.storage import View
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from .._tensor.views import Index
-from ._call import attach, composed, op
+from ._declare import attach, composed, op
 from ._op import Array, Operand
 from ._view import overwrite, refuse_overlap, refuse_write, show, write_part
 from .reduction import axis

@@ -8,7 +8,7 @@ from itertools import accumulate
 import mlx.core as mx
 
 from .._core.promotion import cast, result_type
-from ._call import op
+from ._declare import op
 from ._op import Tensors
 from .reduction import axis
 

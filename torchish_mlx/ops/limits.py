@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.promotion import FLOATS, NAMES, result_type
-from ._call import op
+from ._declare import op
 from ._division import array_like, underivable
 from ._masks import masked
 from ._op import Array, Matched, Operand

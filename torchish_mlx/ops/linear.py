@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from .arithmetic import add
 from .einsum import einsum

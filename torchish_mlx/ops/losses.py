@@ -12,7 +12,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._dtypes import refuse_integers
 from ._losses import reduced, reduction_of, weighted
 from ._op import Operand

@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.bounds import inside
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op, vjp
+from ._declare import composed, op, vjp
 from ._dtypes import refuse_integers
 from ._losses import reduced, reduction_of, refuse_gradients
 from ._op import Array, Operand

@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tape import unbroadcast
-from ._call import op
+from ._declare import op
 from ._op import Array, Matched, Number
 
 

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Operand
 from .arithmetic import add, div, mul, pow, true_divide
 from .limits import clamp_min

@@ -14,7 +14,7 @@ from .._core.promotion import cast, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._dtypes import refuse_integers
 from ._op import Array
 from .reduction import axis, mean, var

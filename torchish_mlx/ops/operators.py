@@ -12,7 +12,7 @@ import numpy as np
 from .._tensor.tensor import Tensor
 from . import bits as _bits  # noqa: F401 - the registry has what these files declare once they are imported
 from . import rounding as _rounding  # noqa: F401
-from ._call import REGISTRY, attach
+from ._declare import REGISTRY, attach
 from .arithmetic import true_divide
 
 _OPERANDS = (Tensor, mx.array, bool, int, float, complex, np.generic, np.ndarray)

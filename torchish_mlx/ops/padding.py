@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from .shaping import copied
 

@@ -14,7 +14,7 @@ from .._tensor.history import Parts
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Index
 from ._arguments import sizes
-from ._call import attach, composed, view
+from ._declare import attach, composed, view
 from .indexing import getitem
 from .joining import cat, stack
 from .reduction import axis

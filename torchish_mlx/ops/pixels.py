@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._tensor.tensor import Tensor
-from ._call import composed
+from ._declare import composed
 from .shaping import permute, reshape
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._tensor.tensor import Tensor
-from ._call import composed
+from ._declare import composed
 from ._pool_checks import adaptive_counts, windows_of
 from .reduction import mean
 from .shaping import squeeze, unsqueeze

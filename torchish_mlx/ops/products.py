@@ -11,7 +11,7 @@ import mlx.core as mx
 
 from .._core.promotion import HALVES, INEXACT, NAMES, result_type, summed_dtype
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Matched, Number
 from .arithmetic import mul
 from .matmul import added, check_batches, check_dims, dot, mm, product, repeated, scaled, turned

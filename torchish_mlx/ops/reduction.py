@@ -10,7 +10,7 @@ import mlx.core as mx
 
 from .._core.promotion import HALVES, INEXACT, NAMES, cast, promoted, summed_dtype, widened
 from .._tensor.tensor import Tensor
-from ._call import REGISTRY, composed, op
+from ._declare import REGISTRY, composed, op
 from ._op import Array
 from .arithmetic import power
 

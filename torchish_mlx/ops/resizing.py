@@ -17,7 +17,7 @@ import numpy as np
 
 from .._core.promotion import FLOATS, NAMES, cast, widened
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from ._sizes import integers
 from .pooling import AREA

@@ -8,7 +8,7 @@ import mlx.core as mx
 
 from .._core.promotion import FLOATS, INEXACT, NAMES, cast, result_type, widened
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._division import array_like, check_division, floored, left_over, towards_zero, underivable
 from ._op import Array, Matched, Operand
 

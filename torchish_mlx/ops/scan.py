@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, cast, summed_dtype, widened
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Operand
 from .arranging import flip
 from .joining import cat

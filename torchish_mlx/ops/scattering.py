@@ -13,7 +13,7 @@ from .._core.promotion import INEXACT, NAMES, added_dtype, cast, stored
 from .._tensor.modes import mode
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._division import floored
 from ._op import Array, Matched, Operand
 from .indexing import _normal, _put

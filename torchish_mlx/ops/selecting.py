@@ -12,7 +12,7 @@ from .._core.bounds import inside, outside
 from .._core.promotion import NAMES, added_dtype, cast, stored
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Operand
 from .indexing import gather, getitem, positions
 from .parts import _common, broadcast_tensors, unbind

@@ -12,11 +12,12 @@ import mlx.core as mx
 from .._core.device import check_placement
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import INEXACT, NAMES
+from .._tensor.conversion import origin_of
 from .._tensor.storage import Alias, View
-from .._tensor.tensor import Tensor, origin_of
+from .._tensor.tensor import Tensor
 from .._tensor.views import Bits, Expand, Index, Permute, Reshape, Step, reshaped_strides
 from ._arguments import sizes
-from ._call import attach, composed, op, view
+from ._declare import attach, composed, op, view
 from ._op import Array
 from ._view import show
 from .reduction import axes, axis
@@ -28,7 +29,9 @@ def copied(input: Array) -> mx.array:
     return mx.array(input)
 
 
-@op(grad={"input": lambda g, input_shape: mx.reshape(g, input_shape)}, name="reshape.copy", function=False, method=False)
+@op(
+    grad={"input": lambda g, input_shape: mx.reshape(g, input_shape)}, name="reshape.copy", function=False, method=False
+)
 def _copied_in(input: Array, shape: tuple[int, ...]) -> mx.array:
     """The same elements in another shape, in a storage of their own."""
     return mx.reshape(input, shape)

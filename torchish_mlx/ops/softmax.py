@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Operand
 from .arithmetic import neg
 from .reduction import Dim, axes, axis, fold, restored

@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import FLOATS, NAMES, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array, Operand
 from .reduction import axis, restored
 from .scan import scattered

@@ -10,7 +10,7 @@ from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Array
 from .arithmetic import clamp, lerp, mul, sub, true_divide, where
 from .comparison import isnan, logical_not, logical_xor

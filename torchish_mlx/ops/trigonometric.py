@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
-from ._call import composed, op
+from ._declare import composed, op
 from ._op import Matched, Operand
 
 

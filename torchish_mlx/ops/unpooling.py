@@ -11,7 +11,7 @@ import mlx.core as mx
 from .._core.bounds import inside
 from .._core.promotion import FLOATS, NAMES
 from .._tensor.tensor import Tensor, wrap
-from ._call import composed
+from ._declare import composed
 from ._sizes import for_each, integers
 from .arithmetic import abs as absolute
 from .arithmetic import mul, pow, sign

@@ -15,7 +15,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._core.promotion import INEXACT, cast, widened
-from ._call import op
+from ._declare import op
 from ._op import Array
 
 

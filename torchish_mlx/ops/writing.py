@@ -11,9 +11,10 @@ import mlx.core as mx
 from .._core.device import CPU, check_placement, placed
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of, stored
+from .._tensor.conversion import origin_of
 from .._tensor.tape import unbroadcast
-from .._tensor.tensor import Tensor, origin_of
-from ._call import REGISTRY, attach, op
+from .._tensor.tensor import Tensor
+from ._declare import REGISTRY, attach, op
 from ._op import Array, Operand
 from ._view import refuse_write
 from .shaping import clone

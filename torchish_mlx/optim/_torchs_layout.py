@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .._core.origin import MLX, TORCH, Origin
-from .._tensor.tensor import Tensor, origin_of
+from .._tensor.conversion import origin_of
+from .._tensor.tensor import Tensor
 from ..bridge._layouts import LayerValue, Layouts, doubts, layouts_of, torchs_layout, transposed
 
 

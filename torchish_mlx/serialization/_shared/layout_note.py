@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..._core.origin import MLX, TORCH, Origin
-from ..._tensor.tensor import Tensor, origin_of
+from ..._tensor.conversion import origin_of
+from ..._tensor.tensor import Tensor
 from .input import AGAIN
 
 RECORD = ".torchish_mlx"  # of a torch file: "mlx", and the keys of the storages of unknown layout

@@ -25,7 +25,8 @@ from ..._core.device import Device
 from ..._core.dtypes import dtype
 from ..._tensor.arraylike import Size
 from ..._tensor.parameter import Parameter
-from ..._tensor.tensor import Tensor, _unaliased
+from ..._tensor.storage import unaliased
+from ..._tensor.tensor import Tensor
 from .._shared.arrays import OF_DTYPE, plain
 from .._shared.keys import Keys
 from .._shared.refusal import refusal
@@ -131,7 +132,7 @@ class _Writer:
         return _key(value)
 
     def _tensor(self, value: Any, path: Path) -> Any:
-        box = _unaliased(value._storage) if isinstance(value, Tensor) else value
+        box = unaliased(value._storage) if isinstance(value, Tensor) else value
         name = self._names.get(id(box))
         if name is None:
             name = self._names[id(box)] = self._new_name(path)
