@@ -89,6 +89,7 @@ from .ops.types import is_same_size as is_same_size
 from .ops.types import numel as numel
 from .ops.types import promote_types as promote_types
 from .ops.types import result_type as result_type
+from .ops.types import typename as typename
 from .random.generator import Generator as Generator
 from .random.generator import default_generator as default_generator
 from .random.generator import get_rng_state as get_rng_state

@@ -15,7 +15,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.sides import SIDES, values
-from torchish_mlx.ops._declare import _public
+from torchish_mlx.ops._call import public
 from torchish_mlx.ops._op import Array, Op, vjp
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph:UserWarning")  # torch's own advice
@@ -275,7 +275,7 @@ def test_an_op_whose_derivative_is_mlxs() -> None:
     def gelu(x: Array) -> mx.array:
         return x * mx.sigmoid(1.702 * x)
 
-    call = _public(Op(gelu, "gelu", vjp(x="x")))
+    call = public(Op(gelu, "gelu", vjp(x="x")))
     x = tm.tensor([0.5, -1.0], requires_grad=True)
     y = call(x)
     assert y.grad_fn is not None

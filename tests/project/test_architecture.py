@@ -21,7 +21,7 @@ BELOW: dict[str, set[str]] = {
     "ops": {"_core", "_tensor", "random"},
     "autograd": {"_core", "_tensor", "ops"},
     "bridge": {"_core", "_tensor"},
-    "nn": {"_core", "_tensor", "ops", "optimizers", "bridge"},
+    "nn": {"_core", "_tensor", "random", "ops", "autograd", "optimizers", "bridge"},
     "optim": {"_core", "_tensor", "optimizers", "bridge"},
     "serialization": {"_core", "_tensor"},
     "amp": {"_core", "_tensor", "optim"},

@@ -193,6 +193,7 @@ class View(Storage):
 
     __slots__ = ("_from", "_last", "_shown", "_steps", "_layout", "base")
     base: Storage
+    places: Any = ()  #: a part of another array has no place of its own
 
     def __init__(self, base: Storage, steps: Sequence[Step]) -> None:
         self._array: Any = None

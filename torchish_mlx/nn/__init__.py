@@ -1,4 +1,4 @@
-"""What of ``torch.nn`` is here: ``functional`` and ``utils``. Models are those of ``mlx.nn``.
+"""``torch.nn``: modules, ``functional``, ``init`` and ``utils``; and ``tree``, which gives a module to MLX's functions.
 
 ``average_gradients_`` is here as well, because ``mlx.nn`` has its ``average_gradients`` in this place.
 """
@@ -6,10 +6,23 @@
 import typing as _typing
 
 from .._absent import getter as _getter
-from . import functional, utils
+from .._tensor.parameter import Parameter
+from . import functional, modules, utils
+from ._tree import tree
+from .modules import *  # noqa: F403
+from .modules._members import Buffer
 from .utils import average_gradients_
 
-__all__ = ["average_gradients_", "functional", "utils"]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "average_gradients_",
+    "functional",
+    "modules",
+    "tree",
+    "utils",
+    *modules.__all__,
+]
 
 if not _typing.TYPE_CHECKING:
     __getattr__ = _getter("torch.nn", globals())

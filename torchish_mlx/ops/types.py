@@ -8,7 +8,7 @@ import mlx.core as mx
 
 from .._core import promotion
 from .._core.dtypes import OF_MLX, DtypeLike, dtype, mlx_dtype
-from .._core.promotion import FLOATS, category
+from .._core.promotion import FLOATS, NAMES, category
 from .._tensor.tensor import Tensor
 
 
@@ -85,3 +85,18 @@ def can_cast(from_: DtypeLike, to: DtypeLike) -> bool:
     Source: ``torch.can_cast``.
     """
     return category(mlx_dtype(from_, "can_cast", "from_", 1)) <= category(mlx_dtype(to, "can_cast", "to", 2))
+
+
+def typename(obj: Any) -> str:
+    """The name of a type, as torch's messages have it: ``"torch.FloatTensor"``, ``"int"``, ``"package.Class"``.
+
+    Source: ``torch.typename``.
+
+    >>> import torchish_mlx as torch
+    >>> torch.typename(torch.ones(1)), torch.typename(1)
+    ('torch.FloatTensor', 'int')
+    """
+    if isinstance(obj, Tensor):
+        return f"torch.{NAMES[obj.array.dtype]}Tensor"
+    cls = obj if isinstance(obj, type) else type(obj)
+    return cls.__qualname__ if cls.__module__ in ("builtins", "") else f"{cls.__module__}.{cls.__qualname__}"
