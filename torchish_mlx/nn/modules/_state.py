@@ -17,7 +17,7 @@ from ._members import Members, registered
 _EXTRA = "_extra_state"
 
 
-class IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class _IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What ``load_state_dict`` returns: the keys that did not fit, which there are without ``strict`` only."""
 
     __slots__ = ()
@@ -243,7 +243,7 @@ class State(Members):
                 if child is not None:
                     inner = prefix + name + "."
                     load(child, {k: v for k, v in given.items() if k.startswith(inner)}, inner)
-            keys = IncompatibleKeys(missing, unexpected)
+            keys = _IncompatibleKeys(missing, unexpected)
             for hook in module._load_state_dict_post_hooks.values():
                 if hook(module, keys) is not None:
                     raise AssertionError(
@@ -262,7 +262,7 @@ class State(Members):
         if errors:
             lines = "\n\t".join(errors)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{lines}")
-        return IncompatibleKeys(missing, unexpected)
+        return _IncompatibleKeys(missing, unexpected)
 
 
 class _WithModule:

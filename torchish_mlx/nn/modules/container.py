@@ -295,13 +295,13 @@ def _kept(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _line(key: str, value: Any) -> str:
+def _line(key: str, value: Any, listed: bool) -> str:
     if not isinstance(value, Tensor):
         return f"  ({key}): Object of type: {type(value).__name__}"
     size = "x".join(str(n) for n in value.size())
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     where = "" if value.device.type == "cpu" else f" ({value.device})"
-    return f"  ({key}): {kind} containing: [{value.dtype} of size {size}{where}]"
+    return f"  ({key}): {kind} containing: [{value.dtype if listed else value.type()} of size {size}{where}]"
 
 
 class ParameterList(Module):
@@ -356,7 +356,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_line(str(k), value) for k, value in enumerate(self))
+        return "\n".join(_line(str(k), value, True) for k, value in enumerate(self))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         raise RuntimeError("ParameterList should not be called.")
@@ -462,7 +462,7 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(_line(k, value) for k, value in self.items())
+        return "\n".join(_line(k, value, False) for k, value in self.items())
 
     def __call__(self, *input: Any) -> Any:  # noqa: ARG002
         raise RuntimeError("ParameterDict should not be called.")
