@@ -10,8 +10,10 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, cast, summed_dtype, widened
 from .._tensor.tensor import Tensor
 from ._call import composed, op
+from ._double import exponential
 from ._op import Array, Operand
 from .arranging import flip
+from .exponential import log_of_two
 from .joining import cat
 from .reduction import axis
 from .shaping import expand, unsqueeze
@@ -106,8 +108,18 @@ def _exponential_gradient(g: mx.array, input: mx.array, result: mx.array, dim: i
     if not input.size or not input.ndim:
         return g
     finite = mx.where(mx.isinf(result), 0, result)  # infinity stays: what it passes on is 1, and not NaN
-    steps = mx.exp(finite - _moved(finite, 1, where, mx.inf))
-    return mx.exp(input - result) * _recurrence(steps, g, where)
+    steps = exponential(finite - _moved(finite, 1, where, mx.inf))
+    return exponential(input - result) * _recurrence(steps, g, where)
+
+
+def _log_of_sums(x: mx.array, axis: int) -> mx.array:
+    """MLX's, which has the precision of float32 in float64: there in log2 of the size steps."""
+    if x.dtype != mx.float64:
+        return mx.logcumsumexp(x, axis=axis)
+    by = 1
+    while by < x.shape[axis]:
+        x, by = log_of_two(x, _moved(x, -by, axis, -mx.inf)), 2 * by
+    return x
 
 
 def _check_floating(input: mx.array, *_: Any) -> None:
@@ -118,7 +130,7 @@ def _check_floating(input: mx.array, *_: Any) -> None:
 @op(grad={"input": _exponential_gradient}, promote="same", check=_check_floating)
 def logcumsumexp(input: Operand, dim: int) -> mx.array:
     """The logarithms of the cumulative sums of exp(input) along ``dim``."""
-    return _scanned(mx.logcumsumexp, input, dim)
+    return _scanned(_log_of_sums, input, dim)
 
 
 class CumulativeResult(NamedTuple):
