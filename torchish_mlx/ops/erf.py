@@ -32,12 +32,14 @@ def _scaled(t: float) -> float:
     return (1 + 2 * x) / (x * math.sqrt(math.pi)) * total
 
 
+def _wave(turns: int) -> float:
+    """The cosine of ``turns`` times the angle between two nodes, halved; whole turns are left out, which is exact."""
+    return math.cos(math.pi * (turns % (4 * _NODES)) / (2 * _NODES))
+
+
 def _chebyshev() -> list[float]:
-    angles = [math.pi * (k + 0.5) / _NODES for k in range(_NODES)]
-    heights = [_scaled(math.cos(a)) for a in angles]
-    found = [
-        2 / _NODES * math.fsum(h * math.cos(n * a) for h, a in zip(heights, angles, strict=True)) for n in range(30)
-    ]
+    heights = [_scaled(_wave(2 * k + 1)) for k in range(_NODES)]
+    found = [2 / _NODES * math.fsum(h * _wave(n * (2 * k + 1)) for k, h in enumerate(heights)) for n in range(30)]
     return [found[0] / 2, *found[1:]]
 
 

@@ -25,7 +25,7 @@ def relu(input: Array) -> mx.array:
     """The larger of input and 0; the slope at 0 is 0."""
     if input.dtype == mx.bool_:
         raise RuntimeError("Boolean inputs not supported for relu")
-    return mx.maximum(input, 0)
+    return mx.maximum(0, input)  # of equal numbers the second: -0.0 stays, as in torch
 
 
 @op(
@@ -57,9 +57,10 @@ def clamp_max(input: Matched, max: Operand) -> mx.array:
 
 
 def _without_nan(fn: Any, input: mx.array, other: mx.array) -> mx.array:
+    """The larger or smaller one; of 0.0 and -0.0, which are equal, the first, as in torch."""
     if input.dtype not in FLOATS:
         return fn(input, other)
-    return mx.where(mx.isnan(input), other, mx.where(mx.isnan(other), input, fn(input, other)))
+    return mx.where(mx.isnan(input), other, mx.where(mx.isnan(other), input, fn(other, input)))
 
 
 @op(

@@ -13,6 +13,7 @@ from .._core.device import made_on
 from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast
 from .._tensor.tensor import Tensor, wrap
+from ..random._rounding import fma32, fma64
 from ._arguments import typed
 from ._op import Number, Operand
 from ._out import write_out
@@ -134,7 +135,10 @@ def range(
 
 
 def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
-    """``steps`` numbers in float32, or in float64 for float64 and integers; the second half is counted from the end."""
+    """``steps`` numbers in float32, or in float64 for float64 and integers; the second half is counted from the end.
+
+    Each is one fused multiplication and addition, as in torch's kernels.
+    """
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if dtype in (mx.bool_, mx.complex64):
@@ -149,7 +153,8 @@ def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.
         start, end = mx.array(start, dtype).item(), mx.array(end, dtype).item()
     first, last, at = kind(start), kind(end), np.arange(steps)
     step = (last - first) / kind(steps - 1)
-    return np.where(at < steps // 2, first + step * at.astype(kind), last - step * (steps - 1 - at).astype(kind))
+    fused = fma64 if kind is np.float64 else fma32
+    return np.where(at < steps // 2, fused(step, at, first), fused(-step, steps - 1 - at, last))
 
 
 @typed
