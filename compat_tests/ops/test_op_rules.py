@@ -466,3 +466,14 @@ def test_numpy_names() -> None:
     assert x.sum(axis=1, keepdims=True).shape == (1, 1)
     with pytest.raises(TypeError):
         x.sum(axes=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64])
+@pytest.mark.parametrize("name", ["linspace", "logspace"])
+def test_even_distances(name: str, dtype: torch.dtype) -> None:
+    """Numbers at even distances are torch's to the bit, and so are the powers of them."""
+    for start, end, steps in ((-1, 1, 50), (0.1, 3.3, 257), (-3, 3, 1001), (2.7, -1.3, 34), (0.3, 1, 1), (1, 2, 0)):
+        theirs = getattr(torch, name)(start, end, steps, dtype=dtype)
+        mine = getattr(tm, name)(start, end, steps, dtype=DTYPES[dtype])
+        assert mine.dtype == DTYPES[dtype]
+        np.testing.assert_array_equal(values(mine), values(theirs))
