@@ -41,7 +41,9 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
 
 @op(
     grad={
-        "input": lambda g, input: mx.where(input <= 0, g * (_ALPHA * _SCALE) * exponential(mx.minimum(input, 0)), g * _SCALE)
+        "input": lambda g, input: mx.where(
+            input <= 0, g * (_ALPHA * _SCALE) * exponential(mx.minimum(input, 0)), g * _SCALE
+        )
     },
     promote="same",
     inplace=True,

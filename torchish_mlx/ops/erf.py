@@ -11,7 +11,7 @@ import math
 import mlx.core as mx
 
 from ._call import op
-from ._double import exponential
+from ._double import derived, exponential
 from ._op import Operand
 
 _SLOPE = 2 / math.sqrt(math.pi)
@@ -73,13 +73,21 @@ def _beyond(x: mx.array) -> mx.array:
     return _bell(finite) / (1 + 2 * finite) * (t * now - last + _TAIL[0])
 
 
+def _in_double(x: mx.array) -> mx.array:
+    size = mx.abs(x)
+    return mx.where(size < 0.5, _near(mx.clip(x, -1, 1)), mx.sign(x) * (1 - _beyond(size)))
+
+
+_double_error_function = derived(_in_double, lambda x: _SLOPE * exponential(-x * x))
+
+
 def error_function(x: mx.array) -> mx.array:
     """The error function of an array."""
+    if x.dtype == mx.float64:
+        found: mx.array = _double_error_function(x)
+        return found
     size = mx.abs(x)
-    near = _near(mx.clip(x, -1, 1))
-    if x.dtype != mx.float64:
-        return mx.where(size < 1, near, mx.erf(x))
-    return mx.where(size < 0.5, near, mx.sign(x) * (1 - _beyond(size)))
+    return mx.where(size < 1, _near(mx.clip(x, -1, 1)), mx.erf(x))
 
 
 def _erfc(x: mx.array) -> mx.array:

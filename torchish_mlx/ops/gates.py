@@ -77,8 +77,8 @@ def _mish_gate(power: mx.array) -> mx.array:
 
 
 def _mish_gradient(g: mx.array, input: mx.array, power: mx.array) -> mx.array:
-    gate = _mish_gate(power)
-    return g * (gate + input * (power / (1 + power)) * (1 - gate * gate))
+    below = power * (power + 2) + 2
+    return g * (_mish_gate(power) + input * 4 * (power / below) * ((1 + power) / below))
 
 
 @op(
