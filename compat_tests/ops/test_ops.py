@@ -248,8 +248,6 @@ NEEDS_APART = {
     ("sgn", "fine", "inplace"): "torch keeps the input for complex numbers; the derivative of a real sign is zero",
     ("cummax", "fine", "inplace"): "torch keeps the input for its shape",
     ("cummin", "fine", "inplace"): "torch keeps the input for its shape",
-    ("prod", "fine", "inplace"): "torch divides the result by the input; here the other elements are multiplied",
-    ("cumprod", "fine", "inplace"): "torch divides the result by the input; here the other elements are multiplied",
     ("index_add", "fine", "inplace"): "torch keeps the source for its shape",
     ("index_copy", "fine", "inplace"): "torch keeps the source for its shape",
     ("take", "fine", "inplace"): "torch keeps the input for its shape",

@@ -1,8 +1,8 @@
 """Exponentials, sines and what is made of them, in the precision of the dtype.
 
-In float64 MLX computes them with the precision of float32 (mlx 0.32.4), and takes some derivatives through them. So they
-are made of ``expm1`` and ``tan`` there, which are exact, and have derivatives of their own. In every other dtype they are
-MLX's own functions.
+In float64 MLX computes them with the precision of float32 (mlx 0.32.4), and takes some derivatives through them. So
+they are made of ``expm1`` and ``tan`` there, which are exact, and have derivatives of their own. In every other dtype
+they are MLX's own functions.
 """
 
 from __future__ import annotations

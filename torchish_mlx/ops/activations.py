@@ -11,7 +11,7 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._double import exponential, less_one
 from ._dtypes import refuse_integers
-from ._masks import masked
+from ._masks import at_least, at_most, masked
 from ._op import Array, Matched, Operand
 from .shaping import reshape
 
@@ -119,7 +119,7 @@ def _bounded(input: mx.array, low: float, high: float) -> mx.array:
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if low < 0 and input.dtype in _UNSIGNED:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return mx.minimum(mx.maximum(input, _as(low, input)), _as(high, input))
+    return at_most(at_least(input, _as(low, input)), _as(high, input))
 
 
 def _inside(g: mx.array, input: mx.array, low: float, high: float) -> mx.array:

@@ -12,7 +12,7 @@ from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like, check_division, floored, towards_zero
 from ._double import exponential
-from ._masks import masked
+from ._masks import at_least, at_most, masked
 from ._op import Array, Exponent, Matched, Number, Operand
 
 
@@ -391,8 +391,8 @@ def clamp(input: Matched, min: Operand | None = None, max: Operand | None = None
     """min(max(input, min), max); the slope at a bound is 1."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    y = input if min is None else mx.maximum(input, min)  # NaN in any of them is NaN
-    return y if max is None else mx.minimum(y, max)
+    y = input if min is None else at_least(input, min)  # NaN in any of them is NaN
+    return y if max is None else at_most(y, max)
 
 
 def _to_the_larger(g: mx.array, x: mx.array, y: mx.array) -> mx.array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, cast, summed_dtype, widened
+from .._core.trace import value
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._double import exponential
@@ -44,6 +45,19 @@ def products_of_others(x: mx.array, where: int, backwards: bool = False) -> mx.a
     return out
 
 
+def chosen_by_zeros(x: mx.array, others: Callable[[], mx.array], quotients: Callable[[mx.array], mx.array]) -> mx.array:
+    """``others`` where any number is 0, else ``quotients``, which are divided by numbers that are not 0.
+
+    On the CPU the numbers are looked at, as torch does, so that one of the two is computed.
+    """
+    zeros = x == 0
+    some = mx.any(zeros)
+    known = value(some) if mx.default_device() == mx.Device(mx.cpu) else None
+    if known is None:
+        return mx.where(some, others(), quotients(x + zeros))
+    return others() if known else quotients(x)
+
+
 def _recurrence(factors: mx.array, terms: mx.array, where: int) -> mx.array:
     """s with s[k] = terms[k] + factors[k] s[k + 1], in log2 of the size steps."""
     by = 1
@@ -68,13 +82,20 @@ def cumsum(input: Array, dim: int, *, dtype: Any = None) -> mx.array:
     return cast(_scanned(mx.cumsum, widened(cast(input, dtype)), dim), dtype)
 
 
-def _product_gradient(g: mx.array, input: mx.array, dim: int) -> mx.array:
-    """The sum over i >= k of g[i] and the product of all x[j], j <= i, but x[k]."""
+def _product_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int) -> mx.array:
+    """The sum over i >= k of g[i] and the product of all x[j], j <= i, but x[k].
+
+    Where nothing is 0 that is a sum of g[i] result[i], divided by x[k], as in torch: infinity divided by itself is NaN.
+    """
     where = axis(input.ndim, dim)
     if not input.size or not input.ndim:
         return g
     x, g = widened(cast(input, g.dtype)), widened(g)
-    return products_of_others(x, where) * _recurrence(_moved(x, 1, where, 0), g, where)
+    return chosen_by_zeros(
+        x,
+        lambda: products_of_others(x, where) * _recurrence(_moved(x, 1, where, 0), g, where),
+        lambda safe: mx.cumsum(g * widened(result), axis=where, reverse=True) / safe,
+    )
 
 
 @op(grad={"input": _product_gradient}, inplace=True)
