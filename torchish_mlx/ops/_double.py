@@ -51,11 +51,11 @@ def _cosine_of(x: mx.array) -> mx.array:
     return mx.where(mx.abs(usual) > 0.5, usual, _sine_of(x) / mx.tan(x))
 
 
-_exp = derived(_power_of_e, lambda x: _exp(x))
-_sin = derived(_sine_of, lambda x: _cos(x))
-_cos = derived(_cosine_of, lambda x: -_sin(x))
-_expm1 = derived(mx.expm1, lambda x: _exp(x))
-_tanh = derived(mx.tanh, lambda x: mx.reciprocal(mx.square(mx.cosh(x))))
+_exp: Any = derived(_power_of_e, lambda x: _exp(x))
+_sin: Any = derived(_sine_of, lambda x: _cos(x))
+_cos: Any = derived(_cosine_of, lambda x: -_sin(x))
+_expm1: Any = derived(mx.expm1, lambda x: _exp(x))
+_tanh: Any = derived(mx.tanh, lambda x: mx.reciprocal(mx.square(mx.cosh(x))))
 
 
 def _choice(usual: Callable[[mx.array], mx.array], exact: Any) -> Callable[[mx.array], mx.array]:
@@ -72,7 +72,7 @@ def _sigmoid(x: mx.array) -> mx.array:
     return mx.where(x < 0, small, 1) / (1 + small)
 
 
-_gate = derived(_sigmoid, lambda x: _gate(x) * _gate(-x))
+_gate: Any = derived(_sigmoid, lambda x: _gate(x) * _gate(-x))
 
 exponential = _choice(mx.exp, _exp)
 less_one = _choice(mx.expm1, _expm1)

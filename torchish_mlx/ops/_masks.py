@@ -26,7 +26,7 @@ def masked(g: mx.array, keep: mx.array) -> mx.array:
 def at_least(x: mx.array, bound: Any) -> mx.array:
     """The larger of ``x`` and ``bound``. Of 0.0 and -0.0, which are equal, MLX takes its second argument.
 
-    Torch takes ``x`` where the bound is a number. Where it is an array, it takes the bound, but for the last few elements.
+    Torch takes ``x`` where the bound is a number. Where it is an array, it takes the bound, but for the last elements.
     """
     return mx.maximum(x, bound) if isinstance(bound, mx.array) and bound.ndim else mx.maximum(bound, x)
 

@@ -102,7 +102,7 @@ def _erfinv(x: mx.array) -> mx.array:
         for _ in range(3):
             off = mx.where(size < 0.5, error_function(root) - size, (1 - size) - _erfc(root))
             root = root - off / (_SLOPE * exponential(-root * root))
-        found = mx.sign(x) * root
+        found = mx.where(size == 0, x, mx.sign(x) * root)  # -0.0 stays
     return mx.where(x == 1, math.inf, mx.where(x == -1, -math.inf, found))
 
 

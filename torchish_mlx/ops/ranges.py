@@ -148,7 +148,7 @@ def _ends(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> tuple
     return rounded(start, dtype)[()], rounded(end, dtype)[()]
 
 
-def _spaced(first: Any, last: Any, steps: int, dtype: mx.Dtype) -> np.ndarray:
+def _spaced(first: Any, last: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
     """``steps`` numbers at even distances, the second half counted from the end, as torch's kernels compute them.
 
     Each is one fused product and sum in float32 and float64. Halves are rounded after each operation.
@@ -190,7 +190,7 @@ def linspace(
     return made("linspace", numbers, out, device, requires_grad)
 
 
-def _powers(base: float, first: Any, last: Any, steps: int, dtype: mx.Dtype) -> np.ndarray:
+def _powers(base: float, first: Any, last: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
     """``base`` to evenly spaced exponents: in float64 but for the ends and their distance, which are in the dtype."""
     at = np.arange(steps)
     width = last - first if dtype not in HALVES else rounded(last - first, dtype)

@@ -32,8 +32,9 @@ def _product_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int |
     if not input.ndim or not input.size:
         return mx.reshape(g, input.shape) if not input.ndim else mx.zeros(input.shape, g.dtype)
     x = widened(cast(input, g.dtype))
+    shape: tuple[int, ...] = (1,)
     if dim is None:
-        x, at, shape = mx.reshape(x, (-1,)), 0, (1,)
+        x, at = mx.reshape(x, (-1,)), 0
     else:
         at = axis(input.ndim, dim)
         shape = tuple(1 if a == at else n for a, n in enumerate(input.shape))
