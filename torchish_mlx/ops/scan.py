@@ -88,7 +88,7 @@ def _product_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int) 
     Where nothing is 0 that is a sum of g[i] result[i], divided by x[k], as in torch: infinity divided by itself is NaN.
     """
     where = axis(input.ndim, dim)
-    if not input.size or not input.ndim:
+    if not input.size or not input.ndim or input.shape[where] == 1:
         return g
     x, g = widened(cast(input, g.dtype)), widened(g)
     return chosen_by_zeros(
