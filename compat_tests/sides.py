@@ -31,6 +31,14 @@ class Side:
         return tm.Tensor(to_array(t), requires_grad=wants)
 
 
+class Exact(Side):
+    """Torch in float64, on numbers that are rounded to the dtype of the comparison."""
+
+    def leaf(self, values: np.ndarray, dtype: torch.dtype, wants: bool) -> Any:
+        t = torch.tensor(values, dtype=dtype)
+        return (t.double() if t.is_floating_point() else t).requires_grad_(wants)
+
+
 SIDES = (Side(torch), Side(tm))
 
 

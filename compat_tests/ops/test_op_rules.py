@@ -142,6 +142,14 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
     "nanmean": ([[1.0, NAN, 2.0]], lambda T, x: x.nanmean()),
     "aminmax with ties": ([[1.0, 3.0, 1.0, 3.0]], lambda T, x: x.aminmax()[0] * 2 + x.aminmax()[1]),
     "aminmax with nan": ([[1.0, NAN]], lambda T, x: x.aminmax()[1]),
+    "prod with infinity": ([[2.0, INF, 3.0]], lambda T, x: x.prod()),
+    "prod with infinity and a zero": ([[2.0, INF, 0.0]], lambda T, x: x.prod(0)),
+    "prod with infinity and zeros": ([[0.0, INF, 0.0]], lambda T, x: x.prod()),
+    "prod with nan": ([[[NAN, 2.0], [3.0, INF]]], lambda T, x: x.prod(1)),
+    "cumprod with infinities": ([[INF, 2.0, -INF]], lambda T, x: x.cumprod(0)),
+    "cumprod with nan": ([[2.0, NAN, 3.0]], lambda T, x: x.cumprod(0)),
+    "renorm with nan": ([[[1.0, NAN], [0.25, 0.5], [0.0, 0.0]]], lambda T, x: T.renorm(x, 1, 0, 1.0)),
+    "renorm with infinity": ([[[1.0, INF], [0.25, 0.5]]], lambda T, x: T.renorm(x, 2, 0, 1.0)),
     "prod of masks": ([[1.0, -2.0]], lambda T, x: x * (x > 0)),
 }
 
@@ -466,3 +474,47 @@ def test_numpy_names() -> None:
     assert x.sum(axis=1, keepdims=True).shape == (1, 1)
     with pytest.raises(TypeError):
         x.sum(axes=1)
+
+
+#: Functions of one number whose result may be -0.0.
+SIGNED = ("relu", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "erf", "erfinv", "expm1", "log1p", "sqrt")
+SIGNED += ("sign", "abs", "neg", "floor", "ceil", "trunc", "round", "frac", "square", "deg2rad", "nan_to_num")
+
+
+#: Functions that give the first of two equal numbers, which in torch's kernel of bfloat16 is the second.
+FIRST: dict[torch.dtype, tuple[str, ...]] = {torch.float32: ("fmax", "fmin"), torch.float64: ("fmax", "fmin")}
+FIRST[torch.bfloat16] = ()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_minus_zero(dtype: torch.dtype) -> None:
+    """The sign of zero is torch's, also where many numbers are computed at once."""
+    for count in (1, 40):
+        given = torch.tensor([0.0, -0.0] * count, dtype=dtype)
+        mine = tm.Tensor(mx.array(given.numpy(), mx.float64) if dtype == torch.float64 else to_array(given))
+        calls: dict[str, Call] = {name: lambda T, x, name=name: getattr(T, name)(x) for name in SIGNED}
+        calls |= {name: lambda T, x, name=name: getattr(T, name)(x, -x) for name in ("copysign", *FIRST[dtype])}
+        calls |= {
+            name: lambda T, x, name=name: getattr(T, name)(x, 0.0) for name in ("clamp_min", "clamp_max", "clamp")
+        }
+        calls |= {
+            name: lambda T, x, name=name: getattr(T.nn.functional, name)(x)
+            for name in ("elu", "gelu", "silu", "relu6", "hardtanh", "hardswish", "leaky_relu", "softsign")
+        }
+        if dtype == torch.float64:  # MLX's sine of float32 is 0.0 there
+            calls["sin"] = lambda T, x: T.sin(x)
+        for name, call in calls.items():
+            a, b = values(call(tm, mine)), values(call(torch, given))
+            np.testing.assert_array_equal(a, b, err_msg=name)
+            np.testing.assert_array_equal(np.signbit(a), np.signbit(b), err_msg=f"{name} of {given.dtype}, {count}")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64])
+@pytest.mark.parametrize("name", ["linspace", "logspace"])
+def test_even_distances(name: str, dtype: torch.dtype) -> None:
+    """Numbers at even distances are torch's to the bit, and so are the powers of them."""
+    for start, end, steps in ((-1, 1, 50), (0.1, 3.3, 257), (-3, 3, 1001), (2.7, -1.3, 34), (0.3, 1, 1), (1, 2, 0)):
+        theirs = getattr(torch, name)(start, end, steps, dtype=dtype)
+        mine = getattr(tm, name)(start, end, steps, dtype=DTYPES[dtype])
+        assert mine.dtype == DTYPES[dtype]
+        np.testing.assert_array_equal(values(mine), values(theirs))

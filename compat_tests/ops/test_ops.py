@@ -17,7 +17,7 @@ import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
 from compat_tests.op_cases import CASES, MADE_OF, WHOLE, WRITES, Case
-from compat_tests.sides import SIDES, Side, build, largest, near, values
+from compat_tests.sides import SIDES, Exact, Side, build, largest, near, values
 from torchish_mlx.ops._declare import REGISTRY, Entry
 from torchish_mlx.ops.functions import FUNCTIONS
 
@@ -58,34 +58,43 @@ def sum_of(side: Side, terms: list[Any]) -> Any:
     return total
 
 
+def derived(
+    name: str, case: Case, dtype: torch.dtype, call: Callable[..., Any], side: Side
+) -> tuple[Any, list[Any], list[Any]]:
+    """What the call gives, and the first and second derivatives of a weighted sum of it, for each leaf."""
+    leaves: list[Any] = []
+    args, kwargs = build(case, dtype, side, leaves)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = call(name, side, args, kwargs)
+        out = first(result)
+        grads: list[Any] = []
+        seconds: list[Any] = []
+        if out.requires_grad and out.dtype in DERIVED:
+            weights = np.random.default_rng(1).uniform(0.5, 1.5, tuple(out.shape))
+            w = side.leaf(weights, torch.float32, False).to(out.dtype)
+            (out * w + out * out * out * w).sum().backward(create_graph=case.second)
+            grads = [leaf.grad for leaf in leaves]
+            live = [g for g in grads if g is not None and g.requires_grad]
+            if case.second and live:
+                for leaf in leaves:
+                    leaf.grad = None
+                sum_of(side, [(g * g).sum() for g in live]).backward()
+                seconds = [leaf.grad for leaf in leaves]
+    return result, grads, seconds
+
+
+#: The dtypes of the results whose derivatives are compared.
+DERIVED = (torch.float32, torch.bfloat16, mx.float32, mx.bfloat16, torch.float64, mx.float64)
+
+
 def check_call(name: str, case: Case, dtype: torch.dtype, call: Callable[..., Any]) -> None:
-    """Value, first and second derivative of one call."""
-    rng = np.random.default_rng(1)
-    results = []
-    weights: list[np.ndarray] = []
-    for side in SIDES:
-        leaves: list[Any] = []
-        args, kwargs = build(case, dtype, side, leaves)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = call(name, side, args, kwargs)
-            out = first(result)
-            grads: list[Any] = []
-            seconds: list[Any] = []
-            if out.requires_grad and out.dtype in (torch.float32, torch.bfloat16, mx.float32, mx.bfloat16):
-                if not weights:
-                    weights.append(rng.uniform(0.5, 1.5, tuple(out.shape)))
-                w = side.leaf(weights[0], torch.float32, False).to(out.dtype)
-                (out * w + out * out * out * w).sum().backward(create_graph=case.second)
-                grads = [leaf.grad for leaf in leaves]
-                live = [g for g in grads if g is not None and g.requires_grad]
-                if case.second and live:
-                    for leaf in leaves:
-                        leaf.grad = None
-                    sum_of(side, [(g * g).sum() for g in live]).backward()
-                    seconds = [leaf.grad for leaf in leaves]
-        results.append((result, grads, seconds))
-    (theirs, tg, ts), (mine, mg, ms) = results
+    """Value, first and second derivative of one call.
+
+    A derivative that is further from torch's than the limit must be as near as that to torch's in float64: some are
+    differences of large numbers, in which torch loses digits too, or which it rounds between the steps.
+    """
+    (theirs, tg, ts), (mine, mg, ms) = [derived(name, case, dtype, call, side) for side in SIDES]
     if isinstance(theirs, tuple):
         assert len(mine) == len(theirs)
         near(mine[1], theirs[1], dtype, 0, f"{name} indices", 0.0)
@@ -95,11 +104,15 @@ def check_call(name: str, case: Case, dtype: torch.dtype, call: Callable[..., An
     assert len(mg) == len(tg)
     for order, ours, given in ((1, mg, tg), (2, ms, ts)):
         scale = largest([t for t in given if t is not None])
-        for m, t in zip(ours, given or [None] * len(ours), strict=True):
+        for i, (m, t) in enumerate(zip(ours, given or [None] * len(ours), strict=True)):
             if t is None:  # torch knows that the derivative is zero everywhere, and stops there
                 assert m is None or not values(m).any(), f"{name}: gradient {m} of order {order}, torch None"
-            else:
+                continue
+            try:
                 near(m, t, dtype, order, f"{name}({case}) derivative {order}", scale)
+            except AssertionError:
+                exact = derived(name, case, dtype, call, Exact(torch))[order][i].to(t.dtype)
+                near(m, exact, dtype, order, f"{name}({case}) derivative {order}, in float64", scale)
 
 
 def every(cases: dict[str, list[Case]]) -> list[Any]:
@@ -248,8 +261,6 @@ NEEDS_APART = {
     ("sgn", "fine", "inplace"): "torch keeps the input for complex numbers; the derivative of a real sign is zero",
     ("cummax", "fine", "inplace"): "torch keeps the input for its shape",
     ("cummin", "fine", "inplace"): "torch keeps the input for its shape",
-    ("prod", "fine", "inplace"): "torch divides the result by the input; here the other elements are multiplied",
-    ("cumprod", "fine", "inplace"): "torch divides the result by the input; here the other elements are multiplied",
     ("index_add", "fine", "inplace"): "torch keeps the source for its shape",
     ("index_copy", "fine", "inplace"): "torch keeps the source for its shape",
     ("take", "fine", "inplace"): "torch keeps the input for its shape",

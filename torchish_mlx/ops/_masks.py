@@ -1,6 +1,8 @@
-"""Gradients that are zero in places: exactly zero there, whatever the gradient holds."""
+"""Numbers within bounds, and gradients that are zero in places: exactly zero there, whatever the gradient holds."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import mlx.core as mx
 
@@ -19,3 +21,16 @@ def masked(g: mx.array, keep: mx.array) -> mx.array:
         return mx.where(keep, g, 0)
     bits = mx.negative(keep.astype(mx.int32))
     return mx.view(mx.bitwise_and(mx.view(g, mx.int32), bits), mx.float32)
+
+
+def at_least(x: mx.array, bound: Any) -> mx.array:
+    """The larger of ``x`` and ``bound``. Of 0.0 and -0.0, which are equal, MLX takes its second argument.
+
+    Torch takes ``x`` where the bound is a number. Where it is an array, it takes the bound, but for the last elements.
+    """
+    return mx.maximum(x, bound) if isinstance(bound, mx.array) and bound.ndim else mx.maximum(bound, x)
+
+
+def at_most(x: mx.array, bound: Any) -> mx.array:
+    """The smaller of ``x`` and ``bound``, with the sign of zero as in ``at_least``."""
+    return mx.minimum(x, bound) if isinstance(bound, mx.array) and bound.ndim else mx.minimum(bound, x)

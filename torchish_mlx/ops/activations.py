@@ -9,8 +9,9 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
+from ._double import exponential, less_one
 from ._dtypes import refuse_integers
-from ._masks import masked
+from ._masks import at_least, at_most, masked
 from ._op import Array, Matched, Operand
 from .shaping import reshape
 
@@ -25,7 +26,7 @@ def _check_celu(input: mx.array, alpha: float) -> None:
 
 
 @op(
-    grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * mx.exp(mx.minimum(input, 0) / alpha), g)},
+    grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * exponential(mx.minimum(input, 0) / alpha), g)},
     promote="same",
     inplace=True,
     module="torch nn.functional",
@@ -35,12 +36,14 @@ def _check_celu(input: mx.array, alpha: float) -> None:
 def celu(input: Operand, alpha: float = 1.0) -> mx.array:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
     _check_celu(input, alpha)
-    return mx.where(input <= 0, mx.expm1(input / alpha) * alpha, input)
+    return mx.where(input <= 0, less_one(input / alpha) * alpha, input)
 
 
 @op(
     grad={
-        "input": lambda g, input: mx.where(input <= 0, g * (_ALPHA * _SCALE) * mx.exp(mx.minimum(input, 0)), g * _SCALE)
+        "input": lambda g, input: mx.where(
+            input <= 0, g * (_ALPHA * _SCALE) * exponential(mx.minimum(input, 0)), g * _SCALE
+        )
     },
     promote="same",
     inplace=True,
@@ -51,7 +54,7 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
 def selu(input: Matched) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
     refuse_integers("elu_cpu", input.dtype)
-    return mx.where(input <= 0, mx.expm1(input) * (_ALPHA * _SCALE), input * _SCALE)
+    return mx.where(input <= 0, less_one(input) * (_ALPHA * _SCALE), input * _SCALE)
 
 
 @op(
@@ -74,7 +77,7 @@ def _as(number: Any, x: mx.array) -> mx.array:
 
 
 @op(
-    grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * alpha * mx.exp(mx.minimum(input, 0)), g)},
+    grad={"input": lambda g, input, alpha: mx.where(input <= 0, g * alpha * exponential(mx.minimum(input, 0)), g)},
     promote="same",
     inplace=True,
     module="nn.functional",
@@ -89,7 +92,7 @@ def elu(input: Operand, alpha: float = 1.0) -> mx.array:
     tensor([-0.6321,  0.0000,  2.0000])
     """
     refuse_integers("elu_cpu", input.dtype)
-    return mx.where(input <= 0, mx.expm1(input) * alpha, input)
+    return mx.where(input <= 0, less_one(input) * alpha, input)
 
 
 @op(
@@ -116,7 +119,7 @@ def _bounded(input: mx.array, low: float, high: float) -> mx.array:
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if low < 0 and input.dtype in _UNSIGNED:
         raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
-    return mx.minimum(mx.maximum(input, _as(low, input)), _as(high, input))
+    return at_most(at_least(input, _as(low, input)), _as(high, input))
 
 
 def _inside(g: mx.array, input: mx.array, low: float, high: float) -> mx.array:

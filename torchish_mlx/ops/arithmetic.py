@@ -11,7 +11,8 @@ from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, 
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._division import array_like, check_division, floored, towards_zero
-from ._masks import masked
+from ._double import exponential
+from ._masks import at_least, at_most, masked
 from ._op import Array, Exponent, Matched, Number, Operand
 
 
@@ -348,7 +349,7 @@ def rsqrt(input: Operand) -> mx.array:
 @op(grad={"input": lambda g, result: g * result}, promote="float", inplace=True, channels="any")
 def exp(input: Operand) -> mx.array:
     """e to the power of input, as floats."""
-    return mx.exp(input)
+    return exponential(input)
 
 
 @op(grad={"input": lambda g, input: g / input}, promote="float", inplace=True, channels="any")
@@ -390,8 +391,8 @@ def clamp(input: Matched, min: Operand | None = None, max: Operand | None = None
     """min(max(input, min), max); the slope at a bound is 1."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    y = input if min is None else mx.maximum(input, min)  # NaN in any of them is NaN
-    return y if max is None else mx.minimum(y, max)
+    y = input if min is None else at_least(input, min)  # NaN in any of them is NaN
+    return y if max is None else at_most(y, max)
 
 
 def _to_the_larger(g: mx.array, x: mx.array, y: mx.array) -> mx.array:

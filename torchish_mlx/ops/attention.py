@@ -11,6 +11,7 @@ from .._core.promotion import INEXACT, NAMES
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._declare import composed, op
+from ._double import softmax_along
 from ._op import Array, Operand
 from .arranging import repeat_interleave
 from .dropout import dropout
@@ -37,10 +38,10 @@ def _weights(scores: mx.array, mask: mx.array | None, causal: bool) -> mx.array:
         rows, columns = scores.shape[-2:]
         scores = mx.where(mx.tri(rows, columns, dtype=mx.float32) > 0, scores, -mx.inf)
     if mask is None:
-        return mx.softmax(scores, axis=-1)
+        return softmax_along(scores, -1)
     scores = mx.where(mask, scores, -mx.inf) if mask.dtype == mx.bool_ else scores + mask
     nothing = mx.max(scores, axis=-1, keepdims=True) == -mx.inf
-    return mx.where(nothing, 0, mx.softmax(mx.where(nothing, 0, scores), axis=-1))
+    return mx.where(nothing, 0, softmax_along(mx.where(nothing, 0, scores), -1))
 
 
 def _scores_gradients(

@@ -57,7 +57,7 @@ def _refused(name: str) -> Any:
 
 
 @op(
-    grad={"input": _refused("_unique2")},
+    grad={"input": lambda g, dim: _refused("_unique2" if dim is None else "unique_dim")(g)},
     shape="the number of distinct elements, or that of ``input`` with fewer along ``dim``",
 )
 def unique(

@@ -11,19 +11,11 @@ from .._core.promotion import FLOATS, INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._division import array_like
+from ._double import exponential, less_one, logistic
 from ._op import Array, Matched, Operand
 from .arithmetic import mul, pow, power
 
 _LN2, _LN10 = math.log(2), math.log(10)
-
-
-def exponential(x: mx.array) -> mx.array:
-    """e^x; in float64 from the hyperbolic functions, because MLX's exponential has the precision of float32 there."""
-    if x.dtype != mx.float64:
-        return mx.exp(x)
-    size = mx.abs(x)
-    grown = mx.sinh(size) + mx.cosh(size)
-    return mx.where(x < 0, mx.reciprocal(grown), grown)
 
 
 @op(grad={"input": lambda g, result: g * result * _LN2}, promote="float", inplace=True, channels="any")
@@ -35,7 +27,7 @@ def exp2(input: Operand) -> mx.array:
 @op(grad={"input": lambda g, result: g * (result + 1)}, promote="float", inplace=True, channels="any")
 def expm1(input: Operand) -> mx.array:
     """exp(input) - 1, which is exact near 0 too."""
-    return mx.expm1(input)
+    return less_one(input)
 
 
 @op(grad={"input": lambda g, input: g / (input * _LN2)}, promote="float", inplace=True, channels="any")
@@ -119,7 +111,7 @@ def _only_floats(name: str) -> Any:
 )
 def logaddexp(input: Matched, other: Matched) -> mx.array:
     """log(exp(input) + exp(other)), without an overflow."""
-    return _log_of_sum(input, other, exponential, 1.0)
+    return log_of_two(input, other)
 
 
 @op(
@@ -136,6 +128,11 @@ def logaddexp2(input: Matched, other: Matched) -> mx.array:
     return _log_of_sum(input, other, _two_to, _LN2)
 
 
+def log_of_two(x: mx.array, y: mx.array) -> mx.array:
+    """log(exp(x) + exp(y))."""
+    return _log_of_sum(x, y, exponential, 1.0)
+
+
 def _two_to(x: mx.array) -> mx.array:
     return mx.power(mx.array(2, x.dtype), x)
 
@@ -145,15 +142,6 @@ def _log_of_sum(x: Any, y: Any, power: Any, unit: float) -> mx.array:
     same = mx.isinf(x) & (x == y)
     added = mx.log1p(power(-mx.abs(mx.where(same, 0, x - y))))
     return mx.where(same, x, mx.maximum(x, y) + (added if unit == 1 else added / unit))
-
-
-def logistic(x: mx.array) -> mx.array:
-    """1 / (1 + exp(-x)), in the precision of the dtype."""
-    if x.dtype != mx.float64:
-        return mx.sigmoid(x)
-    size = mx.abs(x)
-    small = mx.reciprocal(1 + (mx.sinh(size) + mx.cosh(size)))
-    return mx.where(x < 0, small, 1 - small)
 
 
 @op(grad={"input": lambda g, result: g * ((1 - result) * result)}, promote="float", inplace=True, channels="any")

@@ -18,7 +18,7 @@ from ._op import Operand
 _FAR = 10.0
 _EULER = 0.57721566490153286
 _STIRLING = math.log(2 * math.pi) / 2 - 0.5
-_LAST = 20  # the terms of a sum before the formula for the others
+_LAST = 60  # the terms of a sum before the formula for the others, which is exact to 1e-17 then
 #: Bernoulli's numbers B2, B4, ...
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
 
@@ -159,7 +159,7 @@ def _digamma_vjp(primals: mx.array, cotangents: mx.array, _: mx.array) -> mx.arr
 def lgamma(input: Operand) -> mx.array:
     """The logarithm of the absolute value of the gamma function; infinite at 0 and the negative whole numbers.
 
-    It is within 4 ulps of the true number, except near its zeros below -2, where it is within 2e-6.
+    It is within 4 ulps of the true number, except near its zeros below -2, where it is within 2e-6 (2e-15 in float64).
     """
     return _logarithm(input)
 

@@ -9,11 +9,11 @@ import mlx.core as mx
 
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
+from ._double import exponential, hyperbolic_tangent, logistic
 from ._dtypes import refuse_integers
 from ._op import Operand
 from .arithmetic import sub
 from .erf import error_function
-from .exponential import exponential, logistic
 from .reduction import axis
 from .trigonometric import tanh
 
@@ -45,7 +45,7 @@ def gelu(input: Operand, *, approximate: str = "none") -> Any:
         below = input * math.sqrt(0.5)
         gate = (1 + (error_function(below) if below.dtype == mx.float64 else mx.erf(below))) * 0.5
     else:
-        gate = (1 + mx.tanh(_ROOT * (input + _CUBIC * input * input * input))) * 0.5
+        gate = (1 + hyperbolic_tangent(_ROOT * (input + _CUBIC * input * input * input))) * 0.5
     return input * gate, gate
 
 
@@ -77,8 +77,8 @@ def _mish_gate(power: mx.array) -> mx.array:
 
 
 def _mish_gradient(g: mx.array, input: mx.array, power: mx.array) -> mx.array:
-    gate = _mish_gate(power)
-    return g * (gate + input * (power / (1 + power)) * (1 - gate * gate))
+    below = power * (power + 2) + 2
+    return g * (_mish_gate(power) + input * 4 * (power / below) * ((1 + power) / below))
 
 
 @op(

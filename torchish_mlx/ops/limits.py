@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import FLOATS, NAMES, result_type
 from ._declare import op
 from ._division import array_like, underivable
-from ._masks import masked
+from ._masks import at_least, at_most, masked
 from ._op import Array, Matched, Operand
 
 _SAME_SIZE = {mx.float16: mx.int16, mx.bfloat16: mx.int16, mx.float32: mx.int32, mx.float64: mx.int64}
@@ -25,7 +25,7 @@ def relu(input: Array) -> mx.array:
     """The larger of input and 0; the slope at 0 is 0."""
     if input.dtype == mx.bool_:
         raise RuntimeError("Boolean inputs not supported for relu")
-    return mx.maximum(input, 0)
+    return at_least(input, 0)
 
 
 @op(
@@ -39,7 +39,7 @@ def relu(input: Array) -> mx.array:
 )
 def clamp_min(input: Matched, min: Operand) -> mx.array:
     """The larger of input and ``min``; the slope of input is 1 where they are equal."""
-    return mx.maximum(input, min)
+    return at_least(input, min)
 
 
 @op(
@@ -53,13 +53,14 @@ def clamp_min(input: Matched, min: Operand) -> mx.array:
 )
 def clamp_max(input: Matched, max: Operand) -> mx.array:
     """The smaller of input and ``max``; the slope of input is 1 where they are equal."""
-    return mx.minimum(input, max)
+    return at_most(input, max)
 
 
 def _without_nan(fn: Any, input: mx.array, other: mx.array) -> mx.array:
+    """The larger or smaller one; of 0.0 and -0.0, which are equal, the first, as in torch."""
     if input.dtype not in FLOATS:
         return fn(input, other)
-    return mx.where(mx.isnan(input), other, mx.where(mx.isnan(other), input, fn(input, other)))
+    return mx.where(mx.isnan(input), other, mx.where(mx.isnan(other), input, fn(other, input)))
 
 
 @op(

@@ -10,13 +10,13 @@ from .._core.bounds import inside
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tensor import Tensor, wrap
 from ._declare import composed, op, vjp
+from ._double import exponential, logistic
 from ._dtypes import refuse_integers
 from ._losses import reduced, reduction_of, refuse_gradients
 from ._op import Array, Operand
 from .arithmetic import add, minimum, mul, neg, sqrt, sub, true_divide, where
 from .comparison import eq, ne
 from .distances import pairwise_distance
-from .exponential import exponential, logistic
 from .gates import logsigmoid
 from .limits import clamp_min
 from .reduction import fold, sum

@@ -13,6 +13,7 @@ from .._core.device import made_on
 from .._core.dtypes import DtypeLike, mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast
 from .._tensor.tensor import Tensor, wrap
+from ..random._rounding import by_libm, fma32, fma64, rounded
 from ._arguments import typed
 from ._op import Number, Operand
 from ._out import write_out
@@ -133,23 +134,37 @@ def range(
     return made("range", _ranged("range", (start, end, step), kind, 1), out, device, requires_grad)
 
 
-def _spaced(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
-    """``steps`` numbers in float32, or in float64 for float64 and integers; the second half is counted from the end."""
+def _ends(name: str, start: Any, end: Any, steps: Any, dtype: mx.Dtype) -> tuple[Any, Any]:
+    """The first and the last number, rounded to the dtype, as numbers of NumPy: of float64 for integers."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if dtype in (mx.bool_, mx.complex64):
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
     start, end = _number(name, "start", start), _number(name, "end", end)
-    kind = np.float64 if dtype not in INEXACT or dtype == mx.float64 else np.float32
     if steps < 2:
-        return np.full(steps, start, kind)
+        return np.float64(start), np.float64(end)  # torch fills with what is made of this one, in float64
     if dtype not in INEXACT:
-        start, end = int(start), int(end)
-    elif dtype in HALVES:  # the ends are rounded, and the rest is computed in float32
-        start, end = mx.array(start, dtype).item(), mx.array(end, dtype).item()
-    first, last, at = kind(start), kind(end), np.arange(steps)
+        return np.float64(int(start)), np.float64(int(end))
+    return rounded(start, dtype)[()], rounded(end, dtype)[()]
+
+
+def _spaced(first: Any, last: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
+    """``steps`` numbers at even distances, the second half counted from the end, as torch's kernels compute them.
+
+    Each is one fused product and sum in float32 and float64. Halves are rounded after each operation.
+    """
+    kind = type(first)
+    if steps < 2:
+        return np.full(steps, first, kind)
+    at = np.arange(steps)
+    early, back = at < steps // 2, steps - 1 - at
+    if dtype in HALVES:
+        step = rounded(rounded(last - first, dtype) / rounded(steps - 1, dtype), dtype)
+        up, down = (rounded(step * rounded(n, dtype), dtype) for n in (at, back))
+        return np.where(early, first + up, last - down)
     step = (last - first) / kind(steps - 1)
-    return np.where(at < steps // 2, first + step * at.astype(kind), last - step * (steps - 1 - at).astype(kind))
+    fused = fma64 if kind is np.float64 else fma32
+    return np.where(early, fused(step, at, first), fused(-step, back, last))
 
 
 @typed
@@ -171,8 +186,21 @@ def linspace(
     tensor([0.0000, 0.5000, 1.0000])
     """
     kind = dtype_of("linspace", dtype, out)
-    numbers = _of(_spaced("linspace", start, end, steps, kind), kind)
+    numbers = _of(_spaced(*_ends("linspace", start, end, steps, kind), steps, kind), kind)
     return made("linspace", numbers, out, device, requires_grad)
+
+
+def _powers(base: float, first: Any, last: Any, steps: Any, dtype: mx.Dtype) -> np.ndarray:
+    """``base`` to evenly spaced exponents: in float64 but for the ends and their distance, which are in the dtype."""
+    at = np.arange(steps)
+    width = last - first if dtype not in HALVES else rounded(last - first, dtype)
+    step = float(width) / max(steps - 1, 1)
+    early = at < max(steps // 2, 1)
+    exponents = np.where(early, float(first) + step * at, float(last) - step * (steps - 1 - at))
+    with np.errstate(all="ignore"):
+        if base > 0 and np.abs(np.log2(base) * exponents).max(initial=0) < 1000:
+            return by_libm(lambda exponent: math.pow(base, exponent), exponents)
+        return np.power(base, exponents)
 
 
 @typed
@@ -192,8 +220,8 @@ def logspace(
     Source: ``torch.logspace``.
     """
     kind = dtype_of("logspace", dtype, out)
-    powers = _spaced("logspace", start, end, steps, kind)
-    numbers = _of(np.power(powers.dtype.type(base), powers), kind)
+    first, last = _ends("logspace", start, end, steps, kind)
+    numbers = _of(_powers(base, first, last, steps, kind), kind)
     return made("logspace", numbers, out, device, requires_grad)
 
 

@@ -320,7 +320,7 @@ def _order(p: float | str | None) -> float:
     return float(p)
 
 
-def _norm_gradient(
+def norm_gradient(
     g: mx.array, result: mx.array, input: mx.array, p: float | str | None, dim: Dim, keepdim: bool
 ) -> mx.array:
     """Torch's, which is 0 where the norm is 0."""
@@ -348,7 +348,7 @@ def _norm_gradient(
     return x * power(size, order - 2) * scale
 
 
-@op(grad={"input": _norm_gradient})
+@op(grad={"input": norm_gradient})
 def norm(
     input: Array,
     p: float | str | None = "fro",
@@ -369,8 +369,12 @@ def norm(
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[dtype]
         )
-    where = axes(input.ndim, dim)
     x = cast(input, mx.float32 if dtype in HALVES else dtype)
+    return cast(vector_norm(x, order, axes(input.ndim, dim), keepdim), dtype)
+
+
+def vector_norm(x: mx.array, order: float, where: Sequence[int], keepdim: bool) -> mx.array:
+    """The norm over the dimensions ``where``."""
     if order == 2:
         out = mx.sqrt(fold(mx.sum, x * x, where, keepdim, 0.0))
     elif order == 1:
@@ -378,7 +382,7 @@ def norm(
     elif order == 0:
         out = fold(mx.sum, x != 0, where, keepdim, 0).astype(x.dtype)
     elif math.isinf(order):
-        if 0 in [input.shape[a] for a in where]:
+        if 0 in [x.shape[a] for a in where]:
             raise RuntimeError(
                 f"linalg.vector_norm cannot compute the {order} norm on an empty tensor because the operation does not "
                 "have an identity"
@@ -386,7 +390,7 @@ def norm(
         out = fold(mx.max if order > 0 else mx.min, mx.abs(x), where, keepdim, 0.0)
     else:
         out = mx.power(fold(mx.sum, mx.power(mx.abs(x), order), where, keepdim, 0.0), 1 / order)
-    return cast(out, dtype)
+    return out
 
 
 # Truth ----------------------------------------------------------------------------------------------------------------

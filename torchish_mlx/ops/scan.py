@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 from .._core.promotion import INEXACT, cast, summed_dtype, widened
+from .._core.trace import value
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
+from ._double import exponential
 from ._op import Array, Operand
 from .arranging import flip
+from .exponential import log_of_two
 from .joining import cat
 from .reduction import axis
 from .shaping import expand, unsqueeze
@@ -42,6 +45,19 @@ def products_of_others(x: mx.array, where: int, backwards: bool = False) -> mx.a
     return out
 
 
+def chosen_by_zeros(x: mx.array, others: Callable[[], mx.array], quotients: Callable[[mx.array], mx.array]) -> mx.array:
+    """``others`` where any number is 0, else ``quotients``, which are divided by numbers that are not 0.
+
+    On the CPU the numbers are looked at, as torch does, so that one of the two is computed.
+    """
+    zeros = x == 0
+    some = mx.any(zeros)
+    known = value(some) if mx.default_device() == mx.Device(mx.cpu) else None
+    if known is None:
+        return mx.where(some, others(), quotients(x + zeros))
+    return others() if known else quotients(x)
+
+
 def _recurrence(factors: mx.array, terms: mx.array, where: int) -> mx.array:
     """s with s[k] = terms[k] + factors[k] s[k + 1], in log2 of the size steps."""
     by = 1
@@ -66,13 +82,20 @@ def cumsum(input: Array, dim: int, *, dtype: Any = None) -> mx.array:
     return cast(_scanned(mx.cumsum, widened(cast(input, dtype)), dim), dtype)
 
 
-def _product_gradient(g: mx.array, input: mx.array, dim: int) -> mx.array:
-    """The sum over i >= k of g[i] and the product of all x[j], j <= i, but x[k]."""
+def _product_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int) -> mx.array:
+    """The sum over i >= k of g[i] and the product of all x[j], j <= i, but x[k].
+
+    Where nothing is 0 that is a sum of g[i] result[i], divided by x[k], as in torch: infinity divided by itself is NaN.
+    """
     where = axis(input.ndim, dim)
-    if not input.size or not input.ndim:
+    if not input.size or not input.ndim or input.shape[where] == 1:
         return g
     x, g = widened(cast(input, g.dtype)), widened(g)
-    return products_of_others(x, where) * _recurrence(_moved(x, 1, where, 0), g, where)
+    return chosen_by_zeros(
+        x,
+        lambda: products_of_others(x, where) * _recurrence(_moved(x, 1, where, 0), g, where),
+        lambda safe: mx.cumsum(g * widened(result), axis=where, reverse=True) / safe,
+    )
 
 
 @op(grad={"input": _product_gradient}, inplace=True)
@@ -106,8 +129,18 @@ def _exponential_gradient(g: mx.array, input: mx.array, result: mx.array, dim: i
     if not input.size or not input.ndim:
         return g
     finite = mx.where(mx.isinf(result), 0, result)  # infinity stays: what it passes on is 1, and not NaN
-    steps = mx.exp(finite - _moved(finite, 1, where, mx.inf))
-    return mx.exp(input - result) * _recurrence(steps, g, where)
+    steps = exponential(finite - _moved(finite, 1, where, mx.inf))
+    return exponential(input - result) * _recurrence(steps, g, where)
+
+
+def _log_of_sums(x: mx.array, axis: int) -> mx.array:
+    """MLX's, which has the precision of float32 in float64: there in log2 of the size steps."""
+    if x.dtype != mx.float64:
+        return mx.logcumsumexp(x, axis=axis)
+    by = 1
+    while by < x.shape[axis]:
+        x, by = log_of_two(x, _moved(x, -by, axis, -mx.inf)), 2 * by
+    return x
 
 
 def _check_floating(input: mx.array, *_: Any) -> None:
@@ -118,7 +151,7 @@ def _check_floating(input: mx.array, *_: Any) -> None:
 @op(grad={"input": _exponential_gradient}, promote="same", check=_check_floating)
 def logcumsumexp(input: Operand, dim: int) -> mx.array:
     """The logarithms of the cumulative sums of exp(input) along ``dim``."""
-    return _scanned(mx.logcumsumexp, input, dim)
+    return _scanned(_log_of_sums, input, dim)
 
 
 class CumulativeResult(NamedTuple):

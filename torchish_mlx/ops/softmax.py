@@ -10,6 +10,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
+from ._double import exponential, log_of_sum, softmax_along
 from ._op import Array, Operand
 from .arithmetic import neg
 from .reduction import Dim, axes, axis, fold, restored
@@ -39,13 +40,13 @@ def softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
     where = axis(input.ndim, dim)
     x, dtype = _normal("softmax", input, dtype)
     if not x.ndim:
-        return cast(mx.exp(x - x), dtype)
-    return cast(mx.softmax(x, axis=where) if x.size else x, dtype)
+        return cast(exponential(x - x), dtype)
+    return cast(softmax_along(x, where) if x.size else x, dtype)
 
 
 def _log_softmax_gradient(g: mx.array, result: mx.array, dim: int) -> mx.array:
     g = widened(g)
-    return g - mx.exp(widened(result)) * _total(g, dim)
+    return g - exponential(widened(result)) * _total(g, dim)
 
 
 @op(grad={"input": _log_softmax_gradient}, shape="that of ``input``", channels="dim")
@@ -56,12 +57,12 @@ def log_softmax(input: Array, dim: int, dtype: Any = None) -> mx.array:
     if not x.size or not x.ndim:
         return cast(x - x, dtype)
     off = x - mx.max(x, axis=where, keepdims=True)
-    return cast(off - mx.log(mx.sum(mx.exp(off), axis=where, keepdims=True)), dtype)
+    return cast(off - mx.log(mx.sum(exponential(off), axis=where, keepdims=True)), dtype)
 
 
 def _sum_gradient(g: mx.array, result: mx.array, input: mx.array, dim: Dim, keepdim: bool) -> mx.array:
     where = axes(input.ndim, dim)
-    return restored(g, where, keepdim) * mx.exp(input - restored(result, where, keepdim))
+    return restored(g, where, keepdim) * exponential(input - restored(result, where, keepdim))
 
 
 def _dimension(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
@@ -113,4 +114,4 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 @op(grad={"input": _sum_gradient}, promote="float")
 def logsumexp(input: Operand, dim: Dim, keepdim: bool = False) -> mx.array:
     """The logarithm of the sum of exp(input) over ``dim``."""
-    return fold(mx.logsumexp, input, axes(input.ndim, dim), keepdim, -mx.inf)
+    return fold(log_of_sum, input, axes(input.ndim, dim), keepdim, -mx.inf)

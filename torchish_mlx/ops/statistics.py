@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 
 from .._core.dtypes import mlx_dtype
-from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast, summed_dtype, widened
+from .._core.promotion import DEFAULTS, FLOATING, FLOATS, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
 from ._declare import composed, op
@@ -16,23 +16,35 @@ from .arithmetic import clamp, lerp, mul, sub, true_divide, where
 from .comparison import isnan, logical_not, logical_xor
 from .indexing import gather
 from .joining import cat
-from .reduction import Dim, axes, axis, fold, mean, norm, restored, std, sum, var
-from .scan import cumsum, products_of_others
-from .shaping import copied, flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze
+from .reduction import Dim, axes, axis, fold, mean, norm_gradient, restored, std, sum, var, vector_norm
+from .scan import chosen_by_zeros, cumsum, products_of_others
+from .shaping import flatten, narrow, permute, reshape, squeeze, transpose, unsqueeze
 from .sorting import sort
 
+_LEAST = 1e-7  # what torch's renorm adds to a norm
 
-def _product_gradient(g: mx.array, input: mx.array, dim: int | None, keepdim: bool) -> mx.array:
-    """g times the product of all other elements."""
+
+def _product_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int | None) -> mx.array:
+    """g times the product of all other elements: the product divided by each, as in torch, where none of them is 0.
+
+    Infinity divided by itself is NaN there. Without ``dim`` the gradient of several zeros is 0, whatever else there is.
+    """
     if not input.ndim or not input.size:
         return mx.reshape(g, input.shape) if not input.ndim else mx.zeros(input.shape, g.dtype)
     x = widened(cast(input, g.dtype))
+    shape: tuple[int, ...] = (1,)
     if dim is None:
-        g, x, at = mx.reshape(widened(g), (1,)), mx.reshape(x, (-1,)), 0
+        x, at = mx.reshape(x, (-1,)), 0
     else:
         at = axis(input.ndim, dim)
-        g = restored(widened(g), (at,), keepdim)
-    return mx.reshape(g * (products_of_others(x, at) * products_of_others(x, at, backwards=True)), input.shape)
+        shape = tuple(1 if a == at else n for a, n in enumerate(input.shape))
+    g, product = (mx.reshape(widened(a), shape) for a in (g, result))
+
+    def others() -> mx.array:
+        found = products_of_others(x, at) * products_of_others(x, at, backwards=True)
+        return found if dim is not None else mx.where(mx.sum(x == 0) > 1, 0, found)
+
+    return mx.reshape(g * chosen_by_zeros(x, others, lambda safe: product / safe), input.shape)
 
 
 @op(grad={"input": _product_gradient})
@@ -133,22 +145,33 @@ def aminmax(input: Array, *, dim: int | None = None, keepdim: bool = False) -> E
     return Extremes(least, most)  # type: ignore[arg-type]
 
 
-@composed(inplace=True)
-def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+def _sizes_of_parts(x: mx.array, p: float, dim: int) -> tuple[mx.array, list[int]]:
+    """The norm of each part along ``dim``, and the dimensions of a part."""
+    others = [d for d in range(x.ndim) if d != axis(x.ndim, dim)]
+    return vector_norm(x, p, others, True), others
+
+
+def _renorm_gradient(g: mx.array, input: mx.array, p: float, dim: int, maxnorm: float) -> mx.array:
+    """That of ``maxnorm * x / size`` in parts that were scaled; in the others g, whatever is in them."""
+    x, g = widened(input), widened(g)
+    size, others = _sizes_of_parts(x, p, dim)
+    along = norm_gradient(mx.sum(x * g, axis=others, keepdims=True), size, x, p, others, True)
+    inverse = mx.reciprocal(size + _LEAST)
+    return cast(mx.where(size > maxnorm, maxnorm * inverse * (g - inverse * along), g), input.dtype)
+
+
+@op(grad={"input": _renorm_gradient}, inplace=True)
+def renorm(input: Array, p: float, dim: int, maxnorm: float) -> mx.array:
     """Each part along ``dim`` whose p-norm is larger than ``maxnorm`` scaled down to it."""
-    shape = input.array.shape
-    if len(shape) < 2:
-        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {len(shape)} dimensions")
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
-    kept, input = axis(len(shape), dim), copied(input)  # renorm_ overwrites what backward needs
-    others = [d for d in range(len(shape)) if d != kept]
-    wide = mx.float32 if input.array.dtype in HALVES else input.array.dtype
-    size = norm(input, p, others, True, dtype=wide)
-    factor = where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
-    return mul(input, factor).to(input.array.dtype)
+    x = widened(input)
+    size, _ = _sizes_of_parts(x, p, dim)
+    return cast(x * mx.where(size > maxnorm, maxnorm / (size + _LEAST), 1.0), input.dtype)
 
 
 # Differences and areas ------------------------------------------------------------------------------------------------

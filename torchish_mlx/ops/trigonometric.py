@@ -1,7 +1,4 @@
-"""Angles: trigonometric and hyperbolic functions, their inverses, and lengths; elementwise, as floats.
-
-In float64 sines and cosines are made of the tangent of half the angle, because MLX's own have the precision of float32.
-"""
+"""Angles: trigonometric and hyperbolic functions, their inverses, and lengths; elementwise, as floats."""
 
 from __future__ import annotations
 
@@ -13,33 +10,20 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES, result_type
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
+from ._double import cosine, sine
 from ._op import Matched, Operand
 
 
-def _sine(x: mx.array) -> mx.array:
-    if x.dtype != mx.float64:
-        return mx.sin(x)
-    half = mx.tan(x / 2)
-    return 2 * half / (1 + half * half)
-
-
-def _cosine(x: mx.array) -> mx.array:
-    if x.dtype != mx.float64:
-        return mx.cos(x)
-    half = mx.tan(x / 2)
-    return (1 - half * half) / (1 + half * half)
-
-
-@op(grad={"input": lambda g, input: g * _cosine(input)}, promote="float", inplace=True, channels="any")
+@op(grad={"input": lambda g, input: g * cosine(input)}, promote="float", inplace=True, channels="any")
 def sin(input: Operand) -> mx.array:
     """The sine."""
-    return _sine(input)
+    return sine(input)
 
 
-@op(grad={"input": lambda g, input: g * -_sine(input)}, promote="float", inplace=True, channels="any")
+@op(grad={"input": lambda g, input: g * -sine(input)}, promote="float", inplace=True, channels="any")
 def cos(input: Operand) -> mx.array:
     """The cosine."""
-    return _cosine(input)
+    return cosine(input)
 
 
 @op(grad={"input": lambda g, result: g * (1 + result * result)}, promote="float", inplace=True, channels="any")
@@ -170,7 +154,7 @@ def _sinc_gradient(g: mx.array, input: mx.array) -> mx.array:
     """g (pi x cos(pi x) - sin(pi x)) / (pi x^2), zero where x is 0."""
     angle, below = input * math.pi, input * input * math.pi
     zero = below == 0
-    return mx.where(zero, 0, g * ((angle * _cosine(angle) - _sine(angle)) / mx.where(zero, 1, below)))
+    return mx.where(zero, 0, g * ((angle * cosine(angle) - sine(angle)) / mx.where(zero, 1, below)))
 
 
 @op(grad={"input": _sinc_gradient}, promote="float", inplace=True, channels="any")
@@ -178,7 +162,7 @@ def sinc(input: Operand) -> mx.array:
     """sin(pi input) / (pi input), which is 1 where input is 0."""
     angle = input * math.pi
     zero = input == 0
-    return mx.where(zero, 1, _sine(angle) / mx.where(zero, 1, angle))
+    return mx.where(zero, 1, sine(angle) / mx.where(zero, 1, angle))
 
 
 def _check_hypot(input: Any, other: Any) -> None:
