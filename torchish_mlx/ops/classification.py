@@ -12,6 +12,7 @@ from .._core.bounds import extremes, seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.tensor import Tensor, wrap
 from ._declare import composed, op
+from ._double import exponential
 from ._dtypes import refuse_integers
 from ._losses import reduced, reduction_of, refuse_gradients, total, within
 from ._op import Array, Operand
@@ -140,7 +141,7 @@ def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, igno
         return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input
     top = mx.stop_gradient(mx.max(input, axis=dim, keepdims=True))
     off = input - top
-    powers = mx.exp(off)
+    powers = exponential(off)
     logs = _at_classes(off, at, dim) - mx.log(mx.sum(powers, axis=dim))
     return _likelihood(logs, counts, shares, reduction), at, shares, powers
 
@@ -433,7 +434,7 @@ def _logits_target_gradient(
 def _binary_of_logits(
     input: Operand, target: Operand, weight: Operand | None, pos_weight: Operand | None, reduction: str
 ) -> Any:
-    power = mx.exp(mx.where(input < 0, input, -input))
+    power = exponential(mx.where(input < 0, input, -input))
     logs = mx.where(input < 0, input, 0) - mx.log1p(power)
     return _whole((1 - target) * input - _positives(target, pos_weight) * logs, weight, reduction), power
 
