@@ -27,6 +27,7 @@ BELOW: dict[str, set[str]] = {
     "amp": {"_core", "_tensor", "optim"},
     "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},
     "testing": {"_core", "_tensor", "optim"},
+    "cli": set(),  # it runs programs, which see the package as its users do
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
 # a folder of a folder -> the others of that folder that it may import
@@ -114,7 +115,7 @@ def dependencies(file: File) -> Iterator[str]:
 
     But for parity/, whose command imports the report after it has seen that what that needs is there.
     """
-    command = file.folder == "parity" and file.path.name == "command.py"
+    command = file.path.parts[-2:] in (("parity", "command.py"), ("cli", "swap.py"))
     allowed = MAY_BE_IMPORTED | (PARITY if file.folder == "parity" and not command else set())
     for node, module in file.imports:
         if module.split(".")[0] not in allowed:
