@@ -83,6 +83,11 @@ def projected(input: mx.array, weight: mx.array, *biases: mx.array | None) -> mx
     return mx.addmm(given[0] if len(given) == 1 else given[0] + given[1], input, turned)
 
 
+def _halves(bias: mx.array | None, w_hh: mx.array) -> Sequence[mx.array | None]:
+    """Of a bias of a GRU: what is for both of its gates, and what is for the new state."""
+    return (None, None) if bias is None else mx.split(bias, [2 * w_hh.shape[1]])
+
+
 def _added(x: mx.array, h: mx.array, turned: mx.array) -> mx.array:
     return mx.addmm(x, h, turned) if x.size else x
 
@@ -111,17 +116,20 @@ def gru(
     input: mx.array, h: mx.array, w_ih: mx.array, w_hh: mx.array, b_ih: Any, b_hh: Any, sizes: Any, reverse: Any
 ) -> tuple[mx.array, list[mx.array], Any]:
     """r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh); n = tanh(W_in x + b_in + r (W_hn h + b_hn)); h' = n + z (h - n)."""
-    n = w_hh.shape[1]
-    both, new = mx.split(projected(input, w_ih, b_ih), [2 * n], axis=-1)
-    both, new = apart(both, sizes), apart(new, sizes)
+    (of_both, of_new), (w_both, w_new) = (mx.split(w, [2 * w_hh.shape[1]]) for w in (w_ih, w_hh))
+    i_both, i_new = _halves(b_ih, w_hh)
+    b_both, b_new = _halves(b_hh, w_hh)
+    both = apart(projected(input, of_both, i_both, b_both), sizes)
+    new = apart(projected(input, of_new, i_new), sizes)
+    turned = mx.swapaxes(w_both, 0, 1)
     rows, steps, after = _Rows(h), [*sizes], [*sizes]
     walk = order(sizes, reverse)
     states = rows.start(sizes[walk[0]])
     for t in walk:
         states = rows.at(states, sizes[t])
         h = states[0]
-        own, inner = mx.split(projected(h, w_hh, b_hh), [2 * n], axis=-1)
-        r, z = mx.split(logistic(both[t] + own), 2, axis=-1)
+        r, z = mx.split(logistic(_added(both[t], h, turned)), 2, axis=-1)
+        inner = projected(h, w_new, b_new)
         candidate = hyperbolic_tangent(new[t] + r * inner)
         steps[t] = (h, r, z, candidate, inner)
         after[t] = candidate + z * (h - candidate)
