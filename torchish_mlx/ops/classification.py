@@ -10,7 +10,9 @@ import mlx.core as mx
 
 from .._core.bounds import extremes, seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
+from .._tensor.storage import View
 from .._tensor.tensor import Tensor, wrap
+from .._tensor.views import Reshape
 from ._declare import composed, op
 from ._double import exponential
 from ._dtypes import refuse_integers
@@ -28,17 +30,30 @@ SHAPE = '() or, with ``reduction="none"``, that of the classes'
 # One class for each sample --------------------------------------------------------------------------------------------
 
 
-def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array | None]:
-    """The classes, with 0 for those that are ignored, and whether each counts: None where all of them do.
+def _all_count(target: Tensor, count: int, ignore_index: int) -> bool:
+    """Whether every class is seen to be there, and none is ignored.
+
+    Of a view in another shape it looks at what is shown: the view has not been computed yet.
+    """
+    storage = target._storage
+    if isinstance(storage, View) and all(type(step) is Reshape for step in storage.steps):
+        storage = storage.base
+    values = seen(storage.read())
+    if values is None or not values.size or 0 <= ignore_index < count:
+        return False
+    least, most = extremes(values)
+    return 0 <= least and most < count
+
+
+def _classes(target: mx.array, count: int, ignore_index: int, whole: bool = False) -> tuple[mx.array, mx.array | None]:
+    """The classes, with 0 for those that are ignored, and whether each counts: None where all of them do (``whole``).
 
     A class that is not there is refused or clamped, as an index is: see ``bounds``.
     """
+    if whole:
+        return target.astype(mx.int64), None
     values = seen(target)
     target = target.astype(mx.int64)
-    if values is not None and values.size and not 0 <= ignore_index < count:
-        least, most = extremes(values)
-        if 0 <= least and most < count:
-            return target, None
     counts = target != ignore_index
     at = mx.where(counts, target, 0)
     if values is None:
@@ -98,10 +113,12 @@ def _nll_gradient(
     function=False,
     method=False,
 )
-def _nll(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
+def _nll(
+    input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str, whole: bool
+) -> Any:
     """Minus the input at the class of each sample, times the weight of the class."""
     refuse_integers("nll_loss_out_frame", input.dtype)
-    at, counts = _classes(target, input.shape[dim], ignore_index)
+    at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     logs = _at_classes(input, at, dim) if at.size else mx.zeros(at.shape, input.dtype)
     return _likelihood(logs, counts, shares, reduction), at, shares
@@ -132,10 +149,12 @@ def _entropy_gradient(
     function=False,
     method=False,
 )
-def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
+def _entropy(
+    input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str, whole: bool
+) -> Any:
     """As ``_nll`` of the logarithm of the softmax, which is computed at the classes alone."""
     refuse_integers("log_softmax_lastdim_kernel_impl", input.dtype)
-    at, counts = _classes(target, input.shape[dim], ignore_index)
+    at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     if not at.size:
         return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input
@@ -202,7 +221,8 @@ def _of_classes(
     dim = 0 if array.ndim == 1 else 1
     _check_weight(weight, array.shape[dim], array.dtype)
     refuse_gradients("nll_loss_forward", weight=weight)
-    loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
+    whole = _all_count(fitted, array.shape[dim], ignore_index)
+    loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction, whole)
     return loss
 
 
