@@ -186,6 +186,7 @@ DECLARED = {
     "int": "_int",
     "float": "_float",
     "bool": "_bool",
+    "Truth": "_bool",
     "Tensor": "_TensorLike",
     "Sequence[int]": "Sequence[_int]",
 }

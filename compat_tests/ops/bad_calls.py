@@ -36,6 +36,8 @@ class Converter:
             if value not in DTYPES:
                 raise NeedsMore(str(value)[6:])
             return DTYPES[value]
+        if callable(value) and getattr(value, "__module__", "") == "torch.nn.functional":
+            return getattr(tm.nn.functional, value.__name__)
         if isinstance(value, dict):
             return {key: self(v) for key, v in value.items()}
         if isinstance(value, (list, tuple)):
@@ -137,6 +139,7 @@ def _of_result(call: Call, result: Any) -> Iterator[Call]:
     for damage, make in {
         "bool": lambda o: torch.zeros(o.shape, dtype=torch.bool),
         "double": lambda o: torch.zeros(o.shape, dtype=torch.float64),
+        "other shape": lambda o: torch.zeros((*o.shape, 3), dtype=o.dtype),
         "requires grad": lambda o: torch.zeros(o.shape, requires_grad=True),
         "expanded": lambda o: torch.zeros((), dtype=o.dtype).expand(o.shape),
         "a string": lambda o: "x",

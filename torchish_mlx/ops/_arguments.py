@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import mlx.core as mx
 import numpy as np
@@ -13,6 +13,8 @@ import numpy as np
 from .._tensor.tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: What torch's Python code takes as a truth value, so that anything is taken; a ``bool`` is one of its C++ code.
+Truth: TypeAlias = bool
 _ARRAYS: Any = (mx.array, np.ndarray)
 _NOTHING = type(None)
 _INTS = frozenset((int,))
@@ -104,6 +106,18 @@ def sizes(function: str, argument: str, values: Sequence[Any]) -> tuple[int, ...
     return tuple(found)
 
 
+def several(function: str, name: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What was given one by one, as one sequence, or as one sequence by its name."""
+    if named.keys() - {name} or bool(named) == bool(given):
+        raise TypeError(f"{function}() takes {name!r}, numbers or a sequence of them, and was given {[*named]}")
+    if not named:
+        return given
+    if not isinstance(named[name], (tuple, list)):
+        word = KINDS["Sequence[int]"].word
+        raise TypeError(f"{function}(): argument {name!r} must be {word}, not {type(named[name]).__name__}")
+    return (named[name],)
+
+
 def tensors(function: str, place: int, value: Any, name: str = "tensors") -> list[Tensor]:
     """A list of Tensors, with arrays as Tensors. TypeError for anything else."""
     if not isinstance(value, (tuple, list)):
@@ -182,13 +196,11 @@ def typed(fn: F) -> F:
 class Arguments:
     """The kinds of the parameters of a function that is made of others, or of a view."""
 
-    def __init__(self, function: str, fn: Any, skip: int = 0, loose: bool = False) -> None:
+    def __init__(self, function: str, fn: Any, skip: int = 0) -> None:
         parameters = list(inspect.signature(fn).parameters.values())[skip:]
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         self.function, self.skip = function, skip
         self.kinds = {p.name: kind_of(str(p.annotation)) for p in named}
-        if loose:  # torch's functions that are written in Python take anything as a truth value
-            self.kinds = {name: None if k is not None and bool in k.types else k for name, k in self.kinds.items()}
         self.places = {p.name: i + skip for i, p in enumerate(parameters)}
         rest = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), len(parameters))
         self.names = [p.name for p in parameters[:rest] if p.kind is p.POSITIONAL_OR_KEYWORD]

@@ -22,7 +22,7 @@ from .._tensor.views import Step
 from ..random.generator import Generator
 from ._arguments import Arguments, as_tensor, refused, taken, tensors
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
-from ._dtypes import real_only
+from ._dtypes import supported
 from ._op import NUMPY_NAMES, WANTED, Op, Vjp, vjp
 from ._out import EXACT_IN_PLACE, WITHOUT, write_out
 from ._record import FLOAT32, NEW, finished, record
@@ -432,7 +432,7 @@ def composed(
     own = name or fn.__name__
     lifts = FUNCTIONAL in module
     outs = outs and own not in WITHOUT
-    arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
+    arguments, real = Arguments(own, fn), supported(own)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if lifts and not _LIFTED.isdisjoint(map(type, args)):  # labels and masks are often plain arrays

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES, category
+from .._core.promotion import IN_C, INEXACT, NAMES, category
 from .._tensor.modes import mode
-from .._tensor.storage import Storage
+from .._tensor.storage import Storage, View
 from .._tensor.tensor import Tensor
 from ._view import refuse_overlap
 
@@ -18,23 +19,10 @@ WITHOUT = frozenset(
     (
         *("bincount", "cdist", "celu", "diag_embed", "embedding", "fill", "index_fill", "index_put", "isclose"),
         *("isfinite", "isinf", "isnan", "isreal", "masked_fill", "masked_scatter", "pdist", "relu", "roll", "selu"),
-        *("trace", "unique", "unique_consecutive"),
+        *("trace", "unique", "unique_consecutive", "elu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu"),
+        *("mish", "relu6", "silu", "softsign"),
     )
 )
-#: What C++ calls a dtype, as torch's messages have it.
-_IN_C = {
-    mx.bool_: "bool",
-    mx.uint8: "unsigned char",
-    mx.int8: "signed char",
-    mx.int16: "short int",
-    mx.int32: "int",
-    mx.int64: "long int",
-    mx.float16: "c10::Half",
-    mx.bfloat16: "c10::BFloat16",
-    mx.float32: "float",
-    mx.float64: "double",
-    mx.complex64: "c10::complex<float>",
-}
 
 
 #: What is said of an ``out`` of another dtype, to the functions that say it.
@@ -115,7 +103,7 @@ def _check(name: str, result: Tensor, out: Any, given: Iterable[Any]) -> None:
         words = EXACT.get(name)
         if words is not None:
             wanted, had = array.dtype, mine.dtype
-            names = {"wanted": NAMES[wanted], "given": NAMES[had], "c_wanted": _IN_C[wanted], "c_given": _IN_C[had]}
+            names = {"wanted": NAMES[wanted], "given": NAMES[had], "c_wanted": IN_C[wanted], "c_given": IN_C[had]}
             raise RuntimeError(words.format(name=name, **names))
         if category(array.dtype) > category(mine.dtype) and name not in FREE:
             raise RuntimeError(
@@ -127,17 +115,41 @@ def _check(name: str, result: Tensor, out: Any, given: Iterable[Any]) -> None:
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
             "memory location. Please clone() the tensor before performing the operation."
         )
-    if array.shape != mine.shape and mine.size:
+    if array.shape != mine.shape and isinstance(out._storage, View):
         raise RuntimeError(
-            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}: give an out of "
-            "the result's shape or an empty one"
+            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}, and out is a view of "
+            "another Tensor's memory, which has a fixed size here: give an out of the result's shape"
         )
 
 
-def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = ()) -> Any:
+def _write(out: Tensor, array: mx.array, silently: bool) -> None:
+    """Put ``array`` into ``out``, with a warning where it has elements and another shape.
+
+    A resized ``out`` gets memory of its own: views of it go on showing what was there, because MLX's memory has a fixed
+    size. The place in a module, which is where a Parameter has its values, takes the array.
+    """
+    storage, had = out._storage, out._storage.read()
+    if array.shape != had.shape:
+        if had.size and not silently:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(had.shape)}, which does not "
+                f"match the required output shape {list(array.shape)}. This behavior is deprecated, and in a future "
+                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse "
+                "an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                UserWarning,
+                stacklevel=4,
+            )
+        if not storage.places:
+            storage.version += 1
+            out._storage = storage = Storage(had)
+    storage.array = array.astype(had.dtype)
+
+
+def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = (), silently: bool = False) -> Any:
     """``out=`` of a function: put the result there, in the dtype of ``out`` and the shape of the result.
 
-    ``given`` are the arguments. Several results are written after each ``out`` was looked at.
+    ``given`` are the arguments. Several results are written after each ``out`` was looked at. An ``out`` of another
+    shape is resized, ``silently`` or with torch's warning.
     """
     several = isinstance(result, tuple)
     if several and (not isinstance(out, (tuple, list)) or len(out) != len(result)):
@@ -147,7 +159,7 @@ def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = ()) -> An
     for r, o in zip(results, outs, strict=True):
         _check(name, r, o, given)
     for r, o in zip(results, outs, strict=True):
-        o._storage.array = r._storage.read().astype(o._storage.read().dtype)
+        _write(o, r._storage.read(), silently)
     if not several:
         return out
     return type(result)(*outs) if hasattr(result, "_fields") else outs

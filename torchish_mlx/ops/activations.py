@@ -9,7 +9,7 @@ import mlx.core as mx
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
 from ._call import composed, op
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._masks import masked
 from ._op import Array, Matched, Operand
 from .shaping import reshape
@@ -19,7 +19,7 @@ _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.05070098735548049341933498
 
 
 def _check_celu(input: mx.array, alpha: float) -> None:
-    refuse_integers("elu_cpu", input.dtype)
+    floating_only("elu_cpu", input.dtype)
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
 
@@ -50,7 +50,7 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
 )
 def selu(input: Matched) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
-    refuse_integers("elu_cpu", input.dtype)
+    floating_only("elu_cpu", input.dtype)
     return mx.where(input <= 0, mx.expm1(input) * (_ALPHA * _SCALE), input * _SCALE)
 
 
@@ -88,7 +88,7 @@ def elu(input: Operand, alpha: float = 1.0) -> mx.array:
     >>> F.elu(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])
     """
-    refuse_integers("elu_cpu", input.dtype)
+    floating_only("elu_cpu", input.dtype)
     return mx.where(input <= 0, mx.expm1(input) * alpha, input)
 
 
@@ -107,7 +107,7 @@ def leaky_relu(input: Operand, negative_slope: float = 0.01) -> mx.array:
     >>> F.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    refuse_integers("leaky_relu_cpu", input.dtype)
+    floating_only("leaky_relu_cpu", input.dtype)
     return mx.where(input > 0, input, input * negative_slope)
 
 
@@ -169,7 +169,7 @@ def hardswish(input: Operand) -> mx.array:
     >>> F.hardswish(torch.tensor([-4.0, 1.5, 4.0]))
     tensor([-0.0000, 1.1250, 4.0000])
     """
-    refuse_integers("hardswish_cpu", input.dtype)
+    floating_only("hardswish_cpu", input.dtype)
     return input * mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
 
@@ -188,7 +188,7 @@ def hardsigmoid(input: Operand) -> mx.array:
     >>> F.hardsigmoid(torch.tensor([-4.0, 0.0, 4.0]))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    refuse_integers("hardsigmoid_cpu", input.dtype)
+    floating_only("hardsigmoid_cpu", input.dtype)
     return mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
 
@@ -199,7 +199,7 @@ def _outside(g: mx.array, input: mx.array, lambd: float) -> mx.array:
 @op(grad={"input": _outside}, promote="same", module="torch nn.functional", channels="any")
 def hardshrink(input: Operand, lambd: float = 0.5) -> mx.array:
     """input where its size is larger than ``lambd``, else 0."""
-    refuse_integers("hardshrink_cpu", input.dtype)
+    floating_only("hardshrink_cpu", input.dtype)
     return mx.where((input >= -lambd) & (input <= lambd), 0, input)
 
 
@@ -212,7 +212,7 @@ def softshrink(input: Operand, lambd: float = 0.5) -> mx.array:
     >>> F.softshrink(torch.tensor([-1.0, 0.2, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
-    refuse_integers("softshrink_check", input.dtype)
+    floating_only("softshrink_check", input.dtype)
     if lambd < 0:
         raise RuntimeError(
             f"lambda must be in range [0, {mx.finfo(input.dtype).max:.6g}] for input dtype {NAMES[input.dtype]}, but "

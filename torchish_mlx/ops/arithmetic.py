@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, result_type
+from .._core.promotion import FLOATS, IN_C, INEXACT, INTEGER, NAMES, number_category, result_type
 from .._tensor.tensor import Tensor
 from ._call import composed, op
 from ._division import array_like, check_division, floored, towards_zero
@@ -217,11 +217,11 @@ def pow(input: Operand, exponent: Exponent) -> mx.array:
     return power(input, exponent)
 
 
-def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
-    if input.dtype != end.dtype:
-        raise RuntimeError(
-            f"expected dtype {NAMES[input.dtype].lower()} for `end` but got dtype {NAMES[end.dtype].lower()}"
-        )
+def _check_lerp(input: mx.array, end: mx.array, weight: Any) -> None:
+    for name, other in (("end", end), ("weight", weight)):
+        number = name == "weight" and not (isinstance(other, mx.array) and other.ndim)
+        if not number and input.dtype != other.dtype:
+            raise RuntimeError(f"expected dtype {IN_C[input.dtype]} for `{name}` but got dtype {IN_C[other.dtype]}")
 
 
 @op(
@@ -232,7 +232,7 @@ def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
     },
     promote="same",
     inplace=True,
-    check=_check_end,
+    check=_check_lerp,
     channels="any",
 )
 def lerp(input: Matched, end: Matched, weight: Operand) -> mx.array:

@@ -10,6 +10,8 @@ from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import several
+from ._arguments import sizes as as_sizes
 from ._call import composed, op
 from ._op import Array
 from .arithmetic import clamp, lerp, mul, sub, true_divide, where
@@ -349,9 +351,9 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 @composed(function=False)
-def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """The sum over the dimensions that an expansion of ``size`` to the shape of ``input`` repeats."""
-    sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    sizes = as_sizes("sum_to_size", "size", several("sum_to_size", "size", size, named))
     if not sizes:
         return sum(input)
     shape = input.array.shape
