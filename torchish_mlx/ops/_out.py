@@ -117,8 +117,8 @@ def _check(name: str, result: Tensor, out: Any, given: Iterable[Any]) -> None:
         )
     if array.shape != mine.shape and isinstance(out._storage, View):
         raise RuntimeError(
-            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}, and out is a view of "
-            "another Tensor's memory, which has a fixed size here: give an out of the result's shape"
+            f"{name}(): out has shape {list(mine.shape)}, the result has shape {list(array.shape)}, and out is a view "
+            "of another Tensor, whose memory has a fixed size: give an out of the result's shape"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,9 +115,9 @@ def arange(
     array = _ranged("arange", numbers, dtype_of("arange", dtype, out, usual))
     if isinstance(out, Tensor) and out.array.size not in (0, array.size):
         warnings.warn(
-            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.array.size} which does not match "
-            f"the computed number of elements {array.size}. Note that this may occur as a result of rounding error. The "
-            f"out tensor will be resized to a tensor of shape ({array.size},).",
+            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.array.size} which does not "
+            f"match the computed number of elements {array.size}. Note that this may occur as a result of rounding "
+            f"error. The out tensor will be resized to a tensor of shape ({array.size},).",
             UserWarning,
             stacklevel=3,
         )
