@@ -187,6 +187,7 @@ DECLARED = {
     "float": "_float",
     "bool": "_bool",
     "Truth": "_bool",
+    "Scalar": "_float",
     "Tensor": "_TensorLike",
     "Sequence[int]": "Sequence[_int]",
 }

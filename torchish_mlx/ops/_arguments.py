@@ -15,6 +15,8 @@ from .._tensor.tensor import Tensor, wrap
 F = TypeVar("F", bound=Callable[..., Any])
 #: What torch's Python code takes as a truth value, so that anything is taken; a ``bool`` is one of its C++ code.
 Truth: TypeAlias = bool
+#: A number that torch converts to the dtype it computes in, where a ``float`` is one of its C++ code.
+Scalar: TypeAlias = float
 _ARRAYS: Any = (mx.array, np.ndarray)
 _NOTHING = type(None)
 _INTS = frozenset((int,))
@@ -46,6 +48,7 @@ KINDS = {
     "Number": Kind(_NUMBERS | {mx.array}, "Number"),
     "int": Kind(frozenset((int,)), "int", numbers=(int,)),
     "float": Kind(frozenset((int, float, bool)), "float", numbers=(bool, int, float)),
+    "Scalar": Kind(frozenset((int, float, bool)), "Number", numbers=(bool, int, float)),
     "bool": Kind(frozenset((bool,)), "bool", numbers=(bool,)),
     "str": Kind(frozenset((str,)), "str"),
     "None": Kind(frozenset((_NOTHING,)), "None"),
@@ -138,12 +141,16 @@ def taken(value: Any, kind: Kind) -> Any:
         return value
     if kind.tensor and isinstance(value, Tensor):
         return value
-    if kind.word == "Number" and isinstance(value, Tensor):  # as an array, so that a compiled function can read it
+    if mx.array in kind.types and isinstance(value, Tensor):  # as an array, so that a compiled function can read it
         return value.array if not value.ndim and not value.requires_grad else NotImplemented
     if kind.tensor and isinstance(value, _ARRAYS):
         return wrap(mx.array(value))
     if isinstance(value, np.generic) and type(value.item()) in kind.types:
         return value.item()
+    if kind.word == "Number" and type(value) is complex:
+        if value.imag:
+            raise RuntimeError("value cannot be converted to type float without overflow")
+        value = value.real
     number = _number(value, kind) if kind.numbers else None
     if number is not None:
         return number

@@ -13,7 +13,6 @@ from .._core.promotion import FLOATS, INEXACT, NAMES
 _KERNELS = {
     "amax": "max_values_cpu",
     "amin": "min_values_cpu",
-    "bucketize": "searchsorted_out_cpu",
     "clamp_max": "minimum_cpu",
     "clamp_min": "maximum_cpu",
     "div.floor": "div_floor_cpu",
@@ -21,11 +20,8 @@ _KERNELS = {
     "digamma": "digamma",
     "erfc": "erfc_vml_cpu",
     "lgamma": "lgamma_vml_cpu",
-    "log_softmax": "log_softmax_lastdim_kernel_impl",
     "nanmedian": "median_cpu",
     "round": "round_vml_cpu",
-    "searchsorted": "searchsorted_out_cpu",
-    "softmax": "softmax_lastdim_kernel_impl",
     **dict.fromkeys(("unique", "unique_consecutive"), "unique"),
     **{
         name: f"{name}_cpu"

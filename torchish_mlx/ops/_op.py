@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import mlx.core as mx
 
-from .._core.promotion import DEFAULTS, FLOATING, HALVES, INEXACT, cast, result_type
+from .._core.promotion import DEFAULTS, FLOATING, HALVES, IN_C, INEXACT, cast, result_type
 from .._tensor.tape import vjp_of
 from ._arguments import kind_of
 from ._dtypes import supported
@@ -176,6 +176,8 @@ class Op:
             elif now[i] is not None:
                 now[i] = cast(cast(now[i], dtype) if kind == "rounded" else now[i], wide)
         for i in self.numbers:
+            if type(now[i]) is complex and dtype != mx.complex64:
+                raise RuntimeError(f"value cannot be converted to type {IN_C[dtype]} without overflow")
             if type(now[i]) is not int or now[i] != 1:
                 now[i] = cast(cast(now[i], dtype) if kind == "rounded" else now[i], wide)
         out = self.fn(*now)

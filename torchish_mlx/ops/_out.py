@@ -29,16 +29,18 @@ WITHOUT = frozenset(
 _WORDS = (
     (
         "Expected out tensor to have dtype {c_wanted}, but got {c_given} instead",
-        "addmm addmv baddbmm bmm cross max min softmax aminmax topk mm slice_scatter gather index_copy index_add sort "
-        "scatter scatter_add msort renorm take_along_dim tril triu log_softmax norm argmax argmin addbmm mv diag isin "
-        "kthvalue mode median nanmedian nan_to_num take histc nonzero inner tensordot searchsorted bucketize quantile "
-        "nanquantile heaviside signbit isposinf isneginf",
+        "addbmm addmm addmv aminmax argmax argmin argsort avg_pool2d avg_pool3d baddbmm bmm bucketize cross diag "
+        "gather heaviside histc index_add index_copy inner isin isneginf isposinf kthvalue linear log_softmax max "
+        "median min mm mode msort mv nan_to_num nanmedian nanquantile nonzero norm quantile renorm scatter "
+        "scatter_add scatter_reduce searchsorted signbit slice_scatter softmax sort take take_along_dim tensordot "
+        "topk tril triu",
     ),
     (
         "Found dtype {given} but expected {wanted}",
-        "abs absolute bitwise_not ceil frac floor neg negative round sign sgn trunc fix",
+        "abs absolute bitwise_not ceil frac floor neg negative round sign sgn trunc fix gelu hardshrink lerp "
+        "softplus softshrink",
     ),
-    ("expected scalar_type {wanted} but found {given}", "cummax cummin diff logcumsumexp"),
+    ("expected scalar_type {wanted} but found {given}", "cummax cummin diff logcumsumexp logsigmoid"),
     ("result dtype {given} does not match input dtype {wanted}", "dot vdot matmul"),
     (
         "Expected the dtype for input and out to match, but got {wanted} for input's dtype and {given} for out's "
@@ -57,11 +59,19 @@ _WORDS = (
 )
 #: Functions whose result is not cast: ``out`` has its dtype, or is refused in these words.
 EXACT = {name: words for words, names in _WORDS for name in names.split()}
+#: Functions of which only the form with a pair of results is in EXACT.
+EXACT_PAIRS = frozenset(("max", "min"))
 #: Functions that write in place only where the Tensor has the dtype of the result, or refuse it in these words.
 EXACT_IN_PLACE = {
     "float_power": "the base given to float_power_ has dtype {given} but the operation's result requires dtype "
     "{wanted}",
 }
+#: Functions without a derivative that refuse an ``out`` which requires one, although their results are integers.
+UNDERIVED = frozenset(
+    ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm")
+)
+#: Functions that refuse an ``out`` of a lower kind with a TypeError.
+JOINED = frozenset(("cat", "concat", "concatenate", "stack", "hstack", "vstack", "row_stack", "dstack", "column_stack"))
 #: Functions that compute in the dtype of ``out``, whatever it is.
 FREE = frozenset(("cumsum", "cumprod"))
 #: Functions that read their arguments while they write: ``out`` shares no memory with them.
@@ -89,23 +99,28 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
             yield value
 
 
-def _check(name: str, result: Tensor, out: Any, given: Iterable[Any]) -> None:
+def _check(name: str, result: Tensor, out: Any, given: Iterable[Any], pair: bool) -> None:
     """Refuse an ``out`` that cannot take the result."""
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if mode.enabled and (result.requires_grad or (out.requires_grad and result.dtype in INEXACT)):
+    if mode.enabled and (
+        result.requires_grad or (out.requires_grad and (result.dtype in INEXACT or name in UNDERIVED))
+    ):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
             "arguments requires grad."
         )
     array, mine = result._storage.read(), out._storage.read()
     if array.dtype != mine.dtype:
-        words = EXACT.get(name)
+        words = None if name in EXACT_PAIRS and not pair else EXACT.get(name)
         if words is not None:
             wanted, had = array.dtype, mine.dtype
             names = {"wanted": NAMES[wanted], "given": NAMES[had], "c_wanted": IN_C[wanted], "c_given": IN_C[had]}
             raise RuntimeError(words.format(name=name, **names))
-        if category(array.dtype) > category(mine.dtype) and name not in FREE:
+        lower = category(array.dtype) > category(mine.dtype)
+        if lower and name in JOINED:
+            raise TypeError(f"torch.cat(): input types can't be cast to the desired output type {NAMES[mine.dtype]}")
+        if lower and name not in FREE:
             raise RuntimeError(
                 f"result type {NAMES[array.dtype]} can't be cast to the desired output type {NAMES[mine.dtype]}"
             )
@@ -157,7 +172,7 @@ def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = (), silen
     results: Any = result if several else (result,)
     outs: Any = tuple(out) if several else (out,)
     for r, o in zip(results, outs, strict=True):
-        _check(name, r, o, given)
+        _check(name, r, o, given, several)
     for r, o in zip(results, outs, strict=True):
         _write(o, r._storage.read(), silently)
     if not several:

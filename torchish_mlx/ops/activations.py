@@ -8,6 +8,7 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
+from ._arguments import Scalar
 from ._call import composed, op
 from ._dtypes import floating_only
 from ._masks import masked
@@ -32,7 +33,7 @@ def _check_celu(input: mx.array, alpha: float) -> None:
     method=False,
     channels="any",
 )
-def celu(input: Operand, alpha: float = 1.0) -> mx.array:
+def celu(input: Operand, alpha: Scalar = 1.0) -> mx.array:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
     _check_celu(input, alpha)
     return mx.where(input <= 0, mx.expm1(input / alpha) * alpha, input)
@@ -61,7 +62,7 @@ def selu(input: Matched) -> mx.array:
     method=False,
     channels="any",
 )
-def threshold(input: Array, threshold: float, value: float) -> mx.array:
+def threshold(input: Array, threshold: Scalar, value: Scalar) -> mx.array:
     """input where it is larger than ``threshold``, else ``value``."""
     if input.dtype == mx.bool_:
         raise NotImplementedError("\"threshold_cpu\" not implemented for 'Bool'")
@@ -80,7 +81,7 @@ def _as(number: Any, x: mx.array) -> mx.array:
     module="nn.functional",
     channels="any",
 )
-def elu(input: Operand, alpha: float = 1.0) -> mx.array:
+def elu(input: Operand, alpha: Scalar = 1.0) -> mx.array:
     """input where it is positive, else alpha * (exp(input) - 1).
 
     >>> import torchish_mlx as torch
@@ -99,7 +100,7 @@ def elu(input: Operand, alpha: float = 1.0) -> mx.array:
     module="nn.functional",
     channels="any",
 )
-def leaky_relu(input: Operand, negative_slope: float = 0.01) -> mx.array:
+def leaky_relu(input: Operand, negative_slope: Scalar = 0.01) -> mx.array:
     """input where it is positive, else negative_slope * input.
 
     >>> import torchish_mlx as torch
@@ -192,19 +193,19 @@ def hardsigmoid(input: Operand) -> mx.array:
     return mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
 
-def _outside(g: mx.array, input: mx.array, lambd: float) -> mx.array:
+def _outside(g: mx.array, input: mx.array, lambd: Scalar) -> mx.array:
     return mx.where((input >= -lambd) & (input <= lambd), 0, g)
 
 
 @op(grad={"input": _outside}, promote="same", module="torch nn.functional", channels="any")
-def hardshrink(input: Operand, lambd: float = 0.5) -> mx.array:
+def hardshrink(input: Operand, lambd: Scalar = 0.5) -> mx.array:
     """input where its size is larger than ``lambd``, else 0."""
     floating_only("hardshrink_cpu", input.dtype)
     return mx.where((input >= -lambd) & (input <= lambd), 0, input)
 
 
 @op(grad={"input": _outside}, promote="same", module="nn.functional", channels="any")
-def softshrink(input: Operand, lambd: float = 0.5) -> mx.array:
+def softshrink(input: Operand, lambd: Scalar = 0.5) -> mx.array:
     """input, moved towards 0 by ``lambd``; 0 where its size is not larger than that.
 
     >>> import torchish_mlx as torch

@@ -184,7 +184,7 @@ def _integer_power(x: mx.array, exponent: mx.array) -> mx.array:
 def _check_power(input: Any, exponent: Any) -> None:
     dtype = result_type(input, exponent)
     if dtype == mx.bool_ and isinstance(exponent, mx.array):
-        raise RuntimeError("\"pow\" not implemented for 'Bool'")
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if dtype not in INEXACT and not isinstance(exponent, mx.array) and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
 

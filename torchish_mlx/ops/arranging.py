@@ -251,7 +251,7 @@ def repeat_interleave(
         if array.ndim > 1:
             raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
         if array.dtype not in (mx.int64, mx.int32):
-            raise RuntimeError(f"repeats has to be Long or Int tensor, and is {NAMES[array.dtype]}")
+            raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{NAMES[array.dtype]}'")
         counts = _counts(array)
     else:
         counts = [repeats]

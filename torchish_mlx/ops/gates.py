@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._tensor.tensor import Tensor
+from ._arguments import Scalar
 from ._call import composed, op
 from ._dtypes import floating_only
 from ._op import Operand
@@ -107,7 +108,7 @@ def _softplus_gradient(g: mx.array, input: mx.array, power: mx.array, beta: floa
 
 
 @op(grad={"input": _softplus_gradient}, promote="same", residuals=("power",), module="nn.functional", channels="any")
-def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
+def softplus(input: Operand, beta: Scalar = 1, threshold: Scalar = 20) -> Any:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is larger than ``threshold``.
 
     >>> import torchish_mlx as torch

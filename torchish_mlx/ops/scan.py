@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, cast, summed_dtype, widened
+from .._core.promotion import cast, summed_dtype, widened
 from .._tensor.tensor import Tensor
 from ._call import composed, op
+from ._dtypes import floating_only
 from ._op import Array, Operand
 from .arranging import flip
 from .joining import cat
@@ -111,8 +112,7 @@ def _exponential_gradient(g: mx.array, input: mx.array, result: mx.array, dim: i
 
 
 def _check_floating(input: mx.array, *_: Any) -> None:
-    if input.dtype not in INEXACT:
-        raise RuntimeError("logcumsumexp(): Expected a floating point or complex tensor")
+    floating_only("logcumsumexp_out_cpu", input.dtype, complex_too=True)
 
 
 @op(grad={"input": _exponential_gradient}, promote="same", check=_check_floating)

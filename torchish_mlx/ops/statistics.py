@@ -10,7 +10,7 @@ from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, HALVES, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
-from ._arguments import several
+from ._arguments import Scalar, several
 from ._arguments import sizes as as_sizes
 from ._call import composed, op
 from ._op import Array
@@ -86,7 +86,12 @@ def _pair_of(name: str, spread: Any, what: str) -> None:
     """var_mean or std_mean."""
 
     def function(
-        input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+        input: Tensor,
+        dim: Any = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: Scalar | None = None,
     ) -> tuple[Tensor, Tensor]:
         over = None if isinstance(dim, bool) else dim
         if input.dtype not in INEXACT:
