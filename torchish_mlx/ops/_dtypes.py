@@ -47,7 +47,6 @@ _WORDS: dict[str, tuple[type[Exception], str]] = {
     **{n: (RuntimeError, f"{n} not implemented for complex tensors.") for n in ("fmax", "fmin", "maximum", "minimum")},
     "isin": (RuntimeError, "Unsupported input type encountered for isin(): ComplexFloat"),
     **{n: (RuntimeError, f"{n} does not support complex inputs.") for n in ("isneginf", "isposinf")},
-    "aminmax": (RuntimeError, "aminmax not implemented for ComplexFloat"),
     "kl_div": (RuntimeError, "kl_div: Complex inputs not supported."),
     **{f"{n}.dim": (RuntimeError, f"{n}(): does not support complex input") for n in ("max", "min")},
     "nansum": (RuntimeError, "nansum on CPU does not support complex inputs"),

@@ -131,7 +131,7 @@ def _vector(name: str, input: mx.array, dim: int, index: mx.array, negative: boo
         raise IndexError(f"{name}(): Index is supposed to be a vector")
     if index.dtype != mx.int64 and name == "index_fill_":
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
-    if index.dtype != mx.int64 and name == "index_copy_":
+    if index.dtype != mx.int64 and name == "index_copy":
         raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {NAMES[index.dtype]}")
     if index.dtype not in (mx.int64, mx.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
