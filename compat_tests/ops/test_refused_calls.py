@@ -63,7 +63,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "isin of booleans": lambda m: m.isin(m.ones(2).bool(), m.ones(2)),
     "trace of booleans": lambda m: m.ones(2, 2).bool().trace(),
     "bincount of booleans": lambda m: m.ones(2).bool().bincount(),
-    "aminmax of complex numbers along": lambda m: m.aminmax(m.ones(2, dtype=m.complex64), dim=0),
+    "aminmax of a complex number along": lambda m: m.aminmax(m.ones((), dtype=m.complex64), dim=0),
     "max of complex numbers": lambda m: m.ones(2, dtype=m.complex64).max(0),
     "aminmax of complex numbers": lambda m: m.aminmax(m.ones(2, dtype=m.complex64)),
     "softmax of integers": lambda m: m.softmax(m.ones(2).int(), 0),

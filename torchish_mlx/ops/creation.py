@@ -125,15 +125,8 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A number throughout a shape, in the number's dtype unless said otherwise."""
-    return _filled(
-        "full",
-        sizes("full", "size", several("full", "size", (), {"size": size})),
-        fill_value,
-        dtype,
-        device,
-        requires_grad,
-        out,
-    )
+    shape = sizes("full", "size", several("full", "size", (), {"size": size}))
+    return _filled("full", shape, fill_value, dtype, device, requires_grad, out)
 
 
 @typed

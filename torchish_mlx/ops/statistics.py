@@ -129,10 +129,10 @@ def _extremes_gradient(
 @op(grad={"input": _extremes_gradient})
 def aminmax(input: Array, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
     """The smallest and the largest element over ``dim``, or of all."""
-    if input.dtype == mx.complex64 and dim is None:
-        raise NotImplementedError("\"aminmax_cpu\" not implemented for 'ComplexFloat'")
-    if input.dtype == mx.complex64:
+    if input.dtype == mx.complex64 and dim is not None and not input.ndim:
         raise RuntimeError("aminmax not implemented for ComplexFloat")
+    if input.dtype == mx.complex64:
+        raise NotImplementedError("\"aminmax_cpu\" not implemented for 'ComplexFloat'")
     over = axes(input.ndim, dim)
     if dim is None and not input.size:
         raise RuntimeError(
