@@ -13,9 +13,10 @@ from .._core.promotion import INEXACT, NAMES, cast, widened
 from .._tensor.storage import View
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Reshape
+from ._arguments import Truth
 from ._declare import composed, op
 from ._double import exponential
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._losses import reduced, reduction_of, refuse_gradients, total, within
 from ._op import Array, Operand
 from .arithmetic import add, mul, neg, true_divide
@@ -117,7 +118,7 @@ def _nll(
     input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str, whole: bool
 ) -> Any:
     """Minus the input at the class of each sample, times the weight of the class."""
-    refuse_integers("nll_loss_out_frame", input.dtype)
+    floating_only("nll_loss_out_frame", input.dtype)
     at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     logs = _at_classes(input, at, dim) if at.size else mx.zeros(at.shape, input.dtype)
@@ -153,7 +154,7 @@ def _entropy(
     input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str, whole: bool
 ) -> Any:
     """As ``_nll`` of the logarithm of the softmax, which is computed at the classes alone."""
-    refuse_integers("log_softmax_lastdim_kernel_impl", input.dtype)
+    floating_only("log_softmax_lastdim_kernel_impl", input.dtype)
     at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     if not at.size:
@@ -231,9 +232,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    size_average: Truth | None = None,
     ignore_index: int = -100,
-    reduce: bool | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the input at the class of each sample, times the weight of that class.
@@ -257,9 +258,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    size_average: Truth | None = None,
     ignore_index: int = -100,
-    reduce: bool | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -380,8 +381,8 @@ def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-target * log(input) - (1 - target) * log(1 - input), times weight, with logarithms of at least -100.
@@ -400,7 +401,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    refuse_integers("binary_cross_entropy", input.array.dtype)
+    floating_only("binary_cross_entropy", input.array.dtype)
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {NAMES[target.array.dtype]} but expected {NAMES[input.array.dtype]}")
     within("input", input.array)
@@ -464,8 +465,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -483,7 +484,7 @@ def binary_cross_entropy_with_logits(
     if tuple(target.shape) != tuple(input.shape):
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     refuse_gradients("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
-    refuse_integers("log_sigmoid_cpu", input.array.dtype)
+    floating_only("log_sigmoid_cpu", input.array.dtype)
     if target.dtype not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[target.array.dtype]}")
     loss: Tensor = _binary_of_logits(input, target, weight, pos_weight, reduction)
