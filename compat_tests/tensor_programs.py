@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -12,9 +13,11 @@ import numpy as np
 import torch
 
 import torchish_mlx as tm
+from compat_tests import program_calls
 
 DTYPES = {torch.float32: mx.float32, torch.bfloat16: mx.bfloat16, torch.int64: mx.int64, torch.int32: mx.int32}
 DTYPES |= {torch.bool: mx.bool_, torch.float64: mx.float64, torch.uint8: mx.uint8}
+DTYPES |= {torch.float16: mx.float16, torch.int8: mx.int8, torch.int16: mx.int16}
 SHAPES: list[tuple[int, ...]] = [
     (), (1,), (3,), (3,), (2, 3), (2, 3), (1, 3), (2, 1), (3, 3), (0,), (0, 3), (2, 1, 3), (2, 2, 3)
 ]  # fmt: skip
@@ -96,7 +99,7 @@ class Program:
         for tensors, library in ((self.theirs, torch), (self.ours, tm)):
             try:
                 outcomes.append(call(tensors, library))
-            except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError) as error:
+            except Exception as error:
                 outcomes.append(error)
         theirs, ours = outcomes
         if isinstance(theirs, Exception):
@@ -107,7 +110,10 @@ class Program:
                 raise End
             raise AssertionError(f"{ours!r}; torch did it") from ours
         for a, b in zip(flat(theirs), flat(ours), strict=True) if result else ():
-            self.add(a, b, "that")
+            if not isinstance(a, torch.Tensor):  # of equal and its like
+                self.same("what is no Tensor", b, a)
+            elif self.known(a):
+                self.add(a, b, "that")
 
     def failed(self, what: str, theirs: Exception, ours: Any, result: bool) -> None:
         said = str(theirs)
@@ -122,6 +128,7 @@ class Program:
     def statement(self) -> None:
         kinds = [self.leaf, self.unary, self.binary, self.binary, self.ternary, self.reduction, self.view, self.view]
         kinds += [self.joined, self.cast, self.written, self.written, self.item, self.watched, self.backward]
+        kinds += [partial(statement, self) for statement in program_calls.STATEMENTS]
         self.rng.choice(kinds)()
 
     def unary(self) -> None:
@@ -256,6 +263,10 @@ class Program:
             lambda ts, T: ts[i].sum().backward(retain_graph=retain, create_graph=create),
             result=False,
         )
+
+    def known(self, theirs: Any) -> bool:
+        """Whether a Tensor is one that programs go on with: of a dtype that is compared, with finite numbers."""
+        return theirs.dtype in DTYPES and theirs.numel() < 2000 and bool(theirs.detach().isfinite().all())
 
     # Comparison -------------------------------------------------------------------------------------------------------
 
