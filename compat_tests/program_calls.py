@@ -123,7 +123,13 @@ def imaged(program: Any) -> None:
 
 def unpooled(program: Any) -> None:
     """The places of the largest, and the way back from them."""
-    i = program.pick(lambda t: t.ndim in (3, 4, 5) and t.is_floating_point() and t.numel())
+
+    def fits(t: Any) -> bool:
+        return t.ndim in (3, 4, 5) and t.is_floating_point() and t.numel() > 0
+
+    if not any(map(fits, program.theirs)):
+        return
+    i = program.pick(fits)
     n = program.theirs[i].ndim - 2
     kernel, size = program.rng.choice([1, 2]), tuple(program.theirs[i].shape[2:])
 
