@@ -89,6 +89,8 @@ def dims(c: Context) -> Any:
 
 def weight(c: Context) -> Want:
     if c.name.startswith("conv"):
+        if 0 in c.shape:  # torch looks at nothing then
+            raise Unfit
         channels, kernel = c.channels(), [c.rng.randint(1, 2) for _ in range(c.n)]
         groups = c.made.setdefault("groups", c.divisor(channels) if c.rng.random() < 0.3 else 1)
         many = groups * c.rng.randint(1, 2)
@@ -175,7 +177,8 @@ ARGUMENTS: dict[str, Callable[[Context], Any]] = {
     **dict.fromkeys(("keepdim", "ceil_mode", "count_include_pad", "return_indices", "descending", "inplace"), FLAG),
     **dict.fromkeys(("training", "use_input_stats", "log_target", "log_input", "full", "swap", "largest"), FLAG),
     "dims": dims,
-    **dict.fromkeys(("other", "end", "tensor1", "tensor2", "positive", "negative", "x2", "input2"), like()),
+    "other": lambda c: Want(c.shape, "constant" if c.name == "cross" else "float"),  # the rounding of 0 isn't compared
+    **dict.fromkeys(("end", "tensor1", "tensor2", "positive", "negative", "x2", "input2"), like()),
     "kernel_size": lambda c: c.each(1, 2, 2, 3),
     **dict.fromkeys(("stride", "dilation"), lambda c: c.each(1, 1, 2)),
     "padding": lambda c: c.each(0, 1),
@@ -205,12 +208,20 @@ ARGUMENTS: dict[str, Callable[[Context], Any]] = {
     "scale_factor": lambda c: c.made.get("scale_factor"),
     "q": of(0.25, 0.5),
 }
-#: torch's result is that of the memory, or another every time.
-NEVER = {"empty_like", "new_empty", "new_empty_strided"}
+#: What draws: torch draws in the order of the memory, which is another one here where images are channels-last.
+#: ``compat_tests/random`` has programs of these.
+DRAWS = ("dropout", "bernoulli", "poisson", "multinomial", "rrelu")
+
+#: A parameter that is given where another one is, and only there: torch's overload with ``keepdim`` has ``dim``, which we
+#: don't ask for, and torch has both running statistics or none.
+TOGETHER = {"keepdim": "dim", "running_var": "running_mean"}
+#: Parameters of functions that are two overloads in torch, of which one function takes the words of both here.
+APART = {("max", "other"), ("min", "other"), ("divide", "rounding_mode"), ("true_divide", "rounding_mode")}
 
 
 def public(name: str) -> bool:
-    return ("." not in name or name.startswith(FUNCTIONAL)) and name not in NEVER
+    loss = name.endswith("_loss")  # poisson_nll_loss
+    return ("." not in name or name.startswith(FUNCTIONAL)) and (loss or not any(part in name for part in DRAWS))
 
 
 def first(name: str) -> str:
@@ -241,6 +252,10 @@ def made(rng: random.Random, name: str, shape: tuple[int, ...]) -> dict[str, Any
     for parameter in list(signature.parameters.values())[1:]:
         make = ARGUMENTS.get(parameter.name)
         wanted = parameter.default is parameter.empty or rng.random() < (0.2 if parameter.name == "inplace" else 0.5)
+        if parameter.name in TOGETHER and parameter.default is not parameter.empty:
+            wanted = TOGETHER[parameter.name] in found
+        if (context.name, parameter.name) in APART:
+            continue
         if make is not None and (wanted or parameter.name in context.made):
             try:
                 value = make(context)

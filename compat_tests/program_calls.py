@@ -23,7 +23,7 @@ from compat_tests.program_arguments import (
     sizes_of,
     wanted,
 )
-from torchish_mlx.parity.sides import to_array
+from torchish_mlx.parity.sides import DTYPES, to_array
 
 #: torch's samples have the weight first, which is the second argument of the function.
 TURNED = {f"{FUNCTIONAL}.embedding"}
@@ -33,8 +33,14 @@ TIED = {"sort", "argsort", "msort", "topk", "kthvalue", "median", "nanmedian", "
 RESULTS = 3
 
 
+
+
 class Pair(tuple[Any, Any]):
     """torch's Tensor and ours."""
+
+
+def bare(name: str) -> str:
+    return name.removeprefix(f"{FUNCTIONAL}.")
 
 
 # Tensors --------------------------------------------------------------------------------------------------------------
@@ -144,6 +150,8 @@ def unpooled(program: Any) -> None:
 def named(program: Any) -> None:
     """Any function of what is alive, with arguments that are made by the names of the parameters."""
     rng, name = program.rng, program.rng.choice(by_name())
+    if bare(name) in TIED:
+        return
     n = sizes_of(name)
 
     def fits(t: Any) -> bool:
@@ -167,29 +175,32 @@ def named(program: Any) -> None:
 def sampled(program: Any) -> None:
     """Any function with the arguments of one of torch's samples, or Tensors that are alive and have their shapes."""
     rng, name = program.rng, program.rng.choice(by_sample())
-    dtype = rng.choice([torch.float32] * 8 + [torch.int64, torch.bool])
+    old = bare(name) not in TIED
+    dtype = rng.choice([torch.float32] * 8 + [torch.int64, torch.bool] * old)
     calls = samples(name, dtype) or samples(name, torch.float32) or samples(name, torch.int64)
     if not calls:
         return
     args, keywords = rng.choice(calls)
+    if keywords.get("dropout_p"):
+        return
     if name in TURNED:
         args = (args[1], args[0], *args[2:])
-    old = name not in TIED
-    args, keywords = resolved(wanted([list(args), keywords]), lambda want: found(program, want, old))
+    args, keywords = wanted([list(args), keywords])
+    statistics = [want for want in (*args[1:3], *keywords.values()) if isinstance(want, Want)]
+    new = {id(want) for want in statistics} if name.endswith(("batch_norm", "instance_norm")) else set()
+    args, keywords = resolved([args, keywords], lambda want: found(program, want, old and id(want) not in new))
     writes = rng.random() < 0.2 and all(hasattr(T.Tensor, f"{name}_") for T in (torch, tm))
     call(program, name, args, keywords, "sample", f"{name}_" if writes else "")
 
 
 def call(program: Any, name: str, args: list[Any], keywords: dict[str, Any], what: str, method: str = "") -> None:
     """Call the function, or the method in place; what comes out is alive then."""
-    seed = program.rng.randrange(1000)
     written = bool(method) or name.endswith("_") or keywords.get("inplace", False) is True
-    if written and shared(args, keywords):
+    if (written or keywords.get("training") or "running_mean" in keywords) and shared(args, keywords):
         return
 
     def made_on(ts: list[Any], T: Any) -> Any:
         side = 0 if T is torch else 1
-        T.manual_seed(seed)
         function = getattr(T.Tensor, method) if method else function_of(name, T)
         return kept(function(*on(side, args), **on(side, keywords)))
 
@@ -209,9 +220,9 @@ def flat(result: Any) -> list[Any]:
 
 
 def shared(args: list[Any], keywords: dict[str, Any]) -> bool:
-    """Whether what is written to shares memory with another argument."""
+    """Whether two arguments share memory: what is written to one of them changes the other one."""
     memories = [p[0].untyped_storage().data_ptr() for p in pairs([args, keywords])]
-    return memories[0] in memories[1:] if memories else True
+    return len({*memories}) < len(memories)
 
 
 def pairs(value: Any) -> list[Pair]:
@@ -225,8 +236,10 @@ def on(side: int, value: Any) -> Any:
     """The arguments of one side."""
     if isinstance(value, Pair):
         return value[side]
-    if isinstance(value, torch.dtype):
-        return value if side == 0 else getattr(tm, str(value)[6:])
+    if side and isinstance(value, torch.dtype):
+        return DTYPES[value]
+    if side and isinstance(value, torch.nn.PairwiseDistance):
+        return lambda x, y: tm.pairwise_distance(x, y, value.norm, value.eps, value.keepdim)
     if isinstance(value, dict):
         return {key: on(side, v) for key, v in value.items()}
     return type(value)([on(side, v) for v in value]) if type(value) in (list, tuple) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._tensor.tensor import Tensor
 from ._call import composed
-from .shaping import permute, reshape
+from .shaping import copied, permute, reshape
 
 
 def _check_image(name: str, input: Tensor, factor: str, by: int) -> None:
@@ -36,7 +36,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
         )
     n, c = len(lead), channels // (r * r)
     split = reshape(input, (*lead, c, r, r, height, width))
-    moved = permute(split, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    moved = permute(copied(split), (*range(n), n, n + 3, n + 1, n + 4, n + 2))
     return reshape(moved, (*lead, c, height * r, width * r))
 
 
@@ -60,7 +60,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             )
     n = len(lead)
     split = reshape(input, (*lead, c, height // r, r, width // r, r))
-    moved = permute(split, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
+    moved = permute(copied(split), (*range(n), n, n + 2, n + 4, n + 1, n + 3))
     return reshape(moved, (*lead, c * r * r, height // r, width // r))
 
 
@@ -83,4 +83,4 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"Number of channels must be divisible by groups. Got {size[1]} channels and {groups} groups."
         )
     split = reshape(input, (size[0], groups, size[1] // groups, *size[2:]))
-    return reshape(permute(split, (0, 2, 1, *range(3, len(size) + 1))), size)
+    return reshape(permute(copied(split), (0, 2, 1, *range(3, len(size) + 1))), size)

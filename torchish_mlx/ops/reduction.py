@@ -370,6 +370,8 @@ def norm(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[dtype]
         )
     where = axes(input.ndim, dim)
+    if p in ("fro", None) and isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
     x = cast(input, mx.float32 if dtype in HALVES else dtype)
     if order == 2:
         out = mx.sqrt(fold(mx.sum, x * x, where, keepdim, 0.0))

@@ -152,8 +152,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 @view
-def permute(shape: tuple[int, ...], *dims: Any) -> Step:
+def permute(shape: tuple[int, ...], *dims: Any, **named: Any) -> Step:
     """The dimensions in another order."""
+    if named:
+        if dims or [*named] != ["dims"]:
+            raise TypeError(f"permute() takes 'dims', as numbers or a sequence of them, and was given {[*named]}")
+        dims = (named["dims"],)
     given = sizes("permute", "dims", dims)
     if len(given) != len(shape):
         raise RuntimeError(

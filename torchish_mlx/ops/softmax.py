@@ -18,8 +18,8 @@ from .reduction import Dim, axes, axis, fold, restored
 def _normal(kernel: str, input: mx.array, dtype: Any) -> tuple[mx.array, mx.Dtype]:
     """The input in the dtype to compute in, and the dtype of the result."""
     dtype = input.dtype if dtype is None else dtype
-    if dtype not in INEXACT:
-        raise RuntimeError(f"\"{kernel}_lastdim_kernel_impl\" not implemented for '{NAMES[dtype]}'")
+    if dtype not in INEXACT and input.size:
+        raise NotImplementedError(f"\"{kernel}_lastdim_kernel_impl\" not implemented for '{NAMES[dtype]}'")
     return widened(cast(input, dtype)), dtype
 
 
