@@ -153,8 +153,6 @@ def _check_samples(name: str, input: Tensor) -> None:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
-    if not input.numel():
-        return
     refuse_integers(name, input.array.dtype)
     if input.dtype in HALVES:
         raise NotImplementedError(f"\"{name}\" not implemented for '{NAMES[input.array.dtype]}'")

@@ -370,7 +370,7 @@ def norm(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[dtype]
         )
     where = axes(input.ndim, dim)
-    if p in ("fro", None) and isinstance(dim, (tuple, list)) and len(dim) > 2:
+    if p == "fro" and isinstance(dim, (tuple, list)) and len(dim) > 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
     x = cast(input, mx.float32 if dtype in HALVES else dtype)
     if order == 2:
