@@ -180,7 +180,9 @@ ARGUMENTS: dict[str, Callable[[Context], Any]] = {
     "other": lambda c: Want(c.shape, "constant" if c.name == "cross" else "float"),  # the rounding of 0 isn't compared
     **dict.fromkeys(("end", "tensor1", "tensor2", "positive", "negative", "x2", "input2"), like()),
     "kernel_size": lambda c: c.each(1, 2, 2, 3),
-    **dict.fromkeys(("stride", "dilation"), lambda c: c.each(1, 1, 2)),
+    "stride": lambda c: c.each(1, 1, 2),
+    # Of a window that has nothing but padding torch gives a place outside.
+    "dilation": lambda c: c.each(1, 1, 2) if min(c.shape[-c.n :], default=0) > 2 else 1,
     "padding": lambda c: c.each(0, 1),
     "output_padding": lambda c: c.each(0, 0, 1),
     "output_size": lambda c: c.each(1, 2, 3),
@@ -247,6 +249,8 @@ def by_name() -> list[str]:
 def made(rng: random.Random, name: str, shape: tuple[int, ...]) -> dict[str, Any]:
     """Keywords for the function ``name`` of a tensor of this shape."""
     context = Context(rng, name, shape)
+    if 0 in shape and context.name.endswith(("_loss", "cdist", "entropy")):
+        raise Unfit  # torch doesn't look at dtypes and sizes then
     signature = inspect.signature(REGISTRY[name].function)
     found: dict[str, Any] = {}
     for parameter in list(signature.parameters.values())[1:]:
@@ -337,4 +341,3 @@ def resolved(value: Any, find: Callable[[Want], Any]) -> Any:
     if isinstance(value, dict):
         return {key: resolved(v, find) for key, v in value.items()}
     return type(value)([resolved(v, find) for v in value]) if type(value) in (list, tuple) else value
-

@@ -97,7 +97,9 @@ CALLS: dict[str, Call] = {
     "bilinear: dtypes first": lambda T, F: F.bilinear(T.zeros(2, 3).int(), T.zeros(2, 3), T.zeros(3)),
     "bilinear: a vector": lambda T, F: F.bilinear(T.zeros(2, 3), T.zeros(2, 3), T.zeros(3)),
     "bilinear: four": lambda T, F: F.bilinear(T.zeros(2, 3), T.zeros(2, 3), T.zeros(3, 3, 3, 3)),
-    "bilinear: dtype of the bias": lambda T, F: F.bilinear(T.ones(2, 3), T.ones(2, 3), T.ones(3, 3, 3), T.ones(3).int()),
+    "bilinear: dtype of the bias": lambda T, F: F.bilinear(
+        T.ones(2, 3), T.ones(2, 3), T.ones(3, 3, 3), T.ones(3).int()
+    ),
     **{
         f"{name} with statistics {kind}": lambda T, F, name=name, make=make: getattr(F, name)(
             T.arange(24.0).reshape(2, 3, 4), *make(T)
@@ -117,7 +119,8 @@ CALLS: dict[str, Call] = {
     "lp_pool2d: one": lambda T, F: F.lp_pool2d(T.ones(1, 3, 3), 2.0, (2,)),
     "unfold: one": lambda T, F: F.unfold(T.ones(2, 2, 3), [2]),
     "unfold: one padding": lambda T, F: F.unfold(T.ones(2, 2, 3), 2, padding=[1]),
-    "unfold: a vector": lambda T, F: F.unfold(T.ones(3), 2),
+    "unfold: a matrix": lambda T, F: F.unfold(T.ones(3, 3), 2),
+    "unfold: a matrix and one": lambda T, F: F.unfold(T.ones(3, 3), 2, dilation=[2]),
     **{
         f"norm along {dim}, {p}": lambda T, F, dim=dim, p=p: T.norm(T.ones(2, 2, 2, 2), p, dim)
         for dim in ([2, 3, 0], [0, 1])

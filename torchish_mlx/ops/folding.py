@@ -98,9 +98,9 @@ def unfold(
     Raises:
         RuntimeError: an input of another number of dimensions, or without a window.
     """
+    numbers = _pairs("im2col", kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
     if input.ndim < 3:
         raise IndexError(f"unfold() takes an image of 3 dimensions, or 4 with its batch, and was given {input.ndim}")
-    numbers = _pairs("im2col", kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
     kernel, apart, around, steps = numbers
     _check_numbers(*numbers)
     shape = list(input.shape)

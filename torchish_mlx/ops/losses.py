@@ -132,7 +132,7 @@ def l1_loss(
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     if mx.bool_ in (input.array.dtype, target.array.dtype):
-        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported: make it a number first.")
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported: make it a number.")
     if weight is None:
         return reduced(_absolute(input, target), reduction_of(reduction))
     _check_weight(weight, input)

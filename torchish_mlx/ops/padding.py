@@ -156,7 +156,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         for n, (a, b) in zip(size, widths, strict=True):
             if n + min(a, 0) + min(b, 0) < 0 or -a > n or -b > n:
                 raise RuntimeError("narrow(): length must be non-negative.")
-        fill = 0 if value is None else value if input.dtype in INEXACT else bool(value) if input.dtype == mx.bool_ else int(value)
+        of_dtype = bool if input.dtype == mx.bool_ else int
+        fill = 0 if value is None else value if input.dtype in INEXACT else of_dtype(value)
         out = _constant(input, widths, fill) if pairs else copied(input)
         return out
     if value is not None and value != 0:

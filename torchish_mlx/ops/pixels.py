@@ -34,6 +34,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
             f"but input.size(-3)={channels} is not divisible by {r * r}"
         )
+    if not input.array.size:  # as torch does it, which keeps the shape
+        return copied(input)
     n, c = len(lead), channels // (r * r)
     split = reshape(input, (*lead, c, r, r, height, width))
     moved = permute(copied(split), (*range(n), n, n + 3, n + 1, n + 4, n + 2))
@@ -58,6 +60,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={size} is "
                 f"not divisible by {r}"
             )
+    if not input.array.size:  # as torch does it, which keeps the shape
+        return copied(input)
     n = len(lead)
     split = reshape(input, (*lead, c, height // r, r, width // r, r))
     moved = permute(copied(split), (*range(n), n, n + 2, n + 4, n + 1, n + 3))
