@@ -1,4 +1,4 @@
-"""Arguments for ``program_calls``: made by the names of the parameters in the registry, or taken from torch's samples."""
+"""Arguments for ``program_calls``: made by the names of parameters in the registry, or taken from torch's samples."""
 
 from __future__ import annotations
 
@@ -189,7 +189,12 @@ ARGUMENTS: dict[str, Callable[[Context], Any]] = {
     "divisor_override": of(None, 3),
     **dict.fromkeys(("groups", "num_groups"), lambda c: c.divisor(c.channels())),
     "normalized_shape": normalized_shape,
-    **{"weight": weight, "bias": bias, "target": target, "size": resized, "mode": mode, "pad": padded},
+    "weight": weight,
+    "bias": bias,
+    "target": target,
+    "size": resized,
+    "mode": mode,
+    "pad": padded,
     "running_mean": per_channel("constant"),
     "running_var": per_channel("positive"),
     "momentum": of(0.1, 0.3),
@@ -214,8 +219,8 @@ ARGUMENTS: dict[str, Callable[[Context], Any]] = {
 #: ``compat_tests/random`` has programs of these.
 DRAWS = ("dropout", "bernoulli", "poisson", "multinomial", "rrelu")
 
-#: A parameter that is given where another one is, and only there: torch's overload with ``keepdim`` has ``dim``, which we
-#: don't ask for, and torch has both running statistics or none.
+#: A parameter that is given where another one is, and only there: torch's overload with ``keepdim`` has ``dim``, which
+#: we don't ask for, and torch has both running statistics or none.
 TOGETHER = {"keepdim": "dim", "running_var": "running_mean"}
 #: Parameters of functions that are two overloads in torch, of which one function takes the words of both here.
 APART = {("max", "other"), ("min", "other"), ("divide", "rounding_mode"), ("true_divide", "rounding_mode")}

@@ -1,4 +1,4 @@
-"""Statements of ``tensor_programs`` that call any function of the registry: of what is alive, and of torch's samples."""
+"""Statements of ``tensor_programs`` that call any function of the registry, of what is alive and of samples."""
 
 from __future__ import annotations
 

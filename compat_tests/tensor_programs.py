@@ -38,10 +38,10 @@ TORCHS_OWN = (
 )
 #: What is refused here alone. torch multiplies matrices of two dtypes where there is nothing to add up; it keeps
 #: nothing for the gradient of a view that was made under no_grad, which goes nowhere; and it only warns of a write by a
-#: list of indices to an expanded tensor, "which is deprecated". It enlarges a tensor of one element for addbmm_ alone; it
-#: gives the result of scatter with reduce before it refuses to differentiate it; and its convolutions without a
+#: list of indices to an expanded tensor, "which is deprecated". It enlarges a tensor of one element for addbmm_ alone;
+#: it gives the result of scatter with reduce before it refuses to differentiate it; and its convolutions without a
 #: kernel of their own for a case (groups, three sizes) give a result without elements, which the others refuse. Of no
-#: samples of integers it gives memory that it never wrote as the margin loss. The nuclear norm needs singular values.
+#: samples of integers its margin losses give memory that was never written. The nuclear norm needs singular values.
 OUR_OWN = (
     "to have the same dtype",
     "which MulBackward0 of mul() needs",
@@ -352,7 +352,7 @@ class Program:
                 self.near(f"gradient of t{i}", *grads, halves)
 
     def alike(self, ours: Any, theirs: Any) -> None:
-        """A result with which the program doesn't go on is the same where both are finite: 0 may be rounded below it."""
+        """A result with which the program ends is the same where both are finite: 0 may be rounded below it."""
         self.same("shape of the result", tuple(ours.shape), tuple(theirs.shape))
         if theirs.dtype in DTYPES:
             self.same("dtype of the result", ours.dtype, DTYPES[theirs.dtype])

@@ -1,4 +1,4 @@
-"""Calls at the edges of functions next to torch, which random programs found: nothing to compute, mixed dtypes, overlaps.
+"""Calls at the edges of functions next to torch, which random programs found: empty inputs, mixed dtypes, overlaps.
 
 Each gives the same dtype, shape, values and ``requires_grad``, or is refused with the same type.
 """

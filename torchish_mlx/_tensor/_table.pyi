@@ -492,7 +492,7 @@ def pairwise_distance(x1: _TensorLike, x2: _TensorLike, p: _float | str | None =
     """The p-norm of x1 - x2 + eps over the last dimension."""
 def pdist(input: _TensorLike, p: _float | str | None = 2) -> Tensor:
     """The p-norm of the difference of each pair of rows, in the order of the rows."""
-def permute(input: _TensorLike, *dims: _int | Sequence[_int]) -> Tensor:
+def permute(input: _TensorLike, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
     """The dimensions in another order."""
 def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
     """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
@@ -1308,7 +1308,7 @@ class _TableMethods:
         """Whether input != other, as booleans."""
     def outer(self, vec2: _TensorLike) -> Tensor:
         """The outer product of two vectors."""
-    def permute(self, *dims: _int | Sequence[_int]) -> Tensor:
+    def permute(self, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
         """The dimensions in another order."""
     def positive(self) -> Tensor:
         """The Tensor itself, which must not be of booleans."""
