@@ -182,8 +182,8 @@ def sampled(program: Any) -> None:
     if not calls:
         return
     args, keywords = rng.choice(calls)
-    if keywords.get("dropout_p"):
-        return
+    if keywords.get("dropout_p") or "use_mm_for_euclid_dist" in args:
+        return  # the one draws, in the other torch loses all digits of a distance of 0
     if "max_unpool1d" in name:
         return  # as in ``unpooled``
     if name in TURNED:

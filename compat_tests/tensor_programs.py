@@ -32,7 +32,9 @@ TORCHS_OWN = (
     "not implemented for",
     "some elements of the input tensor and the written-to tensor refer",
     "ZeroTensors are immutable",
+    "with grad mode enabled. This view is the output",  # of split(), without a gradient; not of tensor_split()
     "Supports only ChannelsLast3d",  # pools of permuted memory
+    "should be between 0 and 1",  # which is looked at where that costs little
     "weights sum to zero",  # this would be a look at the values of cov()
     "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
 )
@@ -41,7 +43,8 @@ TORCHS_OWN = (
 #: list of indices to an expanded tensor, "which is deprecated". It enlarges a tensor of one element for addbmm_ alone;
 #: it gives the result of scatter with reduce before it refuses to differentiate it; and its convolutions without a
 #: kernel of their own for a case (groups, three sizes) give a result without elements, which the others refuse. Of no
-#: samples of integers its margin losses give memory that was never written. The nuclear norm needs singular values.
+#: samples of integers its margin losses give memory that was never written. The nuclear norm needs singular
+#: values. It pads from what is left of nothing.
 OUR_OWN = (
     "to have the same dtype",
     "which MulBackward0 of mul() needs",
@@ -51,10 +54,24 @@ OUR_OWN = (
     "Output size is too small",
     "margin_loss",
     "not 'nuc'",
+    "to go round",
 )
 #: Functions in which a difference of rounding becomes one of any size, besides those that give no floating numbers.
 ROUGH = ("floor", "remainder", "fmod", "round", "trunc", "ceil", "frac", "sign", "sgn", "heaviside", "histc", "masked_")
-ROUGH += ("sin", "cos", "tan", "rsqrt", "reciprocal", "unique", "normalize", "group_norm", "layer_norm", "corrcoef")
+ROUGH += (
+    "sin",
+    "cos",
+    "tan",
+    "rsqrt",
+    "reciprocal",
+    "unique",
+    "normalize",
+    "group_norm",
+    "layer_norm",
+    "corrcoef",
+    "erfinv",
+    "atanh",
+)
 #: What torch says before it has changed anything, where a call that changes something is refused.
 EARLY = (
     "a leaf Variable that requires grad",
@@ -83,6 +100,7 @@ class Program:
         self.theirs: list[Any] = []
         self.ours: list[Any] = []
         self.log: list[str] = []
+        self.what = ""  # the last call
         self.rounded = False  # whether a number differs in its last digits
         self.halves = False  # whether a number was rounded to bfloat16
         for _ in range(3):
@@ -126,6 +144,7 @@ class Program:
                     return inner(ts, T)
 
         self.log.append(what)
+        self.what = what
         outcomes = []
         for tensors, library in ((self.theirs, torch), (self.ours, tm)):
             try:
@@ -163,7 +182,7 @@ class Program:
 
     def rough(self) -> bool:
         """Whether the last statement makes much of the last digits, which differ on both sides already."""
-        name = self.log[-1].removeprefix("no_grad: ")
+        name = self.what.removeprefix("no_grad: ")
         name = name.partition(".")[2] if name.startswith("t") and name[1:2].isdigit() else name
         discrete = bool(self.theirs) and not self.theirs[-1].is_floating_point()
         return self.rounded and (discrete or name.removeprefix("nn.functional.").startswith(ROUGH))

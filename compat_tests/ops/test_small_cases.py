@@ -128,6 +128,12 @@ CALLS: dict[str, Call] = {
     },
     "repeat_interleave: a matrix": lambda T, F: T.repeat_interleave(T.ones(2, 1).long()),
     "repeat_interleave: a size": lambda T, F: T.repeat_interleave(T.ones(2).long(), output_size=3),
+    "repeat_interleave: negative": lambda T, F: T.repeat_interleave(T.tensor([1, -1])),
+    **{
+        f"{name} of nothing": lambda T, F, name=name: getattr(F, name)(T.zeros(4, 0, 2), 2)
+        for name in ("pixel_shuffle", "pixel_unshuffle")
+    },
+    "diag_embed of a number along one": lambda T, F: T.diag_embed(T.ones(()), dim1=0),
     "repeat_interleave: a dimension": lambda T, F: T.repeat_interleave(T.ones(2).long(), dim=0),
     **{f"{name} of a number": lambda T, F, name=name: getattr(T, name)(T.ones(()), dim=0) for name in ("unique",)},
     "unique_consecutive of a number": lambda T, F: T.unique_consecutive(T.ones(()), dim=-1),
@@ -224,3 +230,20 @@ def test_atan2_of_booleans_is_differentiated() -> None:
     other = tm.tensor([2.0]).requires_grad_()
     tm.atan2(tm.tensor([True]), other).backward()
     np.testing.assert_allclose(values(other.grad), [-0.2], atol=1e-6)
+
+
+def test_shuffled_channels_made_without_recording_take_what_wants_a_gradient() -> None:
+    with tm.no_grad():
+        made = tm.nn.functional.pixel_shuffle(tm.ones(1, 4, 1, 1).requires_grad_() * 1, 2)
+    weight = tm.ones(1, 1, 2, 2).requires_grad_()
+    made.mul_(weight)
+    made.sum().backward()
+    np.testing.assert_array_equal(values(weight.grad), np.ones((1, 1, 2, 2)))
+
+
+def test_a_circle_of_nothing_is_refused() -> None:
+    """What is cut off at one side leaves nothing for the other; torch's result has memory that it never wrote."""
+    with pytest.raises(RuntimeError, match="to go round"):
+        tm.nn.functional.pad(tm.ones(2, 1), (-1, 1), "circular")
+    kept = tm.nn.functional.pad(tm.tensor([[0.0, 1.0, 2.0]]), (-2, 2), "circular")
+    np.testing.assert_array_equal(values(kept), [[2, 2, 2]])

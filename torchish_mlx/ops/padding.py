@@ -105,6 +105,8 @@ def _check_copies(size: list[int], pad: Sequence[int], widths: Widths, mode: str
             )
         if mode == "circular" and (a > n or b > n):
             raise RuntimeError("Padding value causes wrapping around more than once.")
+        if mode == "circular" and n + min(a, 0) + min(b, 0) <= 0 < n + a + b:
+            raise RuntimeError(f"nothing is left of dimension {d} to go round: torch gives numbers that it never wrote")
         if mode == "circular" and n + a + b < 0:
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
     if mode != "circular":

@@ -34,12 +34,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
             f"but input.size(-3)={channels} is not divisible by {r * r}"
         )
-    if not input.array.size:  # as torch does it, which keeps the shape
-        return copied(input)
     n, c = len(lead), channels // (r * r)
     split = reshape(input, (*lead, c, r, r, height, width))
-    moved = permute(copied(split), (*range(n), n, n + 3, n + 1, n + 4, n + 2))
-    return reshape(moved, (*lead, c, height * r, width * r))
+    moved = permute(split, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    return copied(reshape(moved, (*lead, c, height * r, width * r)))
 
 
 @composed(module="torch nn.functional", method=False, shape="(..., c, h r, w r) gives (..., c r^2, h, w)")
@@ -64,8 +62,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
         return copied(input)
     n = len(lead)
     split = reshape(input, (*lead, c, height // r, r, width // r, r))
-    moved = permute(copied(split), (*range(n), n, n + 2, n + 4, n + 1, n + 3))
-    return reshape(moved, (*lead, c * r * r, height // r, width // r))
+    moved = permute(split, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
+    return copied(reshape(moved, (*lead, c * r * r, height // r, width // r)))
 
 
 @composed(module="torch nn.functional", method=False, shape="that of ``input``")
@@ -87,4 +85,4 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"Number of channels must be divisible by groups. Got {size[1]} channels and {groups} groups."
         )
     split = reshape(input, (size[0], groups, size[1] // groups, *size[2:]))
-    return reshape(permute(copied(split), (0, 2, 1, *range(3, len(size) + 1))), size)
+    return copied(reshape(permute(split, (0, 2, 1, *range(3, len(size) + 1))), size))
