@@ -17,10 +17,17 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.testing._internal import common_utils
 from torch.testing._internal.common_methods_invocations import op_db
+from torch.testing._internal.opinfo import core
 
 import torchish_mlx as tm
 from torchish_mlx.ops._call import FUNCTIONAL, REGISTRY
+
+# op_db looks through the stack, and the sources of all that is on it, for a test of unittest: once for every list of
+# samples and for every error input, 10 ms each time. There is none here.
+for _module in (common_utils, core):
+    _module.extract_test_fn = lambda: None
 
 DTYPES = {
     torch.float32: mx.float32,
