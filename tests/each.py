@@ -17,22 +17,22 @@ def check_each(check: Callable[..., None], cases: Iterable[tuple[Any, ...]]) -> 
     """
     failed: list[str] = []
     first: BaseException | None = None
-    count = 0
-    for count, case in enumerate(cases, 1):
+    cases = list(cases)
+    assert cases, "there is no case"
+    for case in cases:
         try:
             check(*case)
         except (Exception, pytest.fail.Exception) as error:  # the other is what pytest.raises raises
             first = first or error
             failed.append(f"{', '.join(map(_name, case))}: {type(error).__name__}: {error}")
-    assert count, "there is no case"
     if failed:
-        raise AssertionError(f"{len(failed)} of {count} cases fail:\n" + "\n".join(failed)) from first
+        raise AssertionError(f"{len(failed)} of {len(cases)} cases fail:\n" + "\n".join(failed)) from first
 
 
-def each(names: str, values: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """As ``pytest.mark.parametrize(names, values)``, in one test: the cases share its fixtures and its random numbers."""
-    arguments = [name.strip() for name in names.split(",")]
-    cases = [value if len(arguments) > 1 else (value,) for value in values]
+def each(names: str | tuple[str, ...], values: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As ``pytest.mark.parametrize(names, values)``, in one test: the cases share its fixtures and random numbers."""
+    cases = [(value,) if isinstance(names, str) else value for value in values]
+    arguments = (names,) if isinstance(names, str) else names
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)

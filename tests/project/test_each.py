@@ -35,7 +35,7 @@ def test_no_case_is_a_failure() -> None:
 def test_fixtures_remain_arguments_of_the_test() -> None:
     seen = []
 
-    @each("a, b", [(1, 2), (3, 4)])
+    @each(("a", "b"), [(1, 2), (3, 4)])
     @each("c", "xy")
     def test(a: int, b: int, c: str, tmp_path: str) -> None:
         seen.append((a, b, c, tmp_path))
