@@ -11,6 +11,7 @@ from . import optimizers as optimizers
 from . import random as random
 from . import serialization as serialization
 from . import testing as testing
+from . import utils as utils
 from ._absent import getter as _getter
 from ._names import *  # noqa: F403
 from ._version import __version__ as __version__
@@ -33,6 +34,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "save",
         "serialization",
         "testing",
+        "utils",
         *_tensor_names,
     ]
 

@@ -22,8 +22,8 @@ from torch.testing._internal.common_methods_invocations import op_db
 from torch.testing._internal.opinfo import core
 
 import torchish_mlx as tm
-from torchish_mlx.ops._declare import FUNCTIONAL, REGISTRY
 from tests.each import check_each
+from torchish_mlx.ops._declare import FUNCTIONAL, REGISTRY
 
 # op_db looks through the stack, and the sources of all that is on it, for a test of unittest: once for every list of
 # samples and for every error input, 10 ms each time. There is none here.

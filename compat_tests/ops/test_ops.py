@@ -19,9 +19,8 @@ from torch.testing._internal.common_methods_invocations import op_db
 
 from compat_tests.op_cases import CASES, MADE_OF, WHOLE, WRITES, Case
 from compat_tests.sides import SIDES, Exact, Side, build, largest, near, values
-from torchish_mlx.ops._declare import REGISTRY, Entry
-from compat_tests.sides import SIDES, Side, build, largest, near, values
 from tests.each import check_each
+from torchish_mlx.ops._declare import REGISTRY, Entry
 from torchish_mlx.ops.functions import FUNCTIONS
 
 #: Without other names of the same function, and without the ops behind a function (``max.dim``).

@@ -28,6 +28,7 @@ BELOW: dict[str, set[str]] = {
     "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},
     "testing": {"_core", "_tensor", "optim"},
     "cli": set(),  # it runs programs, which see the package as its users do
+    "utils": {"_core", "_tensor", "random", "ops"},
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
 # a folder of a folder -> the others of that folder that it may import
@@ -225,7 +226,7 @@ print(sorted(m for m in sys.modules if m.split(".")[0] in ("torch", "functorch",
 
 def test_every_file_is_in_a_table_of_the_page():
     page = (Path(__file__).resolve().parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
-    tables = ("_core", "_tensor", "bridge", "ops", "optimizers", "random")
+    tables = ("_core", "_tensor", "bridge", "ops", "optimizers", "random", "utils/data", "utils/data/_utils")
     names = [path.name for folder in tables for path in (PACKAGE / folder).glob("*.py") if path.name != "__init__.py"]
     assert len(names) > 100
     assert [name for name in names if f"`{name}`" not in page] == []

@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 
 import torchish_mlx
+from tests.each import each
 from torchish_mlx.ops._declare import FUNCTIONAL as IN_FUNCTIONAL
 from torchish_mlx.ops._declare import REGISTRY
-from tests.each import each
 from torchish_mlx.ops.functions import FUNCTIONAL, FUNCTIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
