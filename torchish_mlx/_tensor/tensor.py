@@ -21,12 +21,13 @@ from .construction import numbers_or_sizes
 from .history import ViewNode
 from .modes import mode
 from .passes import run_backward
+from .placement import Placement
 from .storage import Alias, Storage, View, unaliased
 from .tape import COMPLEX, Edge, Pull, Pure, given
 from .views import Step, joined
 
 
-class Tensor(ArrayLike):
+class Tensor(ArrayLike, Placement):
     """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
 
     ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
