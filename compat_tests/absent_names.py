@@ -33,6 +33,7 @@ SECTIONS: dict[str, Any] = {
             "optim.lr_scheduler",
             "optim.swa_utils",
             "amp",
+            "cuda",
         )
     },
 }

@@ -20,7 +20,7 @@ def show() -> str:
     """
     info = ", ".join(f"{name}: {value}" for name, value in sorted(_mx.device_info().items()))
     return (
-        f"torchish_mlx {_version}, built with:\n  - MLX {_mx.__version__}, default device "
+        f"torchish_mlx {_version}, built with:\n  - MLX {getattr(_mx, '__version__', '')}, default device "
         f"{_mx.default_device()}\n  - {info}\n  - Python {_platform.python_version()}, {_platform.platform()}\n"
     )
 

@@ -34,7 +34,7 @@ _GROUPS = {
     "MLX and its BLAS choose their threads by themselves; the number can be read back": """
         set_num_threads set_num_interop_threads
     """,
-    "MLX's kernels for the CPU give the same bits in every run; on a GPU a warning says that sums at indices may not": """
+    "MLX's kernels for the CPU give the same bits in every run; on a GPU a warning says what may not": """
         use_deterministic_algorithms set_deterministic_debug_mode
     """,
     "This package warns as Python's filters of warnings say": "set_warn_always",

@@ -64,7 +64,7 @@ def compile(
     if mode is not None and options is not None:
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
     if callable(backend):
-        raise NotImplementedError("a backend that is a function gets a graph of torch's, and here is none: leave it out")
+        raise NotImplementedError("a backend that is a function gets a graph of torch's; here is none: leave it out")
     if mode is not None and mode not in _MODES and backend in (None, "inductor"):
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
     if backend is not None and backend not in (*_BACKENDS, *_DEBUG):

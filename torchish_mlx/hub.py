@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os as _os
+from pathlib import Path as _Path
 from typing import Any as _Any
 from typing import NoReturn as _NoReturn
 
@@ -18,8 +19,8 @@ def get_dir() -> str:
     """
     if "set" in _dir:
         return _dir["set"]
-    cache = _os.getenv("XDG_CACHE_HOME", _os.path.join("~", ".cache"))
-    return _os.path.join(_os.path.expanduser(_os.getenv("TORCH_HOME", _os.path.join(cache, "torch"))), "hub")
+    cache = _Path(_os.getenv("XDG_CACHE_HOME", "~/.cache"))
+    return str(_Path(_os.getenv("TORCH_HOME", cache / "torch")).expanduser() / "hub")
 
 
 def set_dir(d: _Any) -> None:
@@ -27,7 +28,7 @@ def set_dir(d: _Any) -> None:
 
     Source: ``torch.hub.set_dir``.
     """
-    _dir["set"] = _os.path.expanduser(d)
+    _dir["set"] = str(_Path(d).expanduser())
 
 
 def _refused(what: str) -> _NoReturn:

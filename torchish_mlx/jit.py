@@ -62,7 +62,7 @@ def _deprecated(name: str) -> None:
 
 def script(
     obj: _Any,
-    optimize: None = None,
+    optimize: _Any = None,
     _frames_up: int = 0,
     _rcb: _Any = None,
     example_inputs: _Any = None,  # noqa: ARG001 - types are not looked at
@@ -280,7 +280,7 @@ class fuser:
 
     def __init__(self, name: str) -> None:
         if name not in ("fuser0", "fuser1", "fuser2", "fuser3", "none"):
-            raise Exception(f"unrecognized fuser option (name: {name})")  # noqa: TRY002 - as torch does
+            raise Exception(f"unrecognized fuser option (name: {name})")
         _note("torch.jit.fuser")
 
     def __enter__(self) -> None:
@@ -306,7 +306,7 @@ class strict_fusion:
         return None
 
 
-def save(m: _Any, f: _Any, _extra_files: _Any = None) -> _NoReturn:  # noqa: ARG001 - of any module
+def save(m: _Any, f: _Any, _extra_files: _Any = None) -> _NoReturn:
     """Refused: there is no TorchScript.
 
     Raises:
@@ -314,10 +314,10 @@ def save(m: _Any, f: _Any, _extra_files: _Any = None) -> _NoReturn:  # noqa: ARG
 
     Source: ``torch.jit.save``.
     """
-    raise NotImplementedError("jit.save(): there is no TorchScript. Save the state dict: torch.save(model.state_dict(), f)")
+    raise NotImplementedError("jit.save(): there is no TorchScript. Save the state dict with torch.save()")
 
 
-def load(f: _Any, map_location: _Any = None, _extra_files: _Any = None, _restore_shapes: bool = False) -> _NoReturn:  # noqa: ARG001 - of any file
+def load(f: _Any, map_location: _Any = None, _extra_files: _Any = None, _restore_shapes: bool = False) -> _NoReturn:
     """Refused: there is no TorchScript.
 
     Raises:

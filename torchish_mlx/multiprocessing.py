@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing as _python
-import multiprocessing.connection as _connection
 import sys as _sys
 import traceback as _traceback
 from multiprocessing import *  # noqa: F403
@@ -20,8 +19,8 @@ __all__ = [
     "set_sharing_strategy",
     "spawn",
     "start_processes",
-    *_python.__all__,  # type: ignore[attr-defined]  # pyright: ignore[reportUnsupportedDunderAll]
 ]
+_loaded: _Any = _python  #: ``connection`` is imported by the first pipe
 _STRATEGIES = ("file_descriptor", "file_system")
 _strategy = [_STRATEGIES[0]]
 
@@ -116,7 +115,7 @@ class ProcessContext:
         """
         running = [process.sentinel for process in self.processes if process.is_alive()]
         if running:
-            _connection.wait(running, timeout)
+            _loaded.connection.wait(running, timeout)
         failed = next((i for i, process in enumerate(self.processes) if process.exitcode not in (0, None)), None)
         if failed is None:
             return all(process.exitcode == 0 for process in self.processes)
@@ -131,9 +130,7 @@ class ProcessContext:
                 f"\n\n-- Process {failed} terminated with the following error:\n{text}", failed, process.pid
             )
         said = f"signal {-process.exitcode}" if process.exitcode < 0 else f"exit code {process.exitcode}"
-        raise ProcessExitedException(
-            f"process {failed} terminated with {said}", failed, process.pid, process.exitcode
-        )
+        raise ProcessExitedException(f"process {failed} terminated with {said}", failed, process.pid, process.exitcode)
 
 
 def start_processes(

@@ -102,7 +102,7 @@ class profile:
         """Count a step."""
         self.step_num += 1
 
-    def key_averages(self, *args: _Any, **kwargs: _Any) -> _NoReturn:
+    def key_averages(self, *_args: _Any, **_kwargs: _Any) -> _NoReturn:
         """Refused: nothing was measured."""
         _refused("profile.key_averages()")
 

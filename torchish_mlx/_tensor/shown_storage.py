@@ -33,14 +33,11 @@ def base_of(storage: Storage) -> Storage:
 
 def pointer_of(storage: Storage) -> int:
     """The number of a base's memory. The numbers of two are further apart than the bytes that they had at first."""
-    found: int | None = getattr(storage, "pointer", None)
-    if found is None:
-        with _lock:
-            found = getattr(storage, "pointer", None) or _next[0]
-            if found == _next[0]:
-                _next[0] += -(-max(storage.read().nbytes, 1) // 64) * 64
-                storage.pointer = found
-    return found
+    with _lock:
+        if not hasattr(storage, "pointer"):
+            storage.pointer = _next[0]
+            _next[0] += -(-max(storage.read().nbytes, 1) // 64) * 64
+        return storage.pointer
 
 
 class UntypedStorage:

@@ -341,7 +341,7 @@ class Tensor(ArrayLike, Placement):
 
     def _accumulate(self, gradient: Any) -> None:
         """Add a gradient, an array, rows, or (to be differentiated again) a Tensor, into ``grad``."""
-        old = self._grad
+        old: Any = self._grad
         if old is None and type(gradient) is mx.array:  # of a Tensor without a gradient: the usual case
             self._grad = made = wrap(gradient)
             if LABELLED:

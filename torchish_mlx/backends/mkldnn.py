@@ -39,8 +39,8 @@ class _Operation:
 
 
 def _operation(name: str) -> _Operation:
-    kind = type("_Operation", (_Operation,), {"fp32_precision": _Precision(f"{_NAME}{name}.fp32_precision", "mkldnn", name)})
-    return kind()
+    precision = _Precision(f"{_NAME}{name}.fp32_precision", "mkldnn", name)
+    return type("_Operation", (_Operation,), {"fp32_precision": precision})()
 
 
 conv, matmul, rnn = _operation("conv"), _operation("matmul"), _operation("rnn")

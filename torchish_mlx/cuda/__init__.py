@@ -291,9 +291,6 @@ class device_of(device):
         super().__init__(obj.get_device() if obj.is_cuda else -1)
 
 
-__all__ = [
-    name for name in dict(globals()) if not name.startswith("_") and name not in ("annotations",)
-]
-
 if not _TYPE_CHECKING:
+    __all__ = sorted(name for name in dict(globals()) if not name.startswith("_") and name != "annotations")
     __getattr__ = _getter("torch.cuda", globals())

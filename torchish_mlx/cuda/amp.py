@@ -57,9 +57,7 @@ class GradScaler(amp.GradScaler):
     ) -> None:
         _deprecated("GradScaler")
         if enabled and _without("GradScaler"):
-            warnings.warn(
-                "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.", stacklevel=2
-            )
+            warnings.warn("torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.", stacklevel=2)
             enabled = False
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 

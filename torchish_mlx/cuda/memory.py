@@ -79,7 +79,7 @@ def max_memory_reserved(device: Any = None) -> int:
     Source: ``torch.cuda.max_memory_reserved``.
     """
     if accelerator() == "cuda":
-        raise NotImplementedError("MLX does not count the most bytes of its cache: use torch.cuda.max_memory_allocated()")
+        raise NotImplementedError("MLX does not count the most bytes of its cache: use max_memory_allocated()")
     return _figure(device, "reserved_bytes.all.peak")
 
 

@@ -6,7 +6,10 @@ come back in the dtype of the Tensor that was cast. Writes in place and ``out=``
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import mlx.core as mx
@@ -100,9 +103,7 @@ def autocasted(name: str, call: Any, args: tuple[Any, ...], kwargs: dict[str, An
     dtypes = {kind: _dtype(kind, how, given) for kind, how in found.items()}
     if not any(kind in dtypes and t.array.dtype != dtypes[kind] for kind, t in given):
         return NotImplemented
-    return uncast(
-        call, *[_cast(a, dtypes) for a in args], **{key: _cast(a, dtypes) for key, a in kwargs.items()}
-    )
+    return uncast(call, *[_cast(a, dtypes) for a in args], **{key: _cast(a, dtypes) for key, a in kwargs.items()})
 
 
 def _mode(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -137,3 +138,25 @@ def _cast(value: Any, dtypes: dict[str, mx.Dtype]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_cast(each, dtypes) for each in value) if _floats(value) else value
     return value
+
+
+def as_now() -> Callable[[], AbstractContextManager[None]]:
+    """A function that gives a block with the autocast of now, for a computation that is made again later."""
+    then = (set(state.enabled), dict(state.dtypes), state.inside)
+
+    @contextlib.contextmanager
+    def again() -> Iterator[None]:
+        before = (set(state.enabled), dict(state.dtypes), state.inside)
+        _become(*then)
+        try:
+            yield
+        finally:
+            _become(*before)
+
+    return again
+
+
+def _become(enabled: set[str], dtypes: dict[str, mx.Dtype], inside: bool) -> None:
+    for kind in enabled | state.enabled:
+        switch(kind, kind in enabled)
+    state.dtypes, state.inside = dict(dtypes), inside

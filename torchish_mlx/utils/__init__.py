@@ -1,1 +1,5 @@
 """``torch.utils``."""
+
+from . import checkpoint as checkpoint
+
+__all__ = ["checkpoint"]

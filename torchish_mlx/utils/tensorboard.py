@@ -18,6 +18,6 @@ class SummaryWriter:
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         raise NotImplementedError(
-            "SummaryWriter: install tensorboardX and use `from tensorboardX import SummaryWriter`, with tensor.item() and "
-            "tensor.numpy() for Tensors"
+            "SummaryWriter: install tensorboardX and use `from tensorboardX import SummaryWriter`, with "
+            "tensor.item() and tensor.numpy() for Tensors"
         )
