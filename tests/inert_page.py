@@ -14,7 +14,7 @@ HEAD = """\
 # Names that have no effect
 
 These names of torch are accepted, so that a script which uses them runs as it is, and have no effect here. Settings can
-be read back as they were set. A name or an argument that would change results is not among them: it works, or it raises.
+be read back as they were set. A name or an argument that would change results works, or it raises.
 
 `torchish_mlx/_inert.py` has the list, from which this page is made.
 """

@@ -43,7 +43,7 @@ def test_each_name_is_noted_somewhere():
     missing = [
         name
         for name in _inert.INERT
-        if f'"{name}"' not in text and not re.search(rf'[("/]{re.escape(name.rpartition(".")[2])}["{{.]', text)
+        if f'"{name}"' not in text and not re.search(rf'[("/.]{re.escape(name.rpartition(".")[2])}["{{.]', text)
     ]
     assert missing == []
 
@@ -69,9 +69,7 @@ USES = {
     "torch._dynamo.config": lambda: setattr(torch._dynamo.config, "cache_size_limit", 64),
     "torch.profiler.profile": lambda: torch.profiler.profile(),
     "torch.profiler.record_function": lambda: torch.profiler.record_function("x"),
-    "torch.backends.opt_einsum.strategy": lambda: (
-        torch.backends.opt_einsum.set_flags(_strategy=None) or setattr(torch.backends.opt_einsum, "strategy", None)
-    ),
+    "torch.backends.opt_einsum.strategy": lambda: setattr(torch.backends.opt_einsum, "strategy", None),
     "torch.backends.mha.set_fastpath_enabled": lambda: torch.backends.mha.set_fastpath_enabled(True),
     "torch.backends.cuda.enable_flash_sdp": lambda: torch.backends.cuda.enable_flash_sdp(True),
     "torch.clear_autocast_cache": torch.clear_autocast_cache,

@@ -18,7 +18,7 @@ class Placement:
     _storage: Storage
     _label: Device | None
     #: What no Tensor here is.
-    is_quantized = is_sparse_csr = is_mkldnn = is_nested = False
+    is_sparse = is_sparse_csr = is_quantized = is_mkldnn = is_nested = False
     is_ipu = is_maia = is_vulkan = is_xla = is_xpu = is_mtia = False
 
     @property

@@ -68,7 +68,6 @@ class Tensor(ArrayLike, Placement):
     _layer: str = ""
 
     __array_priority__ = 1000
-    is_sparse = False
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
         (given,) = data if len(data) == 1 else (data,)
