@@ -35,6 +35,7 @@ SECTIONS: dict[str, Any] = {
             "amp",
             "utils",
             "utils.data",
+            "cuda",
         )
     },
 }
