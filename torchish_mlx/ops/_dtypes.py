@@ -57,7 +57,7 @@ _WORDS: dict[str, tuple[type[Exception], str]] = {
 
 #: The same for booleans.
 _NO_BOOLEANS: dict[str, tuple[type[Exception], str]] = {
-    **{n: (NotImplementedError, f"\"{n}_cpu\" not implemented for 'Bool'") for n in ("abs", "bincount", "kthvalue")},
+    **{n: (NotImplementedError, f"\"{n}_cpu\" not implemented for 'Bool'") for n in ("abs", "kthvalue")},
     **{n: (NotImplementedError, f"\"{n}\" not implemented for 'Bool'") for n in ("cross", "trace")},
     **dict.fromkeys(("median", "nanmedian"), (NotImplementedError, "\"median_cpu\" not implemented for 'Bool'")),
     "isin": (RuntimeError, "Unsupported input type encountered for isin(): Bool"),

@@ -401,9 +401,9 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    floating_only("binary_cross_entropy", input.array.dtype)
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {NAMES[target.array.dtype]} but expected {NAMES[input.array.dtype]}")
+    floating_only("binary_cross_entropy", input.array.dtype)
     within("input", input.array)
     within("target", target.array)
     refuse_gradients("binary_cross_entropy", weight=weight)

@@ -117,6 +117,8 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
     """How often each number from 0 on is in ``input``, or the sum of its weights."""
     if input.ndim != 1 or input.dtype in INEXACT:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if input.dtype == mx.bool_:
+        raise NotImplementedError("\"bincount_cpu\" not implemented for 'Bool'")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is not None and weights.shape != input.shape:

@@ -398,8 +398,8 @@ def instance_norm(
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
     _refuse_mixed(input._read().dtype, weight, bias)
-    if running_mean is not None and running_var is not None:
-        _refuse_others(running_mean._read().dtype, running_var)
+    if running_mean is not None and running_mean._read().dtype == input._read().dtype:
+        _refuse_others(running_mean._read().dtype, running_var)  # torch looks at one of the input's dtype alone
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     _check_running(running_mean, running_var)
     for name, tensor in given.items():
