@@ -91,7 +91,7 @@ def _check_copies(size: list[int], pad: Sequence[int], widths: Widths, mode: str
         raise NotImplementedError(
             f"Padding size {len(pad)} is not supported for {ndim}D input tensor.\n{_COMBINATIONS}"
         )
-    if mode != "circular" and 0 in size[ndim - spatial - (ndim == spatial + 1) :]:
+    if mode != "circular" and 0 in size[ndim - spatial - 1 :]:
         raise RuntimeError(
             f"Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with possibly 0 batch size and other "
             f"non-zero dimensions for input, but got: {size}"
