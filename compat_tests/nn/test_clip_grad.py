@@ -26,6 +26,7 @@ from compat_tests.bridge import TORCH_DTYPES, outcome, to_ours
 from compat_tests.sides import values
 from compat_tests.two_sides import OURS, THEIRS, Side
 from tests.each import each
+from tests.marks import examples
 from torchish_mlx.nn import utils as ours
 from torchish_mlx.parity.clip_cases import DTYPES, INF, ORDERS, SHAPES, exact, same_gradients, same_norm, tensors
 
@@ -187,7 +188,7 @@ def test_with_a_norm_of_ones_own() -> None:
             same_gradients(mine, others)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @example([((), torch.float16, 65504.0), ((), torch.float16, 6e-8)], 2, 1.0, 0)
 @example([((3,), torch.float32, 1.0), None], 0.5, 1e-6, 1)
 @given(

@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as hnp
 import torchish_mlx as tm
 from compat_tests.sides import DTYPES, SIDES, to_array, values
 from tests.each import each
+from tests.marks import examples
 
 INF, NAN = float("inf"), float("nan")
 Call = Callable[..., Any]
@@ -283,7 +284,7 @@ def test_half_is_rounded_once() -> None:
 # -- broadcasting -----------------------------------------------------------------------------------------------------
 
 
-@hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=examples(60), deadline=None, derandomize=True)
 @hypothesis.given(
     hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=4, max_side=3, min_side=0),
     st.sampled_from(["add", "mul", "div", "maximum", "addcmul", "where", "clamp", "lerp"]),
