@@ -247,6 +247,19 @@ def randn_like(
     return new("randn_like", shape, order, kind, draw, generator, None, _where(input, device), requires_grad)
 
 
+def uniforms_like(input: Tensor, low: float, high: float, generator: Any) -> Tensor:
+    """What ``torch.empty_like(input).uniform_(low, high)`` is."""
+    _bounds.refuse_uniform(low, high, input.array.dtype)
+    shape, order, kind = _like("uniform_", input, None, None)
+    return new("uniform_", shape, order, kind, (_draws.uniform, low, high, kind), generator)
+
+
+def normals_like(input: Tensor, mean: float, std: float, generator: Any) -> Tensor:
+    """What ``torch.empty_like(input).normal_(mean, std)`` is."""
+    shape, order, kind = _like("normal_", input, None, None)
+    return new("normal_", shape, order, kind, _normals_of(mean, std, kind, in_order(shape, order)), generator)
+
+
 def randint_like(
     input: Tensor,
     *args: Any,
