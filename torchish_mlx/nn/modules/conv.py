@@ -11,7 +11,7 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "
 
 
 class Conv1d(_Convolution):
-    """Convolutions of signals (cross-correlations, as everywhere in deep learning) with one kernel for each channel.
+    """Convolutions of signals
 
     The input has shape (N, in_channels, length), or without N; the result (N, out_channels, ...), and each size of
     it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape (out_channels,
@@ -48,10 +48,10 @@ class Conv1d(_Convolution):
 class Conv2d(_Convolution):
     """Convolutions of images (cross-correlations, as everywhere in deep learning) with one kernel for each channel.
 
-    The input has shape (N, in_channels, height, width), or without N; the result (N, out_channels, ...), and each size of
-    it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape (out_channels,
-    in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where fan_in is
-    in_channels / groups times the size of the kernel.
+    The input has shape (N, in_channels, height, width), or without N; the result (N, out_channels, ...), and each size
+    of it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape
+    (out_channels, in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    fan_in is in_channels / groups times the size of the kernel.
 
     Args:
         in_channels, out_channels: how many channels there are before and after; multiples of ``groups``.
@@ -83,10 +83,10 @@ class Conv2d(_Convolution):
 class Conv3d(_Convolution):
     """Convolutions of volumes (cross-correlations, as everywhere in deep learning) with one kernel for each channel.
 
-    The input has shape (N, in_channels, depth, height, width), or without N; the result (N, out_channels, ...), and each size of
-    it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape (out_channels,
-    in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where fan_in is
-    in_channels / groups times the size of the kernel.
+    The input has shape (N, in_channels, depth, height, width), or without N; the result (N, out_channels, ...), and
+    each size of it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape
+    (out_channels, in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    fan_in is in_channels / groups times the size of the kernel.
 
     Args:
         in_channels, out_channels: how many channels there are before and after; multiples of ``groups``.
@@ -155,8 +155,8 @@ class ConvTranspose1d(_Transposed):
 class ConvTranspose2d(_Transposed):
     """Transposed convolutions of images: the maps that ``Conv2d`` has as its derivatives.
 
-    The input has shape (N, in_channels, height, width), or without N; the result (N, out_channels, ...), and each size of
-    it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has shape
+    The input has shape (N, in_channels, height, width), or without N; the result (N, out_channels, ...), and each size
+    of it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has shape
     (in_channels, out_channels / groups, *kernel_size); it and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
     fan_in is out_channels / groups times the size of the kernel.
 
@@ -192,10 +192,10 @@ class ConvTranspose2d(_Transposed):
 class ConvTranspose3d(_Transposed):
     """Transposed convolutions of volumes: the maps that ``Conv3d`` has as its derivatives.
 
-    The input has shape (N, in_channels, depth, height, width), or without N; the result (N, out_channels, ...), and each size of
-    it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has shape
-    (in_channels, out_channels / groups, *kernel_size); it and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
-    fan_in is out_channels / groups times the size of the kernel.
+    The input has shape (N, in_channels, depth, height, width), or without N; the result (N, out_channels, ...), and
+    each size of it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has
+    shape (in_channels, out_channels / groups, *kernel_size); it and ``bias`` begin uniformly in +-1 / sqrt(fan_in),
+    where fan_in is out_channels / groups times the size of the kernel.
 
     Args:
         in_channels, out_channels: how many channels there are before and after; multiples of ``groups``.
