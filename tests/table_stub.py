@@ -186,6 +186,8 @@ DECLARED = {
     "int": "_int",
     "float": "_float",
     "bool": "_bool",
+    "Truth": "_bool",
+    "Scalar": "_float",
     "Tensor": "_TensorLike",
     "Sequence[int]": "Sequence[_int]",
 }

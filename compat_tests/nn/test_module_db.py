@@ -348,3 +348,21 @@ def test_more_modules(row: Any, training: bool) -> None:
     pair.compare_states(exactly=True)
     assert repr(pair.mine) == repr(pair.theirs)
     pair.compare(backward=True)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.5])
+@pytest.mark.parametrize("weights", [None, [1.0, 0.0, 1.0]])
+@pytest.mark.parametrize("ignored", [1, -100])
+def test_gradients_where_no_sample_counts(smoothing: float, weights: list[float] | None, ignored: int) -> None:
+    """The mean is 0 / 0; the gradient of what is ignored is 0 all the same, and of a weight of 0 it is not."""
+    found = []
+    for T in (tm, torch):
+        x = T.tensor([[0.5, 1.0, -2.0], [0.1, 0.2, 0.3]]).requires_grad_()
+        weight = None if weights is None else T.tensor(weights)
+        loss = T.nn.CrossEntropyLoss(weight=weight, ignore_index=ignored, label_smoothing=smoothing)(
+            x, T.tensor([1, 1])
+        )
+        loss.backward()
+        found.append((loss.item(), x.grad.tolist()))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-6)

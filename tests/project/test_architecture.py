@@ -22,7 +22,7 @@ BELOW: dict[str, set[str]] = {
     "autograd": {"_core", "_tensor", "ops"},
     "bridge": {"_core", "_tensor"},
     "nn": {"_core", "_tensor", "random", "ops", "autograd", "optimizers", "bridge"},
-    "optim": {"_core", "_tensor", "optimizers", "bridge"},
+    "optim": {"_core", "_tensor", "ops", "random", "autograd", "optimizers", "bridge", "nn"},
     "serialization": {"_core", "_tensor"},
     "amp": {"_core", "_tensor", "optim"},
     "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},

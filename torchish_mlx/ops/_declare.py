@@ -16,7 +16,7 @@ from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
 from ._arguments import Arguments, as_tensor, tensors
 from ._call import ARRAYS, public
-from ._dtypes import real_only
+from ._dtypes import supported
 from ._op import NUMPY_NAMES, Op, Vjp, vjp
 from ._out import EXACT_IN_PLACE, WITHOUT, write_out
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
@@ -191,7 +191,7 @@ def composed(
     own = name or fn.__name__
     lifts = FUNCTIONAL in module
     outs = outs and own not in WITHOUT
-    arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
+    arguments, real = Arguments(own, fn), supported(own)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if lifts and not _LIFTED.isdisjoint(map(type, args)):  # labels and masks are often plain arrays

@@ -8,9 +8,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import FLOATS, INEXACT, NAMES, widened
+from .._core.promotion import INEXACT, widened
 from .._core.trace import of_a_trace
+from ._arguments import Scalar
 from ._declare import op
+from ._dtypes import floating_only
 from ._op import Array
 from .reduction import axis
 
@@ -128,7 +130,7 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
 
 
 @op(shape="(``bins``)")
-def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> mx.array:
+def histc(input: Array, bins: int = 100, min: Scalar = 0, max: Scalar = 0) -> mx.array:
     """How many elements are in each of ``bins`` equal parts from ``min`` to ``max``, or from the least to the most."""
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
@@ -136,8 +138,7 @@ def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> mx.a
         raise RuntimeError(f"range of [{min}, {max}] is not finite")
     if min > max:
         raise RuntimeError("max must be larger than min")
-    if input.dtype not in FLOATS:
-        raise RuntimeError(f"\"histogram_cpu\" not implemented for '{NAMES[input.dtype]}'")
+    floating_only("histogram_cpu", input.dtype)
     if not input.size:
         return mx.zeros((bins,), input.dtype)
     x = mx.reshape(input, (-1,))

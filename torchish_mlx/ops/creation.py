@@ -14,7 +14,7 @@ from .._core.promotion import DEFAULTS, FLOATING, number_category, stored
 from .._core.sparse import RowSparse
 from .._tensor.conversion import origin_of, to_array
 from .._tensor.tensor import Tensor, wrap
-from ._arguments import sizes, typed
+from ._arguments import several, sizes, typed
 from ._op import Number
 from .ranges import made
 
@@ -125,7 +125,8 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A number throughout a shape, in the number's dtype unless said otherwise."""
-    return _filled("full", sizes("full", "size", (size,)), fill_value, dtype, device, requires_grad, out)
+    shape = sizes("full", "size", several("full", "size", (), {"size": size}))
+    return _filled("full", shape, fill_value, dtype, device, requires_grad, out)
 
 
 @typed

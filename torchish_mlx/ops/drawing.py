@@ -381,7 +381,9 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
         _bounds.refuse_dtype("bernoulli_scalar_cpu_", input.array.dtype, _bounds.COMMON)
     if out is None:
         return _bernoulli(input, p, source)
-    return source.undoing(lambda: write_out("bernoulli", _bernoulli(input, p, source).to(out.array.dtype), out))
+    return source.undoing(
+        lambda: write_out("bernoulli", _bernoulli(input, p, source).to(out.array.dtype), out, silently=True)
+    )
 
 
 @op(random=True, grad={"input": lambda g: mx.zeros_like(g)}, name="poisson.kernel", function=False, method=False)

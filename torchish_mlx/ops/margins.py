@@ -9,9 +9,10 @@ import mlx.core as mx
 from .._core.bounds import inside
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import Truth
 from ._declare import composed, op, vjp
 from ._double import exponential, logistic
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._losses import reduced, reduction_of, refuse_gradients
 from ._op import Array, Operand
 from .arithmetic import add, minimum, mul, neg, sqrt, sub, true_divide, where
@@ -40,8 +41,8 @@ def _soft(input: Operand, target: Operand) -> mx.array:
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """log(1 + exp(-target * input)), where target is 1 or -1.
@@ -63,8 +64,8 @@ def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
     margin: float = 1.0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """input where target is 1, and max(0, margin - input) where it is -1.
@@ -85,8 +86,8 @@ def margin_ranking_loss(
     input2: Tensor,
     target: Tensor,
     margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, -target * (input1 - input2) + margin), where target is 1 or -1.
@@ -114,8 +115,8 @@ def cosine_embedding_loss(
     input2: Tensor,
     target: Tensor,
     margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """1 - cos where target is 1, and max(0, cos - margin) where it is -1, of the angle between the vectors.
@@ -151,7 +152,7 @@ def _check_samples(name: str, input: Tensor) -> None:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
-    refuse_integers(name, input.array.dtype)
+    floating_only(name, input.array.dtype)
     if input.dtype in HALVES:
         raise NotImplementedError(f"\"{name}\" not implemented for '{NAMES[input.array.dtype]}'")
 
@@ -174,8 +175,8 @@ def multi_margin_loss(
     p: int = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The sum of max(0, margin - input[target] + input[i])^p over the other classes i, over the number of classes.
@@ -231,8 +232,8 @@ def _multilabel(input: Array, target: Array) -> mx.array:
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The sum of max(0, 1 - input[j] + input[i]) over the targets j and the other classes i, over the classes.
@@ -268,8 +269,8 @@ def multilabel_soft_margin_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The mean over the classes of the binary cross entropy of sigmoid(input), times weight.
@@ -326,8 +327,8 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-6,
     swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, distance of anchor and positive - distance of anchor and negative + margin), by the p-norm.
@@ -357,7 +358,7 @@ def triplet_margin_with_distance_loss(
     *,
     distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
     margin: float = 1.0,
-    swap: bool = False,
+    swap: Truth = False,
     reduction: str = "mean",
 ) -> Tensor:
     """As ``triplet_margin_loss``, with a function of two tensors as the distance.

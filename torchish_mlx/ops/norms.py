@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import cast, widened
+from .._core.promotion import FLOATS, HALVES, NAMES, cast, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._op import Array
 from .reduction import axis, mean, var
 from .shaping import copied, reshape
@@ -97,6 +97,29 @@ def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
     return None if tensor is None else tensor._read().shape
 
 
+def _refuse_others(dtype: mx.Dtype, *given: Tensor | None) -> None:
+    """Refuse Tensors of another dtype."""
+    for tensor in given:
+        if tensor is not None and tensor._read().dtype != dtype:
+            raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[tensor._read().dtype]}")
+
+
+def _refuse_mixed(dtype: mx.Dtype, *given: Tensor | None) -> None:
+    """Refuse weights and statistics of another dtype than the input: those of an input of halves may be of float32.
+
+    All of them have one dtype, that of the first.
+    """
+    first = next((tensor for tensor in given if tensor is not None), None)
+    if first is None:
+        return
+    found = first._read().dtype
+    if found != dtype and not (dtype in HALVES and found == mx.float32):
+        if dtype not in FLOATS:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+        raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+    _refuse_others(found, *given)
+
+
 def _check_affine(of: str, shape: Sequence[int], words: str, **given: tuple[int, ...] | None) -> None:
     for key, found in given.items():
         if found is not None and found != tuple(shape):
@@ -121,7 +144,7 @@ def _check_normalized(shape: list[int], size: list[int], lead: str, **given: tup
 @functools.lru_cache(1024)
 def _layer_plan(shape: tuple[int, ...], size: tuple[int, ...], dtype: mx.Dtype, weight: Any, bias: Any) -> Any:
     """The dimensions to normalize over, after what torch refuses; ``weight`` and ``bias`` are shapes or None."""
-    refuse_integers("LayerNormKernelImpl", dtype)
+    floating_only("LayerNormKernelImpl", dtype)
     _check_normalized(list(shape), list(size), "*, ", weight=weight, bias=bias)
     return tuple(range(len(size) - len(shape), len(size)))
 
@@ -145,6 +168,7 @@ def layer(
     """``layer_norm``, of arguments that were looked at."""
     array = input._read()
     shape = tuple(normalized_shape)
+    _refuse_mixed(array.dtype, weight, bias)
     over = _layer_plan(shape, array.shape, array.dtype, _shape_of(weight), _shape_of(bias))
     normal: Tensor = _normalized(input, weight, bias, array.shape, over, shape, eps)
     return normal
@@ -163,7 +187,9 @@ def group_norm(
     size = list(input.shape)
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
-    refuse_integers("GroupNormKernelImpl", input._read().dtype)
+    dtype = input._read().dtype
+    _refuse_mixed(dtype, weight, bias)
+    floating_only("GroupNormKernelImpl", dtype)
     if num_groups <= 0:
         raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))
     if size[1] % num_groups:
@@ -314,7 +340,8 @@ def batch(
     if not array.size:
         return copied(input)
     axis(len(size), 1)
-    refuse_integers("batch_norm", array.dtype)
+    floating_only("batch_norm", array.dtype)
+    _refuse_mixed(array.dtype, weight, bias, running_mean, running_var)
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor._read().size != size[1]:
             given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
@@ -356,11 +383,14 @@ def instance_norm(
     """
     size = list(input.shape)
     axis(len(size), 1)
-    refuse_integers("batch_norm", input._read().dtype)
+    floating_only("batch_norm", input._read().dtype)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
+    _refuse_mixed(input._read().dtype, weight, bias)
+    if running_mean is not None and running_var is not None:
+        _refuse_others(running_mean._read().dtype, running_var)
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, tensor in given.items():
         if tensor is not None and tensor.numel() != size[1]:
@@ -412,7 +442,7 @@ def rms_norm(
 ) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
     shape, size = list(normalized_shape), list(input.shape)
-    refuse_integers("rms_norm", input._read().dtype)
+    floating_only("rms_norm", input._read().dtype, complex_too=True)
     _check_normalized(shape, size, "*", weight=_shape_of(weight))
     if eps is None:
         eps = float(np.finfo(np.float64 if input.dtype == mx.float64 else np.float32).eps)

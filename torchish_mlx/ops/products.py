@@ -245,6 +245,11 @@ def _cross_dim(input: Sequence[int], other: Sequence[int], dim: int | None) -> i
     return where - ndim
 
 
+def _check_factors(input: mx.array, other: mx.array, *_: Any) -> None:
+    if input.dtype != other.dtype:
+        raise RuntimeError(f"expected scalar type {NAMES[input.dtype]} but found {NAMES[other.dtype]}")
+
+
 def _crossed(a: mx.array, b: mx.array, where: int) -> mx.array:
     """The cross product along a dimension counted from the end."""
     x, y = (mx.split(v, 3, axis=where) for v in (a, b))
@@ -258,6 +263,7 @@ def _crossed(a: mx.array, b: mx.array, where: int) -> mx.array:
         "other": lambda g, input, other_shape, dim: _crossed(g, input, _cross_dim(input.shape, other_shape, dim)),
     },
     promote="same",
+    check=_check_factors,
 )
 def cross(input: Matched, other: Matched, dim: int | None = None) -> mx.array:
     """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""

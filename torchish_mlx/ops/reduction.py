@@ -10,6 +10,7 @@ import mlx.core as mx
 
 from .._core.promotion import HALVES, INEXACT, NAMES, cast, promoted, summed_dtype, widened
 from .._tensor.tensor import Tensor
+from ._arguments import Scalar
 from ._declare import REGISTRY, composed, op
 from ._op import Array
 from .arithmetic import power
@@ -143,7 +144,7 @@ def var(
     unbiased: bool = True,
     keepdim: bool = False,
     *,
-    correction: float | None = None,
+    correction: Scalar | None = None,
 ) -> mx.array:
     """sum((x - mean)^2) / max(0, n - correction); the correction is 1, or 0 with ``unbiased=False``."""
     return cast(_variance(input, dim, unbiased, keepdim, correction), input.dtype)
@@ -171,7 +172,7 @@ def std(
     unbiased: bool = True,
     keepdim: bool = False,
     *,
-    correction: float | None = None,
+    correction: Scalar | None = None,
 ) -> mx.array:
     """The square root of the variance."""
     return cast(mx.sqrt(_variance(input, dim, unbiased, keepdim, correction)), input.dtype)

@@ -285,6 +285,11 @@ def scatter(
 @composed(inplace=True)
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` at arrays of indices; added to what is there with ``accumulate``."""
+    if input.array.dtype != values.array.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {NAMES[input.array.dtype]} for the "
+            f"destination and {NAMES[values.array.dtype]} for the source."
+        )
     key = _normal(input.array.shape, tuple(slice(None) if i is None else i for i in indices))
     if any(isinstance(k, mx.array) and not k.size for k in key.arrays or ()):
         return clone(input)

@@ -10,6 +10,8 @@ from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import Scalar, several
+from ._arguments import sizes as as_sizes
 from ._declare import composed, op
 from ._op import Array
 from .arithmetic import clamp, lerp, mul, sub, true_divide, where
@@ -96,7 +98,12 @@ def _pair_of(name: str, spread: Any, what: str) -> None:
     """var_mean or std_mean."""
 
     def function(
-        input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+        input: Tensor,
+        dim: Any = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: Scalar | None = None,
     ) -> tuple[Tensor, Tensor]:
         over = None if isinstance(dim, bool) else dim
         if input.dtype not in INEXACT:
@@ -134,6 +141,10 @@ def _extremes_gradient(
 @op(grad={"input": _extremes_gradient})
 def aminmax(input: Array, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
     """The smallest and the largest element over ``dim``, or of all."""
+    if input.dtype == mx.complex64 and dim is not None and not input.ndim:
+        raise RuntimeError("aminmax not implemented for ComplexFloat")
+    if input.dtype == mx.complex64:
+        raise NotImplementedError("\"aminmax_cpu\" not implemented for 'ComplexFloat'")
     over = axes(input.ndim, dim)
     if dim is None and not input.size:
         raise RuntimeError(
@@ -372,9 +383,9 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 @composed(function=False)
-def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """The sum over the dimensions that an expansion of ``size`` to the shape of ``input`` repeats."""
-    sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    sizes = as_sizes("sum_to_size", "size", several("sum_to_size", "size", size, named))
     if not sizes:
         return sum(input)
     shape = input.array.shape

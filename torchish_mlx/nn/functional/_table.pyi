@@ -142,11 +142,11 @@ def max_pool2d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _
     """The largest element of each window of the last 2 of the sizes."""
 def max_pool3d(input: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, dilation: _int | Sequence[_int] = 1, ceil_mode: _bool = False, return_indices: _bool = False) -> Tensor:
     """The largest element of each window of the last 3 of the sizes."""
-def max_unpool1d(input: _TensorLike, indices: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, output_size: Sequence[_int] | None = None) -> Tensor:
+def max_unpool1d(input: _TensorLike, indices: _TensorLike, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The way back from ``max_pool1d``: each element at its place, and zeros elsewhere."""
-def max_unpool2d(input: _TensorLike, indices: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, output_size: Sequence[_int] | None = None) -> Tensor:
+def max_unpool2d(input: _TensorLike, indices: _TensorLike, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The way back from ``max_pool2d``: each element at its place, and zeros elsewhere."""
-def max_unpool3d(input: _TensorLike, indices: _TensorLike, kernel_size: _int | Sequence[_int], stride: _int | Sequence[_int] | None = None, padding: _int | Sequence[_int] = 0, output_size: Sequence[_int] | None = None) -> Tensor:
+def max_unpool3d(input: _TensorLike, indices: _TensorLike, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
     """The way back from ``max_pool3d``: each element at its place, and zeros elsewhere."""
 def mish(input: _Operand, inplace: _bool = False) -> Tensor:
     """input * tanh(log(1 + exp(input)))."""

@@ -48,8 +48,8 @@ class _InstanceNorm(_NormBase):
                 name = type(self).__name__
                 error_msgs.append(
                     f"Unexpected running stats buffer(s) {' and '.join(map(repr, found))} for {name} with "
-                    "track_running_stats=False. Files of torch before 0.4.0 have them: take these keys out of the state "
-                    f"dict, or make the {name} with track_running_stats=True."
+                    "track_running_stats=False. Files of torch before 0.4.0 have them: take these keys out of the "
+                    f"state dict, or make the {name} with track_running_stats=True."
                 )
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
