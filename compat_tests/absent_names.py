@@ -33,6 +33,9 @@ SECTIONS: dict[str, Any] = {
             "optim.lr_scheduler",
             "optim.swa_utils",
             "amp",
+            "utils",
+            "utils.data",
+            "cuda",
         )
     },
 }

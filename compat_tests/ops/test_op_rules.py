@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 import torchish_mlx as tm
 from compat_tests.sides import DTYPES, SIDES, to_array, values
+from tests.each import each
 
 INF, NAN = float("inf"), float("nan")
 Call = Callable[..., Any]
@@ -154,7 +155,7 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
 }
 
 
-@pytest.mark.parametrize("name", KINKS)
+@each("name", KINKS)
 def test_kink(name: str) -> None:
     """Value and first derivative, equal to the last bit or two."""
     given, call = KINKS[name]

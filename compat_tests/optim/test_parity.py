@@ -17,6 +17,7 @@ from mlx.utils import tree_flatten
 
 import torchish_mlx
 from compat_tests.traces import ALIKE, DISTINCT, built
+from tests.each import each
 from tests.joining import kept_apart
 from tests.marks import mostly_long
 from torchish_mlx import optim
@@ -299,7 +300,7 @@ def test_float32_gradients_of_half_parameters(name: str, half: Any) -> None:
     assert (np.abs(as_numpy(narrow) - as_numpy(wide)) <= ulp(largest, 8 if half == mx.bfloat16 else 11)).all()
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@each("case", RULES)
 def test_torchs_own_rounding(case: Case) -> None:
     """The yardstick is no larger than stated: 4e-6 on the parameters of all configurations but Muon's bfloat16."""
     one, two = theirs(case, Scenario()), theirs(case, Scenario(), double=True)

@@ -19,6 +19,7 @@ from torch import nn
 import torchish_mlx
 from compat_tests.twin import Twin
 from compat_tests.two_sides import THEIRS
+from tests.each import each
 from torchish_mlx.parity.optimizer_cases import CASES as OPTIMIZERS
 from torchish_mlx.parity.scheduler_cases import CASES, made, optimizer_of, train
 from torchish_mlx.serialization._shared.arrays import KINDS, buffer
@@ -269,8 +270,8 @@ def test_the_state_of_a_model_with_its_metadata():
     assert ours._metadata["1"] == {"version": 2}
 
 
-@pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "old"])
-@pytest.mark.parametrize("case", OPTIMIZERS, ids=repr)
+@each("options", [{}, OLD])
+@each("case", OPTIMIZERS)
 def test_the_state_of_every_optimizer(case, options):
     twin = Twin(case)
     for _ in range(3):
@@ -279,7 +280,7 @@ def test_the_state_of_every_optimizer(case, options):
     assert_same(loaded(state, **options), state)
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_the_state_of_every_scheduler(case):
     optimizer = optimizer_of(THEIRS, groups=3)
     scheduler = made(case, THEIRS, optimizer)

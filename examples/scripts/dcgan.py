@@ -75,9 +75,7 @@ def main():
             opt_g.step()
             if i % 3 == 0:
                 loss_d = err_real + err_fake
-                print(
-                    f"[{epoch}][{i}] Loss_D: {loss_d.item():.5f} Loss_G: {err_g.item():.5f} D(G(z)): {output.mean():.5f}"
-                )
+                print(f"[{epoch}][{i}] D {loss_d.item():.5f} G {err_g.item():.5f} D(G(z)) {output.mean():.5f}")
     net_g.eval()
     with torch.no_grad():
         print(f"mean of samples {net_g(fixed).mean().item():.5f}")

@@ -29,7 +29,9 @@ class Storage:
     (3.0, 1)
     """
 
-    __slots__ = ("_array", "places", "version")
+    __slots__ = ("_array", "places", "pointer", "version")
+    #: What ``Tensor.data_ptr`` counts from; unset until somebody asks.
+    pointer: int
 
     #: Whether the elements are in row-major order by torch's account of strides.
     contiguous = True

@@ -241,7 +241,15 @@ def repeat_interleave(
     """
     if repeats is None or input is None:
         alone: Any = input if repeats is None else repeats
+        if dim is not None:
+            raise TypeError("repeat_interleave() takes repeats alone, or a tensor, repeats and a dimension of it")
+        if alone.array.ndim != 1:
+            raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
         counts = _counts(alone.array)
+        if any(n < 0 for n in counts):
+            raise RuntimeError("repeats can not be negative")
+        if output_size is not None and output_size != sum(counts):
+            raise RuntimeError(f"allocated size does not match required size: {output_size} and {sum(counts)}")
         return wrap(mx.array([i for i, n in enumerate(counts) for _ in range(n)], mx.int64))
     if dim is None:
         input, dim = flatten(input), 0
@@ -302,8 +310,6 @@ def diagonal(shape: tuple[int, ...], offset: int = 0, dim1: int = 0, dim2: int =
 
 def _square_of(shape: Sequence[int], offset: int, dim1: int, dim2: int) -> Diagonal:
     """The step to the diagonal that ``shape`` is, from the smallest array that has it."""
-    if not shape:
-        raise RuntimeError("diag_embed(): the input has no dimension to be a diagonal")
     n = len(shape) + 1
     a, b = axis(n, dim1), axis(n, dim2)
     if a == b:

@@ -104,13 +104,7 @@ def _pulled(
 
 
 def _nll_gradient(
-    g: mx.array,
-    input_shape: Sequence[int],
-    at: mx.array,
-    shares: mx.array | None,
-    counts: mx.array | None,
-    dim: int,
-    reduction: str,
+    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: Any, counts: Any, dim: int, reduction: str
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)

@@ -41,8 +41,10 @@ def _answers(
 
 
 def _along(name: str, input: mx.array, dim: int) -> int:
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     where = axis(input.ndim, dim)
-    if not input.size and input.ndim and input.shape[where]:
+    if not input.size and input.shape[where]:
         raise RuntimeError(
             f"There are 0 sized dimensions, and they aren't selected by `dim`, so {name} cannot be applied"
         )
@@ -76,7 +78,7 @@ def unique(
     del sorted
     where = None if dim is None else _along("unique", input, dim)
     x = known(input)
-    if where is None or not x.ndim:
+    if where is None:
         out, _, inverse, counts = np.unique(x, True, True, True, equal_nan=False)
         inverse = inverse.reshape(x.shape)
     else:
@@ -98,12 +100,12 @@ def unique_consecutive(
     """
     where = None if dim is None else _along("unique_consecutive", input, dim)
     x = known(input)
-    flat = x.reshape(-1) if where is None or not x.ndim else np.moveaxis(x, where, 0)
+    flat = x.reshape(-1) if where is None else np.moveaxis(x, where, 0)
     begins = np.ones(len(flat), bool)
     begins[1:] = (flat[1:] != flat[:-1]).any(axis=tuple(range(1, flat.ndim)))
     places = np.flatnonzero(begins)
     out, inverse = flat[places], np.cumsum(begins) - 1
-    if where is None or not x.ndim:
+    if where is None:
         inverse = inverse.reshape(x.shape)
     else:
         out = np.moveaxis(out, 0, where)

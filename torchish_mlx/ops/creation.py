@@ -141,7 +141,10 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """The values of a NumPy array in a Tensor: a copy, unlike torch's; float64 becomes float32, as in ``tensor``."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    return tensor(ndarray, device="cpu")
+    out = wrap(to_array(ndarray))
+    if not ndarray.flags.c_contiguous:
+        out._keep_origin(origin_of(ndarray))
+    return out
 
 
 @typed

@@ -9,7 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT
+from .._core.promotion import INEXACT, NAMES, category
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor, wrap
 from ._arguments import Truth
@@ -132,6 +132,8 @@ def l1_loss(
     input, target = _common(input, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
+    if mx.bool_ in (input.array.dtype, target.array.dtype):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported: make it a number.")
     if weight is None:
         return reduced(_absolute(input, target), reduction_of(reduction))
     _check_weight(weight, input)
@@ -182,6 +184,9 @@ def huber_loss(
     input, target = _common(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    first, second = input.array.dtype, target.array.dtype
+    if first not in INEXACT and category(second) > category(first):
+        raise RuntimeError(f"result type {NAMES[second]} can't be cast to the desired output type {NAMES[first]}")
     loss = _huber(input, target, delta).to(input.dtype)
     if weight is None:
         return reduced(loss, reduction_of(reduction))

@@ -56,7 +56,7 @@ def soft_margin_loss(
     refuse_gradients("soft_margin_loss", target=target)
     if input.dtype not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[input.array.dtype]}")
-    return reduced(_soft(input, target), reduction)
+    return reduced(_soft(input, target).to(input.dtype), reduction)
 
 
 @composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of ``input``')
@@ -76,8 +76,10 @@ def hinge_embedding_loss(
     tensor(0.6250)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    apart = clamp_min(sub(margin, input), 0)
-    return reduced(add(where(ne(target, 1), apart, 0.0), where(ne(target, -1), input, 0.0)), reduction)
+    # The dtype of all is that of the input, to which torch rounds the margin too.
+    whole, zero = (wrap(mx.array(n, mx.float32).astype(input.array.dtype)) for n in (margin, 0))
+    apart = clamp_min(sub(whole, input), 0)
+    return reduced(add(where(ne(target, 1), apart, zero), where(ne(target, -1), input, zero)), reduction)
 
 
 @composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of the inputs')

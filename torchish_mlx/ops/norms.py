@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import FLOATS, HALVES, NAMES, cast, widened
+from .._core.promotion import FLOATS, HALVES, NAMES, cast, result_type, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._dtypes import floating_only
+from ._losses import refuse_gradients
 from ._op import Array
 from .reduction import axis, mean, var
 from .shaping import copied, reshape
@@ -305,6 +306,13 @@ def _normalized_by(
     return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype)
 
 
+def _check_running(running_mean: Tensor | None, running_var: Tensor | None, defined: bool = True) -> None:
+    """Refuse one of the two alone where both are ``defined`` or none, and those that want a gradient."""
+    if defined and (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    refuse_gradients("native_batch_norm", running_mean=running_mean, running_var=running_var)
+
+
 @composed(method=False, shape="that of ``input``")
 def batch_norm(
     input: Tensor,
@@ -337,8 +345,8 @@ def batch(
     """``batch_norm``, of arguments that were looked at."""
     array = input._read()
     size = array.shape
-    if not array.size:
-        return copied(input)
+    if not array.size:  # torch multiplies what is empty by the weight, of which the dtype is left
+        return copied(input if weight is None else input.to(result_type(array, weight.array)))
     axis(len(size), 1)
     floating_only("batch_norm", array.dtype)
     _refuse_mixed(array.dtype, weight, bias, running_mean, running_var)
@@ -347,6 +355,7 @@ def batch(
             given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
             name = next(name for name, each in given.items() if each is tensor)
             raise RuntimeError(f"{name} should contain {size[1]} elements not {tensor.numel()}")
+    _check_running(running_mean, running_var, defined=training)
     if training:
         normal: Tensor = _normalized_batch(input, weight, bias, 1, eps)
         if running_mean is None and running_var is None:
@@ -392,6 +401,7 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         _refuse_others(running_mean._read().dtype, running_var)
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    _check_running(running_mean, running_var)
     for name, tensor in given.items():
         if tensor is not None and tensor.numel() != size[1]:
             raise RuntimeError(f"{name} should contain {size[0] * size[1]} elements not {size[0] * tensor.numel()}")

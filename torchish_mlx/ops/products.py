@@ -245,16 +245,20 @@ def _cross_dim(input: Sequence[int], other: Sequence[int], dim: int | None) -> i
     return where - ndim
 
 
-def _check_factors(input: mx.array, other: mx.array, *_: Any) -> None:
-    if input.dtype != other.dtype:
-        raise RuntimeError(f"expected scalar type {NAMES[input.dtype]} but found {NAMES[other.dtype]}")
-
-
 def _crossed(a: mx.array, b: mx.array, where: int) -> mx.array:
     """The cross product along a dimension counted from the end."""
     x, y = (mx.split(v, 3, axis=where) for v in (a, b))
     parts = [x[i] * y[j] - x[j] * y[i] for i, j in ((1, 2), (2, 0), (0, 1))]
     return mx.concatenate(parts, axis=where)
+
+
+def _check_cross(input: Any, other: Any, dim: int | None = None) -> None:
+    _cross_dim(input.shape, other.shape, dim)
+    first, second = input.dtype, other.dtype
+    if first == mx.bool_:
+        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+    if first != second:
+        raise RuntimeError(f"expected scalar type {NAMES[first]} but found {NAMES[second]}")
 
 
 @op(
@@ -263,7 +267,7 @@ def _crossed(a: mx.array, b: mx.array, where: int) -> mx.array:
         "other": lambda g, input, other_shape, dim: _crossed(g, input, _cross_dim(input.shape, other_shape, dim)),
     },
     promote="same",
-    check=_check_factors,
+    check=_check_cross,
 )
 def cross(input: Matched, other: Matched, dim: int | None = None) -> mx.array:
     """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""

@@ -370,6 +370,8 @@ def norm(
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[dtype]
         )
+    if p == "fro" and isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
     x = cast(input, mx.float32 if dtype in HALVES else dtype)
     return cast(vector_norm(x, order, axes(input.ndim, dim), keepdim), dtype)
 

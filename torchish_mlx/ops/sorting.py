@@ -82,6 +82,8 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> SortResult:
     """The ``k`` largest (or smallest) elements along ``dim`` in order, and where they are."""
     del sorted
+    if input.dtype == mx.bool_:
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     where = axis(input.ndim, dim)
     if not 0 <= k <= (input.shape[where] if input.ndim else 1):
         raise RuntimeError("selected index k out of range")
@@ -115,6 +117,9 @@ def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> Sort
     _refuse_nothing("kthvalue", input, where)
     if not 1 <= k <= (input.shape[where] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {where}")
+    if not input.size:
+        shape = [1 if at == where else n for at, n in enumerate(input.shape)]
+        return _one(mx.zeros(shape, input.dtype), mx.zeros(shape, mx.int64), 0, where, keepdim)
     return _one(input, order(input, where), k - 1, where, keepdim)
 
 

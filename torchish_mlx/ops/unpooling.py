@@ -145,6 +145,9 @@ def _power_pools(n: int) -> None:
         ceil_mode: bool = False,
     ) -> Tensor:
         mean = MEANS[n](pow(input, norm_type), kernel_size, () if stride is None else stride, 0, ceil_mode)
+        if isinstance(kernel_size, (tuple, list)) and (n == 1 or len(kernel_size) != n):
+            kind = TypeError if n == 1 else ValueError
+            raise kind(f"{name}(): kernel_size must be one int{'' if n == 1 else f' or {n}'}, and is {kernel_size}")
         count = math.prod(for_each(integers(name, "kernel_size", kernel_size), n))
         made: Tensor = pow(mul(mul(sign(mean), absolute(mean)), count), 1.0 / norm_type)
         return made
