@@ -88,28 +88,34 @@ def _likelihood(logs: mx.array, counts: mx.array | None, shares: mx.array | None
     return mx.divide(total(loss), logs.size if shares is None else total(shares))
 
 
-def _pulled(g: mx.array, shares: mx.array | None, at: mx.array, dim: int, reduction: str) -> mx.array:
-    """The gradient of each sample's loss, with the dimension of the classes, or of all losses where it is the same."""
+def _pulled(
+    g: mx.array, shares: mx.array | None, counts: mx.array | None, at: mx.array, dim: int, reduction: str
+) -> mx.array:
+    """The gradient of each sample's loss, with the dimension of the classes, or of all losses where it is the same.
+
+    It is 0 for a sample that does not count, also where none counts and the mean is 0 / 0.
+    """
     if shares is None:
         if reduction == "mean":
             return g / at.size
         return g if reduction == "sum" else mx.expand_dims(g, dim)
-    return mx.expand_dims(g * (shares / total(shares) if reduction == "mean" else shares), dim)
+    each = g * (shares / total(shares) if reduction == "mean" else shares)
+    return mx.expand_dims(each if counts is None else mx.where(counts, each, 0), dim)
 
 
 def _nll_gradient(
-    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: mx.array | None, dim: int, reduction: str
+    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: Any, counts: Any, dim: int, reduction: str
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    each = mx.broadcast_to(_pulled(g, shares, at, dim, reduction), mx.expand_dims(at, dim).shape)
+    each = mx.broadcast_to(_pulled(g, shares, counts, at, dim, reduction), mx.expand_dims(at, dim).shape)
     return mx.put_along_axis(mx.zeros(input_shape, g.dtype), mx.expand_dims(at, dim), -each, axis=dim)
 
 
 @op(
     grad={"input": _nll_gradient},
     promote="same",
-    residuals=("at", "shares"),
+    residuals=("at", "shares", "counts"),
     name="nll_loss.classes",
     function=False,
     method=False,
@@ -122,7 +128,7 @@ def _nll(
     at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     logs = _at_classes(input, at, dim) if at.size else mx.zeros(at.shape, input.dtype)
-    return _likelihood(logs, counts, shares, reduction), at, shares
+    return _likelihood(logs, counts, shares, reduction), at, shares, counts
 
 
 def _entropy_gradient(
@@ -130,13 +136,14 @@ def _entropy_gradient(
     input_shape: Sequence[int],
     at: mx.array,
     shares: mx.array | None,
+    counts: mx.array | None,
     powers: mx.array,
     dim: int,
     reduction: str,
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    each = _pulled(g, shares, at, dim, reduction)
+    each = _pulled(g, shares, counts, at, dim, reduction)
     out = powers * (each / mx.sum(powers, axis=dim, keepdims=True))
     at = mx.expand_dims(at, dim)
     return mx.put_along_axis(out, at, mx.take_along_axis(out, at, axis=dim) - each, axis=dim)
@@ -145,7 +152,7 @@ def _entropy_gradient(
 @op(
     grad={"input": _entropy_gradient},
     promote="same",
-    residuals=("at", "shares", "powers"),
+    residuals=("at", "shares", "counts", "powers"),
     name="cross_entropy.classes",
     function=False,
     method=False,
@@ -158,12 +165,12 @@ def _entropy(
     at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     if not at.size:
-        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input
+        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, counts, input
     top = mx.stop_gradient(mx.max(input, axis=dim, keepdims=True))
     off = input - top
     powers = exponential(off)
     logs = _at_classes(off, at, dim) - mx.log(mx.sum(powers, axis=dim))
-    return _likelihood(logs, counts, shares, reduction), at, shares, powers
+    return _likelihood(logs, counts, shares, reduction), at, shares, counts, powers
 
 
 def _check_target(input: Tensor, target: Tensor) -> Tensor:
@@ -310,7 +317,7 @@ def _smoothed(
     out = reduced(every, "none" if reduction == "none" else "sum")
     if reduction == "mean":
         shares = _shares(at, counts, None if weight is None else weight.array, widened(logs.array).dtype)
-        out = true_divide(out, at.size if shares is None else wrap(cast(total(shares), logs.dtype)))
+        out = true_divide(out, at.size if shares is None else wrap(cast(total(shares), logs.array.dtype)))
     return add(mul(chosen, 1 - label_smoothing), mul(out, label_smoothing / count))
 
 
