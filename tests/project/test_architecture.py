@@ -29,6 +29,7 @@ BELOW: dict[str, set[str]] = {
     "cuda": {"_core", "_tensor", "random", "amp"},
     "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},
     "testing": {"_core", "_tensor", "optim"},
+    "utils": {"_core", "_tensor", "random", "ops", "autograd", "amp"},
     "cli": set(),  # it runs programs, which see the package as its users do
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
