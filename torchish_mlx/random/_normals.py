@@ -16,7 +16,7 @@ from ._stream import SMALL, Stream, as_singles
 BLOCK = 16
 _HALF = BLOCK // 2
 #: How many numbers are transformed at a time, so that they stay in the cache of the processor.
-_CHUNK = 1 << 15
+_CHUNK = 1 << 14
 #: From this many numbers in float32 on, those of all 2^24 uniforms are computed first and then looked up.
 _MANY = 1 << 25
 
@@ -99,14 +99,19 @@ def _kernel(stream: Stream, n: int, dtype: mx.Dtype) -> tuple[Callable[[int], np
         return lambda count: _doubles(stream.doubles(count).reshape(-1, BLOCK)), np.float64, scaled64
     if n < _MANY:
         return lambda count: _singles(stream.singles(count).reshape(-1, BLOCK)), np.float32, scaled32
-    polar = [_polar(np.arange(start, start + _CHUNK, dtype=np.uint32)) for start in range(0, 2**24, _CHUNK)]
-    radii = np.concatenate([part[0] for part in polar])
-    points = np.concatenate([part[1] + np.complex64(1j) * part[2] for part in polar])
+    radii, points = np.empty(2**24, np.float32), np.empty(2**24, np.complex64)
+    for start in range(0, 2**24, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        radii[part], points[part].real, points[part].imag = _polar(np.arange(start, start + _CHUNK, dtype=np.uint32))
 
     def found(count: int) -> np.ndarray:
         places = (stream.words(count) & np.uint32(2**24 - 1)).reshape(-1, 2, _HALF)
-        radius, point = radii.take(places[:, 0]), points.take(places[:, 1])
-        return np.concatenate([radius * point.real, radius * point.imag], 1)
+        out = np.empty(places.shape, np.float32)
+        # none is outside: without mode NumPy looks
+        radius, point = radii.take(places[:, 0], mode="clip"), points.take(places[:, 1], mode="clip")
+        np.multiply(radius, point.real, out=out[:, 0])
+        np.multiply(radius, point.imag, out=out[:, 1])
+        return out
 
     return found, np.float32, scaled32
 
