@@ -28,8 +28,7 @@ def outcome(call, library):
     return said, [(w.category, str(w.message)) for w in caught]
 
 
-SAME = [
-    *"""is_available device_count is_initialized init current_device get_device_name get_device_capability
+SAME_TEXT = """is_available device_count is_initialized init current_device get_device_name get_device_capability
     get_device_properties manual_seed(1) manual_seed_all(1) seed seed_all initial_seed get_rng_state get_rng_state_all
     set_rng_state_all([]) empty_cache ipc_collect synchronize memory_allocated memory_reserved
     memory_cached max_memory_allocated max_memory_reserved max_memory_cached memory_stats mem_get_info
@@ -38,10 +37,9 @@ SAME = [
     is_current_stream_capturing can_device_access_peer(0,1) get_device_name(0) get_device_properties(0) set_device(-1)
     set_device("cpu") device(0).__enter__() device(-1).__enter__() amp.autocast amp.GradScaler
     amp.autocast(enabled=False) amp.GradScaler(enabled=False)
-    amp.GradScaler().is_enabled() has_half has_magma default_generators""".split(),
-]
-OTHERS = [
-    *"""mps.is_available() mps.device_count() mps.synchronize() mps.empty_cache() mps.manual_seed(1) mps.seed()
+    amp.GradScaler().is_enabled() has_half has_magma default_generators"""
+SAME = SAME_TEXT.split()
+OTHERS_TEXT = """mps.is_available() mps.device_count() mps.synchronize() mps.empty_cache() mps.manual_seed(1) mps.seed()
     mps.get_rng_state() mps.current_allocated_memory() mps.driver_allocated_memory() mps.recommended_max_memory()
     mps.set_per_process_memory_fraction(0.5) mps.set_per_process_memory_fraction("a")
     mps.set_per_process_memory_fraction(3) mps.set_per_process_memory_fraction(3.0) mps.compile_shader("")
@@ -56,8 +54,8 @@ OTHERS = [
     xpu.get_device_name() xpu.memory_allocated() mtia.is_available() mtia.device_count() mtia.is_initialized()
     cpu.is_available() cpu.device_count() cpu.is_initialized() cpu.synchronize() cpu.current_device()
     cpu.set_device(0) cpu.current_stream() cpu.stream(None).__enter__() get_device_module("foo")
-    get_device_module("opencl")""".split(),
-]
+    get_device_module("opencl")"""
+OTHERS = OTHERS_TEXT.split()
 
 
 def called(text):

@@ -28,7 +28,7 @@ def said(text, m):
             return f"{type(error).__name__}: {error}"
 
 
-SAME = """m.compile(3)
+SAME_TEXT = """m.compile(3)
 m.compile(double, mode="foo")
 m.compile(double, backend="foo")
 m.compile(double, mode="default", options={})
@@ -53,7 +53,6 @@ m.jit.ignore(drop=True)(double)(3)
 m.jit.unused(double)(3)
 m.jit.export(double)(3)
 m.jit.interface(3)
-m.jit.fuser("foo")
 m.jit.fuser("fuser1").__enter__()
 m.jit.optimized_execution(True).__enter__()
 m.jit.set_fusion_strategy([("STATIC", 2), ("DYNAMIC", 10)])
@@ -71,7 +70,8 @@ m.profiler.schedule(wait=1, warmup=1, active=1)(-1)
 list(m.profiler.ProfilerActivity.__members__)
 [a.name for a in m.profiler.ProfilerAction]
 m.is_storage(m.zeros(2).untyped_storage())
-m.is_storage(3)""".splitlines()
+m.is_storage(3)"""
+SAME = SAME_TEXT.splitlines()
 
 
 @pytest.mark.parametrize("text", SAME)

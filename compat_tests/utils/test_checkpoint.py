@@ -135,7 +135,8 @@ def test_autocast_is_that_of_the_first_call():
         with m.autocast("cpu"):
             out = m.utils.checkpoint.checkpoint(f, x, use_reentrant=False)
         out.float().sum().backward()
-        assert seen == ["torch.bfloat16"] * 2
+        assert set(seen) == {"torch.bfloat16"}
+        assert m is torch or len(seen) == 2  # torch stops as soon as it has what backward needs
         assert x.grad.dtype == m.float32
 
 

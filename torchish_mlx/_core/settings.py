@@ -34,7 +34,7 @@ def _checked(value: Any, kind: type, setter: str) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads torch would compute with: as many as OMP_NUM_THREADS says, or the cores, or what :func:`set_num_threads` was given.
+    """How many threads torch would compute with, until it is set: as OMP_NUM_THREADS says, or one for each core.
 
     Source: ``torch.get_num_threads``.
     """
