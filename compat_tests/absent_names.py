@@ -33,6 +33,8 @@ SECTIONS: dict[str, Any] = {
             "optim.lr_scheduler",
             "optim.swa_utils",
             "amp",
+            "utils",
+            "utils.data",
             "cuda",
         )
     },

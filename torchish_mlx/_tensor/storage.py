@@ -239,6 +239,10 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
+        if self._layout is None and self._last is not None:
+            parent, step = self._last
+            if type(parent) is not View or parent._layout is not None:  # the usual case, without a loop
+                self._layout = step_layout(step, *parent.layout())
         for view in reversed(self._behind("_layout")) if self._layout is None else ():
             if view._last is None:
                 view._layout = layout_after(*view.base.layout(), view.steps)

@@ -7,7 +7,7 @@ import typing as _typing
 
 from .._absent import getter as _getter
 from .._tensor.parameter import Parameter
-from . import functional, modules, utils
+from . import functional, init, modules, utils
 from ._tree import tree
 from .modules import *  # noqa: F403
 from .modules._members import Buffer
@@ -18,6 +18,7 @@ __all__ = [
     "Parameter",
     "average_gradients_",
     "functional",
+    "init",
     "modules",
     "tree",
     "utils",

@@ -17,7 +17,7 @@ from .._tensor.views import Step
 from ._arguments import Arguments, as_tensor, tensors
 from ._autocast import AUTOCAST, autocasted, uncast
 from ._call import ARRAYS, public
-from ._dtypes import real_only
+from ._dtypes import supported
 from ._op import NUMPY_NAMES, Op, Vjp, vjp
 from ._out import EXACT_IN_PLACE, WITHOUT, write_out
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
@@ -192,7 +192,7 @@ def composed(
     own = name or fn.__name__
     lifts = FUNCTIONAL in module
     outs = outs and own not in WITHOUT
-    arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
+    arguments, real = Arguments(own, fn), supported(own)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if AUTOCAST:

@@ -13,6 +13,7 @@ from .._core.alone import Alone, alone
 from .._core.evaluation import schedule
 from ..bridge._ties import retie_by_memory
 from ..bridge._walk import is_buffer
+from ..nn.modules.module import Module as TorchModule
 from ..optimizers._core import Share
 from ..optimizers._hyper import as_array
 from ..optimizers._mixups import check_update
@@ -173,6 +174,8 @@ class MLXSide(Saving):
 
 def _arrays(tree: Any) -> Any:
     """The tree of a module's parameters that are trained, without its buffers; a tree is returned unchanged."""
+    if isinstance(tree, TorchModule):
+        return {name: p.array for name, p in tree.named_parameters() if p.requires_grad}
     if not isinstance(tree, Module):
         return tree
     return tree.filter_and_map(lambda m, k, v: Module.trainable_parameter_filter(m, k, v) and not is_buffer(m, (k,)))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 from mlx.nn import Module
+from mlx.utils import tree_flatten
 
 from .._core.evaluation import schedule_given
 from .._core.messages import listed
@@ -19,6 +20,7 @@ from .._docs import see
 from ..bridge._held import Held
 from ..bridge._ties import retie
 from ..bridge.parameters import at_path, walked
+from ..nn.modules.module import Module as TorchModule
 from ..optimizers._core import Item, Share, paired
 from ..optimizers._step import advanced
 from ._groups import Group
@@ -102,6 +104,8 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     Raises ValueError for a gradient of a parameter that the optimizer does not hold: in a module also for one that has
     the path of another one, whose layer was replaced; in a tree of arrays for a name that two of its groups have.
     """
+    if isinstance(parameters, TorchModule):
+        return _resolved_by_name(state, gradients, parameters)
     items: dict[str, Item] = {}
     order: list[str] = []
     placed: set[str] = set()
@@ -148,9 +152,36 @@ def resolve(state: OptimizerState, gradients: Any, parameters: Any) -> Resolved:
     if _meet({path: array for path, _, array in items.values()}) and retie(state.paths):
         state.renew()
         return resolve(state, gradients, parameters)
+    return Resolved(_shares(state, items), order, placed)
+
+
+def _shares(state: OptimizerState, items: dict[str, Item]) -> list[Share]:
     work: dict[int, tuple[Group, list[Item]]] = {}
     for item in items.values():
         group = state.group_of[item[0]]
         work.setdefault(id(group), (group, []))[1].append(item)
-    shares = [Share(group.rule, group, group.arrays, own, len(group["params"])) for group, own in work.values()]
-    return Resolved(shares, order, placed)
+    return [Share(group.rule, group, group.arrays, own, len(group["params"])) for group, own in work.values()]
+
+
+def _resolved_by_name(state: OptimizerState, gradients: Any, model: TorchModule) -> Resolved:
+    """:func:`resolve` for a module of this package, whose Parameters are found by their names in it."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    items: dict[str, Item] = {}
+    order: list[str] = []
+    leaves: Any = tree_flatten(gradients)
+    for name, g in leaves:
+        parameter = named.get(name)
+        if parameter is None:
+            raise ValueError(f"there is a gradient for {name!r}, but no such parameter; the model has {listed(named)}")
+        path = state.paths.get(parameter)
+        if path is None:
+            raise ValueError(
+                f"there is a gradient for {name!r}, which this optimizer does not hold. Give it a layer that was added "
+                'after it was built: optimizer.add_param_group({"params": layer.parameters()})'
+            )
+        array = parameter.array
+        if g.shape != array.shape:
+            raise ValueError(f"the gradient for {name!r} has the shape {g.shape}, and the parameter {array.shape}")
+        order.append(path)
+        items[path] = (path, g if path not in items else added(items[path][1], g), array)
+    return Resolved(_shares(state, items), order, set(items))

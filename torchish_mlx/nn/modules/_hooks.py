@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._core.handle import RemovableHandle
 from ..._tensor.tensor import Tensor
 from ...autograd import Function
+from ...ops.creation import zeros_like
 from ._members import Members, registered
 
 #: Hooks of all modules.
@@ -113,7 +114,7 @@ class Calls(Members):
                 )
             result = watch.results(result)
         if self._backward_hooks and self._is_full_backward_hook is False:
-            _watch_last(self, list(self._backward_hooks.values()), result)
+            _watch_last(self, list(self._backward_hooks.values()), args, result)
         return result
 
     # Registering -------------------------------------------------------------------------------------------------
@@ -222,6 +223,7 @@ class _Through(Function):
     @staticmethod
     def forward(ctx: Any, *tensors: Any) -> Any:
         ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*[t for t in tensors if not t.requires_grad])
         return tensors
 
     @staticmethod
@@ -235,13 +237,13 @@ class Watch:
     def __init__(self, module: Any, hooks: list[Any], before: list[Any]) -> None:
         self.module, self.hooks, self.before = module, hooks, before
         self.grad_outputs: Any = None
-        self.count = 0
-        self.places: list[int] | None = None
+        self.given: tuple[Any, ...] = ()
+        self.places: list[int] = []
 
     def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments, with a call in front of them that sees their gradients."""
-        self.count = len(args)
-        args, self.places = _through(args, self._at_inputs)
+        self.given = args
+        args, self.places = _through(args, after=self._at_inputs)
         return args
 
     def results(self, result: Any) -> Any:
@@ -265,7 +267,7 @@ class Watch:
                     stacklevel=5,
                 )
                 for hook in self.hooks:
-                    answer = hook(self.module, (None,) * self.count if self.count else (), full)
+                    answer = hook(self.module, (None,) * len(self.given), full)
                     if answer is not None and not all(a is None for a in answer):
                         raise RuntimeError(
                             "Backward hook for Modules where no input requires gradient should always return None or "
@@ -276,7 +278,7 @@ class Watch:
             return tuple([full[place] for place in places])
 
         places_of: list[Any] = [None]
-        made, places_of[0] = _through(given, None, before)
+        made, places_of[0] = _through(given, before=before)
         if several:
             return type(result)(*made) if hasattr(result, "_fields") else tuple(made)
         return made[0]
@@ -284,8 +286,11 @@ class Watch:
     def _at_inputs(self, grad_input: tuple[Any, ...], grad_output: tuple[Any, ...]) -> Any:  # noqa: ARG002
         if self.grad_outputs is None:
             return None
-        assert self.places is not None
-        full: Any = _spread(self.places, grad_input, self.count)
+        filled = [
+            zeros_like(self.given[place]) if gradient is None else gradient
+            for place, gradient in zip(self.places, grad_output, strict=True)
+        ]
+        full: Any = _spread(self.places, filled, len(self.given))
         changed = False
         for hook in self.hooks:
             answer = hook(self.module, full, self.grad_outputs)
@@ -298,33 +303,30 @@ class Watch:
                     )
                 full, changed = answer, True
         self.grad_outputs = None
-        return tuple([full[place] for place in self.places]) if changed else None
+        wanted = [place for place in self.places if self.given[place].requires_grad]
+        return tuple([full[place] for place in wanted]) if changed else None
 
 
 def _through(
-    values: tuple[Any, ...], after: Callable[..., Any] | None, before: Callable[..., Any] | None = None
+    values: tuple[Any, ...], after: Callable[..., Any] | None = None, before: Callable[..., Any] | None = None
 ) -> tuple[tuple[Any, ...], list[int]]:
     """The values with a call in front of the Tensors, and the places of those Tensors."""
     places = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
     if not any(values[i].requires_grad for i in places):
         return values, []
     made = _Through.apply(*[values[i] for i in places])
-    wanted = [i for i in places if values[i].requires_grad]
     node = next(t.grad_fn for t in made if t.requires_grad)
     if after is not None:
         node.register_hook(after)
-        places_seen = wanted
-    else:
-        places_seen = places
     if before is not None:
         node.register_prehook(before)
     out = list(values)
     for place, tensor in zip(places, made, strict=True):
         out[place] = tensor
-    return tuple(out), places_seen
+    return tuple(out), places
 
 
-def _spread(places: list[int], values: tuple[Any, ...], size: int) -> tuple[Any, ...]:
+def _spread(places: list[int], values: Sequence[Any], size: int) -> tuple[Any, ...]:
     """The values at their places, and None elsewhere."""
     full: list[Any] = [None] * size
     for place, value in zip(places, values, strict=True):
@@ -332,8 +334,36 @@ def _spread(places: list[int], values: tuple[Any, ...], size: int) -> tuple[Any,
     return tuple(full)
 
 
-def _watch_last(module: Any, hooks: list[Any], result: Any) -> None:
+_OLD = "is deprecated and will be removed in future versions. This hook will be missing some"
+_NEW = "Please use register_full_backward_hook to get the documented behavior."
+
+
+def _warn_of_old_hooks(args: tuple[Any, ...], returned: Any, last: Any) -> None:
+    """Torch's warnings of what an old backward hook does not see."""
+    results = (returned,) if isinstance(returned, Tensor) else returned
+    text = ""
+    if not isinstance(results, tuple) or not all(isinstance(r, Tensor) for r in results):
+        text = f"s on a Module that does not return a single Tensor or a tuple of Tensors {_OLD} of the grad_output."
+    elif not all(isinstance(a, Tensor) for a in args):
+        text = (
+            f"s on a Module that does not take as input a single Tensor or a tuple of Tensors {_OLD} of the grad_input."
+        )
+    else:
+        nodes = {r.grad_fn for r in results if r.grad_fn is not None}
+        ends = {a if a.grad_fn is None else a.grad_fn for a in args if a.requires_grad}
+        behind = {getattr(node, "variable", node) for node, _ in last.next_functions}
+        if len(nodes) > 1:
+            text = f" when outputs are generated by different autograd Nodes {_OLD} grad_output."
+        elif ends != behind:
+            text = f" when the forward contains multiple autograd Nodes {_OLD} grad_input."
+    if text:
+        start = "Using non-full backward hook" if text.startswith("s ") else "Using a non-full backward hook"
+        warnings.warn(f"{start}{text} {_NEW}", FutureWarning, stacklevel=6)
+
+
+def _watch_last(module: Any, hooks: list[Any], args: tuple[Any, ...], returned: Any) -> None:
     """Have old backward hooks see the gradients of the last call."""
+    result = returned
     while not isinstance(result, Tensor):
         if isinstance(result, dict):
             result = next(value for value in result.values() if isinstance(value, Tensor))
@@ -341,6 +371,7 @@ def _watch_last(module: Any, hooks: list[Any], result: Any) -> None:
             result = result[0]
     if result.grad_fn is None:
         return
+    _warn_of_old_hooks(args, returned, result.grad_fn)
 
     def seen(grad_input: Any, grad_output: Any) -> Any:
         for hook in hooks:

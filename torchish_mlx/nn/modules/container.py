@@ -212,8 +212,9 @@ class ModuleList(_Listed):
 def _pairs(function: str, given: Any) -> list[tuple[str, Any]]:
     """The names and values of what a dict is updated with."""
     if not isinstance(given, Iterable):
+        name = "ParametersDict" if function == "ParameterDict" else function  # torch's own spelling
         raise TypeError(
-            f"{function}.update should be called with an iterable of key/value pairs, but got {type(given).__name__}"
+            f"{name}.update should be called with an iterable of key/value pairs, but got {type(given).__name__}"
         )
     if isinstance(given, (Mapping, ModuleDict, ParameterDict)):
         return list(given.items())

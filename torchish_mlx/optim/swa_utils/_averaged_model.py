@@ -20,10 +20,24 @@ from ..._tensor.tensor import Tensor
 from ...bridge._copies import copied, rebuilt
 from ...bridge.module_state import _IncompatibleKeys, load_state_dict, state_dict
 from ...bridge.parameters import named
+from ...nn.modules.module import Module
+from ._averaged_module import AveragedModule
 from ._averages import AvgFn, MultiAvgFn, get_swa_avg_fn
 
 
-class AveragedModel(nn.Module):
+class _OfEither(type):
+    """The class of ``AveragedModel``: a model of this package's ``nn.Module`` gets one that is such a module itself."""
+
+    def __call__(cls, model: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if cls is AveragedModel and isinstance(model, Module):
+            return AveragedModule(model, *args, **kwargs)
+        return super().__call__(model, *args, **kwargs)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return super().__instancecheck__(instance) or (cls is AveragedModel and isinstance(instance, AveragedModule))
+
+
+class AveragedModel(nn.Module, metaclass=_OfEither):
     """A copy of a model that holds the average of its weights.
 
     The first ``update_parameters(model)`` copies. Each further one averages: ``average + (weight - average) / (n + 1)``
@@ -35,7 +49,8 @@ class AveragedModel(nn.Module):
     used.
 
     Args:
-        model (mlx.nn.Module): what to average; it is copied.
+        model: what to average, an ``mlx.nn.Module`` or an ``nn.Module`` of this package; it is copied, and the averaged
+            model is a module of the same of the two.
         device (optional): one that this machine has, or None. There is only one memory, so nothing is moved.
         avg_fn (callable, optional): ``(average, weight, n) -> new average``, for each parameter, of Tensors; ``n``,
             how many are averaged already, is a Tensor without dimensions. Frozen parameters are averaged too.
@@ -48,7 +63,7 @@ class AveragedModel(nn.Module):
 
     Raises:
         AssertionError: both ``avg_fn`` and ``multi_avg_fn``.
-        TypeError: ``model`` is not an ``mlx.nn.Module``.
+        TypeError: ``model`` is neither.
 
     Example:
         >>> import mlx.core as mx, mlx.nn as nn

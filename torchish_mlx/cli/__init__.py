@@ -1,0 +1,1 @@
+"""Running programs: the command ``python -m torchish_mlx run``."""
