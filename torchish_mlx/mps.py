@@ -99,7 +99,7 @@ def seed() -> None:
     _generator.seed()
 
 
-def get_rng_state() -> _Tensor:
+def get_rng_state(device: _Any = "mps") -> _Tensor:  # noqa: ARG001 - there is one generator
     """The state of the default generator.
 
     Raises:
@@ -111,7 +111,7 @@ def get_rng_state() -> _Tensor:
     return _generator.get_state()
 
 
-def set_rng_state(new_state: _Any) -> None:
+def set_rng_state(new_state: _Any, device: _Any = "mps") -> None:  # noqa: ARG001 - there is one generator
     """Have the default generator go on from a state.
 
     Raises:

@@ -124,8 +124,11 @@ class ProcessContext:
                 process.terminate()
             process.join()
         process, receiver = self.processes[failed], self._receivers[failed]
-        if receiver.poll():
+        try:
             text = receiver.recv()
+        except EOFError:  # it has ended without an error of Python's
+            text = None
+        if text is not None:
             raise ProcessRaisedException(
                 f"\n\n-- Process {failed} terminated with the following error:\n{text}", failed, process.pid
             )

@@ -46,6 +46,7 @@ class ProfilerAction(_enum.Enum):
     WARMUP = 1
     RECORD = 2
     RECORD_AND_SAVE = 3
+    DEVICE_STOPPED = 4
 
 
 def _refused(what: str) -> _NoReturn:

@@ -24,23 +24,12 @@ FLAGS = {
     ],
 }
 PAIRS = [(where, name) for where, names in FLAGS.items() for name in names]
-CALLS = [
-    "cudnn.is_available()",
-    "cudnn.version()",
-    "cuda.is_built()",
-    "mps.is_built()",
-    "mps.is_available()",
-    "opt_einsum.is_available()",
-    "cuda.is_flash_attention_available()",
-    "mha.get_fastpath_enabled()",
-    "cuda.flash_sdp_enabled()",
-    "cuda.math_sdp_enabled()",
-    "cuda.mem_efficient_sdp_enabled()",
-    "cuda.cudnn_sdp_enabled()",
-    "cuda.fp16_bf16_reduction_math_sdp_allowed()",
-    "mps.is_macos_or_newer(13,0)",
-    "fp32_precision",
-]
+CALLS_TEXT = """
+    cudnn.is_available() cudnn.version() cuda.is_built() mps.is_built() mps.is_available() opt_einsum.is_available()
+    cuda.is_flash_attention_available() mha.get_fastpath_enabled() cuda.flash_sdp_enabled() cuda.math_sdp_enabled()
+    cuda.mem_efficient_sdp_enabled() cuda.cudnn_sdp_enabled() cuda.fp16_bf16_reduction_math_sdp_allowed()
+    mps.is_macos_or_newer(13,0) fp32_precision"""
+CALLS = CALLS_TEXT.split()
 
 
 def place(m, where):
@@ -146,34 +135,15 @@ def test_the_two_ways_to_say_how_precise_products_are():
             m.set_float32_matmul_precision("foo")
 
 
-SETTINGS = [
-    "get_num_threads()",
-    "set_num_threads(0)",
-    'set_num_threads("a")',
-    "set_num_threads(True)",
-    "set_num_threads(1.0)",
-    "set_num_interop_threads(0)",
-    'set_num_interop_threads("a")',
-    "set_float32_matmul_precision(1)",
-    "get_float32_matmul_precision()",
-    "are_deterministic_algorithms_enabled()",
-    "use_deterministic_algorithms(1)",
-    "use_deterministic_algorithms(True,warn_only=1)",
-    "use_deterministic_algorithms(True,False)",
-    "get_deterministic_debug_mode()",
-    'set_deterministic_debug_mode("foo")',
-    "set_deterministic_debug_mode(3)",
-    "set_deterministic_debug_mode(1.0)",
-    "set_flush_denormal(1)",
-    "set_flush_denormal(False)",
-    "is_warn_always_enabled()",
-    "set_warn_always(1)",
-    'set_default_tensor_type("torch.IntTensor")',
-    'set_default_tensor_type("torch.cuda.FloatTensor")',
-    'set_default_tensor_type("foo")',
-    'set_default_tensor_type("torch.Foo")',
-    "set_default_tensor_type(3)",
-]
+SETTINGS_TEXT = """get_num_threads() set_num_threads(0) set_num_threads("a") set_num_threads(True) set_num_threads(1.0)
+    set_num_interop_threads(0) set_num_interop_threads("a") set_float32_matmul_precision(1)
+    get_float32_matmul_precision() are_deterministic_algorithms_enabled() use_deterministic_algorithms(1)
+    use_deterministic_algorithms(True,warn_only=1) use_deterministic_algorithms(True,False)
+    get_deterministic_debug_mode() set_deterministic_debug_mode("foo") set_deterministic_debug_mode(3)
+    set_deterministic_debug_mode(1.0) set_flush_denormal(1) set_flush_denormal(False) is_warn_always_enabled()
+    set_warn_always(1) set_default_tensor_type("torch.IntTensor") set_default_tensor_type("torch.cuda.FloatTensor")
+    set_default_tensor_type("foo") set_default_tensor_type("torch.Foo") set_default_tensor_type(3)"""
+SETTINGS = SETTINGS_TEXT.split()
 
 
 @pytest.mark.parametrize("text", SETTINGS)

@@ -13,11 +13,12 @@ _MODES = ("default", "warn", "error")
 
 
 class _Settings:
-    """The values. Torch's threads are as many as the cores that the process may use."""
+    """The values. Torch's threads are as many as OMP_NUM_THREADS says, or as the cores that the process may use."""
 
     def __init__(self) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.threads = self.interop = cores
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        self.threads, self.interop = int(asked) if asked.isdecimal() and int(asked) else cores, cores
         self.interop_set = False
         self.deterministic = self.warn_only = False
         self.warn_always = False
@@ -33,7 +34,7 @@ def _checked(value: Any, kind: type, setter: str) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads torch would compute with: the cores, or what :func:`set_num_threads` was given.
+    """How many threads torch would compute with, until it is set: as OMP_NUM_THREADS says, or one for each core.
 
     Source: ``torch.get_num_threads``.
     """

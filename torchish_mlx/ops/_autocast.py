@@ -28,8 +28,8 @@ _PRODUCTS = (
 )
 
 
-def _table(lower: str, full: str, widest: str) -> dict[str, str]:
-    named = {"lower": lower, "full": full, "widest": widest}
+def _table(lower: str, full: str, widest: str, kept: str = "") -> dict[str, str]:
+    named = {"lower": lower, "full": full, "widest": widest, "kept": kept}
     return {name: kind for kind, names in named.items() for name in names.split()}
 
 
@@ -40,16 +40,18 @@ _GPU = _table(
     "logsumexp arccos arcsin float_power",
     "addcdiv addcmul atan2 arctan2 bilinear cross dot index_put tensordot scatter_add",
 )
-#: Type of device -> name of a function -> what is done with its Tensors.
+#: Type of device -> name of a function -> what is done with its Tensors. ``kept``: they are not cast, nor is what the
+#: function is made of here.
 POLICIES: dict[str, dict[str, str]] = {
     "cpu": _table(
         _PRODUCTS,
         f"{_LOSSES} binary_cross_entropy avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_unpool2d "
         "max_unpool3d fractional_max_pool2d fractional_max_pool3d cdist prod quantile nanquantile trace pad",
         "cat concat concatenate stack index_copy",
+        "bilinear",
     ),
     "mps": {**_GPU, "batch_norm": "full"},
-    "cuda": {**_GPU, "vdot": "widest"},
+    "cuda": {**_GPU, "vdot": "widest", "rms_norm": "full", "binary_cross_entropy": "refused"},
 }
 #: The dtype of each type of device until another one is set.
 DTYPES: dict[str, mx.Dtype] = {"cpu": mx.bfloat16}
@@ -94,14 +96,22 @@ def uncast(call: Any, *args: Any, **kwargs: Any) -> Any:
 
 def autocasted(name: str, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of ``call`` after the casts; NotImplemented where none is to be made."""
-    if state.inside or not state.enabled or "out" in kwargs:
+    if state.inside or not state.enabled:
         return NotImplemented
+    if "out" in kwargs:
+        return uncast(call, *args, **kwargs)
     found = {kind: POLICIES[kind][name] for kind in state.enabled if name in POLICIES.get(kind, ())}
     if not found or (name == "pad" and _mode(args, kwargs) == "constant"):
         return NotImplemented
     given = _floats((*args, *kwargs.values()))
-    dtypes = {kind: _dtype(kind, how, given) for kind, how in found.items()}
-    if not any(kind in dtypes and t.array.dtype != dtypes[kind] for kind, t in given):
+    dtypes = {kind: _dtype(kind, how, given) for kind, how in found.items() if how != "kept"}
+    for kind, _ in given:
+        if found.get(kind) == "refused":
+            raise RuntimeError(
+                f"{name}() is not safe under autocast for {kind!r}: use binary_cross_entropy_with_logits() without the "
+                "sigmoid before it, or leave autocast for the loss"
+            )
+    if "kept" not in found.values() and not any(k in dtypes and t.array.dtype != dtypes[k] for k, t in given):
         return NotImplemented
     return uncast(call, *[_cast(a, dtypes) for a in args], **{key: _cast(a, dtypes) for key, a in kwargs.items()})
 
