@@ -1,4 +1,4 @@
-"""The programs in ``examples/scripts`` print the same on torch and under ``run``: no word of them is of this package."""
+"""The programs in ``examples/scripts`` print the same on torch and under ``run``; they are in plain torch."""
 
 from __future__ import annotations
 

@@ -328,7 +328,9 @@ def test_an_error_of_the_worker_init_fn():
         raise ValueError("not today")
 
     def run(module):
-        with pytest.raises(ValueError, match=r"^Caught ValueError in DataLoader worker process 0\.\nOriginal") as raised:
+        with pytest.raises(
+            ValueError, match=r"^Caught ValueError in DataLoader worker process 0\.\nOriginal"
+        ) as raised:
             list(module.utils.data.DataLoader([1], num_workers=1, worker_init_fn=fail))
         return str(raised.value).splitlines()[-1]
 
