@@ -122,9 +122,21 @@ class Pair:
             self.theirs = theirs(*copy.deepcopy(args), **kwargs, **placed)
             tm.manual_seed(3)
             self.mine = mine(*ours(args, []), **ours(kwargs, []), **ours(placed, []))
+        self.call = sample.forward_input
+        if hasattr(theirs, "cls_to_become"):
+            self.make_parameters()
         self.theirs.train(training)
         self.mine.train(training)
-        self.call = sample.forward_input
+
+    def make_parameters(self) -> None:
+        """Call modules that are lazy for the first time."""
+        assert repr(self.mine) == repr(self.theirs)
+        assert list(self.mine.state_dict()) == list(self.theirs.state_dict())
+        (args, kwargs), (their_args, their_kwargs) = self.inputs()
+        self.pairs.clear()
+        self.mine.eval()(*args, **kwargs)
+        self.theirs.eval()(*their_args, **their_kwargs)
+        assert type(self.mine).__name__ == type(self.theirs).__name__
 
     def inputs(self) -> tuple[Any, Any]:
         """Arguments of both sides, which share no memory with the sample."""

@@ -11,9 +11,17 @@ from ...ops.creation import empty, ones, tensor, zeros
 from .. import functional as F
 from .. import init
 from ._words import said
+from .lazy import LazyModuleMixin, UninitializedBuffer, UninitializedParameter
 from .module import Module
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+]
 
 
 def refuse_dimensions(input: Tensor, accepted: tuple[int, ...]) -> None:
@@ -120,6 +128,45 @@ class _BatchNorm(_NormBase):
         )
 
 
+class _LazyNormBase(LazyModuleMixin, _NormBase):
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(0, eps, momentum, False, False, device, dtype, bias=False)
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        if affine:
+            self.weight = UninitializedParameter(device=device, dtype=dtype)
+            if bias:
+                self.bias = UninitializedParameter(device=device, dtype=dtype)
+        if track_running_stats:
+            self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
+            self.running_var = UninitializedBuffer(device=device, dtype=dtype)
+            self.num_batches_tracked = tensor(0, device=device, dtype=int64)
+
+    def reset_parameters(self) -> None:
+        """Set everything to where it begins, once the shapes are known."""
+        if not self.has_uninitialized_params() and self.num_features:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Give Parameters and buffers the shape that the channels of the input say."""
+        if self.has_uninitialized_params():
+            self.num_features = input.shape[1]
+            for member in (self.weight, self.bias, self.running_mean, self.running_var):
+                if member is not None:
+                    member.materialize((self.num_features,))
+            self.reset_parameters()
+
+
 class BatchNorm1d(_BatchNorm):
     """Each channel, normalized over the batch: y = (x - mean) / sqrt(var + eps) * weight + bias.
 
@@ -213,4 +260,70 @@ class BatchNorm3d(_BatchNorm):
     tensor(1)
     """
 
+    _dimensions = (5,)
+
+
+class LazyBatchNorm1d(_LazyNormBase, _BatchNorm):
+    """``BatchNorm1d`` whose ``num_features`` are the channels of its first input; then it is a ``BatchNorm1d``.
+
+    Args:
+        eps, momentum, affine, track_running_stats, device, dtype, bias: as ``BatchNorm1d``.
+
+    Raises:
+        ValueError: when called with another number of dimensions, or a Parameter that is used before the first call.
+
+    Source: ``torch.nn.LazyBatchNorm1d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyBatchNorm1d()
+    >>> _ = layer(torch.ones(2, 3, 4))
+    >>> layer.num_features, type(layer).__name__
+    (3, 'BatchNorm1d')
+    """
+
+    cls_to_become = BatchNorm1d
+    _dimensions = (2, 3)
+
+
+class LazyBatchNorm2d(_LazyNormBase, _BatchNorm):
+    """``BatchNorm2d`` whose ``num_features`` are the channels of its first input; then it is a ``BatchNorm2d``.
+
+    Args:
+        eps, momentum, affine, track_running_stats, device, dtype, bias: as ``BatchNorm2d``.
+
+    Raises:
+        ValueError: when called with another number of dimensions, or a Parameter that is used before the first call.
+
+    Source: ``torch.nn.LazyBatchNorm2d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyBatchNorm2d()
+    >>> _ = layer(torch.ones(2, 3, 4, 4))
+    >>> layer.num_features, type(layer).__name__
+    (3, 'BatchNorm2d')
+    """
+
+    cls_to_become = BatchNorm2d
+    _dimensions = (4,)
+
+
+class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
+    """``BatchNorm3d`` whose ``num_features`` are the channels of its first input; then it is a ``BatchNorm3d``.
+
+    Args:
+        eps, momentum, affine, track_running_stats, device, dtype, bias: as ``BatchNorm3d``.
+
+    Raises:
+        ValueError: when called with another number of dimensions, or a Parameter that is used before the first call.
+
+    Source: ``torch.nn.LazyBatchNorm3d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyBatchNorm3d()
+    >>> _ = layer(torch.ones(2, 3, 4, 4, 4))
+    >>> layer.num_features, type(layer).__name__
+    (3, 'BatchNorm3d')
+    """
+
+    cls_to_become = BatchNorm3d
     _dimensions = (5,)

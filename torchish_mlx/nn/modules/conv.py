@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import ClassVar
 
 from .. import functional as F
-from ._convolution import _Convolution, _Transposed
+from ._convolution import _Convolution, _LazyConvolution, _LazyTransposed, _Transposed
 
-__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
+__all__ = [
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+]
 
 
 class Conv1d(_Convolution):
@@ -224,3 +237,135 @@ class ConvTranspose3d(_Transposed):
 
     _n: ClassVar = 3
     _function = staticmethod(F.conv_transpose3d)
+
+
+class LazyConv1d(_LazyConvolution, Conv1d):
+    """``Conv1d`` whose ``in_channels`` are those of its first input; then it is a ``Conv1d``.
+
+    Args:
+        out_channels, kernel_size and all others: as ``Conv1d``.
+
+    Raises:
+        ValueError: channels that can't be divided into the groups, or a Parameter that is used before the first call.
+        RuntimeError: when called with another number of dimensions.
+
+    Source: ``torch.nn.LazyConv1d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyConv1d(2, 3)
+    >>> _ = layer(torch.ones(1, 4, 5))
+    >>> layer.in_channels, type(layer).__name__
+    (4, 'Conv1d')
+    """
+
+    cls_to_become = Conv1d
+
+
+class LazyConv2d(_LazyConvolution, Conv2d):
+    """``Conv2d`` whose ``in_channels`` are those of its first input; then it is a ``Conv2d``.
+
+    Args:
+        out_channels, kernel_size and all others: as ``Conv2d``.
+
+    Raises:
+        ValueError: channels that can't be divided into the groups, or a Parameter that is used before the first call.
+        RuntimeError: when called with another number of dimensions.
+
+    Source: ``torch.nn.LazyConv2d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyConv2d(2, 3)
+    >>> _ = layer(torch.ones(1, 4, 5, 5))
+    >>> layer.in_channels, type(layer).__name__
+    (4, 'Conv2d')
+    """
+
+    cls_to_become = Conv2d
+
+
+class LazyConv3d(_LazyConvolution, Conv3d):
+    """``Conv3d`` whose ``in_channels`` are those of its first input; then it is a ``Conv3d``.
+
+    Args:
+        out_channels, kernel_size and all others: as ``Conv3d``.
+
+    Raises:
+        ValueError: channels that can't be divided into the groups, or a Parameter that is used before the first call.
+        RuntimeError: when called with another number of dimensions.
+
+    Source: ``torch.nn.LazyConv3d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyConv3d(2, 3)
+    >>> _ = layer(torch.ones(1, 4, 5, 5, 5))
+    >>> layer.in_channels, type(layer).__name__
+    (4, 'Conv3d')
+    """
+
+    cls_to_become = Conv3d
+
+
+class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
+    """``ConvTranspose1d`` whose ``in_channels`` are those of its first input; then it is a ``ConvTranspose1d``.
+
+    Args:
+        out_channels, kernel_size and all others: as ``ConvTranspose1d``.
+
+    Raises:
+        ValueError: channels that can't be divided into the groups, or a Parameter that is used before the first call.
+        RuntimeError: when called with another number of dimensions.
+
+    Source: ``torch.nn.LazyConvTranspose1d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyConvTranspose1d(2, 3)
+    >>> _ = layer(torch.ones(1, 4, 5))
+    >>> layer.in_channels, type(layer).__name__
+    (4, 'ConvTranspose1d')
+    """
+
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
+    """``ConvTranspose2d`` whose ``in_channels`` are those of its first input; then it is a ``ConvTranspose2d``.
+
+    Args:
+        out_channels, kernel_size and all others: as ``ConvTranspose2d``.
+
+    Raises:
+        ValueError: channels that can't be divided into the groups, or a Parameter that is used before the first call.
+        RuntimeError: when called with another number of dimensions.
+
+    Source: ``torch.nn.LazyConvTranspose2d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyConvTranspose2d(2, 3)
+    >>> _ = layer(torch.ones(1, 4, 5, 5))
+    >>> layer.in_channels, type(layer).__name__
+    (4, 'ConvTranspose2d')
+    """
+
+    cls_to_become = ConvTranspose2d
+
+
+class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
+    """``ConvTranspose3d`` whose ``in_channels`` are those of its first input; then it is a ``ConvTranspose3d``.
+
+    Args:
+        out_channels, kernel_size and all others: as ``ConvTranspose3d``.
+
+    Raises:
+        ValueError: channels that can't be divided into the groups, or a Parameter that is used before the first call.
+        RuntimeError: when called with another number of dimensions.
+
+    Source: ``torch.nn.LazyConvTranspose3d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyConvTranspose3d(2, 3)
+    >>> _ = layer(torch.ones(1, 4, 5, 5, 5))
+    >>> layer.in_channels, type(layer).__name__
+    (4, 'ConvTranspose3d')
+    """
+
+    cls_to_become = ConvTranspose3d

@@ -8,9 +8,16 @@ from typing import Any
 from ..._tensor.tensor import Tensor
 from ...ops.shaping import squeeze, unsqueeze
 from .. import functional as F
-from .batchnorm import _NormBase
+from .batchnorm import _LazyNormBase, _NormBase
 
-__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+__all__ = [
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+]
 
 
 class _InstanceNorm(_NormBase):
@@ -168,4 +175,70 @@ class InstanceNorm3d(_InstanceNorm):
     torch.Size([2, 3, 4, 4, 4])
     """
 
+    _dimensions = (4, 5)
+
+
+class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
+    """``InstanceNorm1d`` whose ``num_features`` are the channels of its first input; then it is a ``InstanceNorm1d``.
+
+    Args:
+        eps, momentum, affine, track_running_stats, device, dtype, bias: as ``BatchNorm1d``.
+
+    Raises:
+        ValueError: when called with another number of dimensions, or a Parameter that is used before the first call.
+
+    Source: ``torch.nn.LazyInstanceNorm1d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyInstanceNorm1d()
+    >>> _ = layer(torch.ones(2, 3, 4))
+    >>> layer.num_features, type(layer).__name__
+    (3, 'InstanceNorm1d')
+    """
+
+    cls_to_become = InstanceNorm1d
+    _dimensions = (2, 3)
+
+
+class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
+    """``InstanceNorm2d`` whose ``num_features`` are the channels of its first input; then it is a ``InstanceNorm2d``.
+
+    Args:
+        eps, momentum, affine, track_running_stats, device, dtype, bias: as ``BatchNorm2d``.
+
+    Raises:
+        ValueError: when called with another number of dimensions, or a Parameter that is used before the first call.
+
+    Source: ``torch.nn.LazyInstanceNorm2d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyInstanceNorm2d()
+    >>> _ = layer(torch.ones(2, 3, 4, 4))
+    >>> layer.num_features, type(layer).__name__
+    (3, 'InstanceNorm2d')
+    """
+
+    cls_to_become = InstanceNorm2d
+    _dimensions = (3, 4)
+
+
+class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
+    """``InstanceNorm3d`` whose ``num_features`` are the channels of its first input; then it is a ``InstanceNorm3d``.
+
+    Args:
+        eps, momentum, affine, track_running_stats, device, dtype, bias: as ``BatchNorm3d``.
+
+    Raises:
+        ValueError: when called with another number of dimensions, or a Parameter that is used before the first call.
+
+    Source: ``torch.nn.LazyInstanceNorm3d``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyInstanceNorm3d()
+    >>> _ = layer(torch.ones(2, 3, 4, 4, 4))
+    >>> layer.num_features, type(layer).__name__
+    (3, 'InstanceNorm3d')
+    """
+
+    cls_to_become = InstanceNorm3d
     _dimensions = (4, 5)

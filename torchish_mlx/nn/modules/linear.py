@@ -11,9 +11,15 @@ from ...ops.creation import empty
 from .. import functional as F
 from .. import init
 from ._words import begin, said
+from .lazy import LazyModuleMixin, UninitializedParameter
 from .module import Module
 
-__all__ = ["Bilinear", "Identity", "Linear"]
+__all__ = [
+    "Bilinear",
+    "Identity",
+    "LazyLinear",
+    "Linear",
+]
 
 
 class Identity(Module):
@@ -150,3 +156,55 @@ class Bilinear(Module):
     def extra_repr(self) -> str:
         """The sizes, and whether there is a bias."""
         return f"{said(self, 'in1_features', 'in2_features', 'out_features')}, bias={self.bias is not None}"
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """``Linear`` whose ``in_features`` is the last size of its first input; then it is a ``Linear``.
+
+    Args:
+        out_features: the size of each result.
+        bias: whether there is a bias.
+        device, dtype: those of the Parameters.
+
+    Raises:
+        ValueError: a Parameter is used before the first call.
+
+    Source: ``torch.nn.LazyLinear``.
+
+    >>> import torchish_mlx as torch
+    >>> layer = torch.nn.LazyLinear(2)
+    >>> layer(torch.ones(4, 3)).shape
+    torch.Size([4, 2])
+    >>> layer
+    Linear(in_features=3, out_features=2, bias=True)
+    """
+
+    cls_to_become = Linear
+
+    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(0, 0, False)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias again, once their shapes are known."""
+        if not self.has_uninitialized_params() and self.in_features:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Give weight and bias their shapes, or learn them from a weight that was loaded."""
+        if self.has_uninitialized_params():
+            self.in_features = input.shape[-1]
+            self.weight.materialize((self.out_features, self.in_features))
+            if self.bias is not None:
+                self.bias.materialize((self.out_features,))
+            self.reset_parameters()
+        if not self.in_features:
+            if input.shape[-1] != self.weight.shape[-1]:
+                raise AssertionError(
+                    f"The in_features inferred from input: {input.shape[-1]} is not equal to in_features from "
+                    f"self.weight: {self.weight.shape[-1]}"
+                )
+            self.in_features = input.shape[-1]
