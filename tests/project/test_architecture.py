@@ -30,6 +30,7 @@ BELOW: dict[str, set[str]] = {
     "utils": {"_core", "_tensor", "random", "ops"},
     "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},
     "testing": {"_core", "_tensor", "optim"},
+    "utils": {"_core", "_tensor", "random", "ops", "autograd", "amp"},
     "cli": set(),  # it runs programs, which see the package as its users do
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
@@ -118,7 +119,7 @@ def dependencies(file: File) -> Iterator[str]:
 
     But for parity/, whose command imports the report after it has seen that what that needs is there.
     """
-    command = file.path.parts[-2:] in (("parity", "command.py"), ("cli", "swap.py"))
+    command = file.path.parts[-2:] in (("parity", "command.py"), ("cli", "swap.py"), ("torchish_mlx", "_absent.py"))
     allowed = MAY_BE_IMPORTED | (PARITY if file.folder == "parity" and not command else set())
     for node, module in file.imports:
         if module.split(".")[0] not in allowed:

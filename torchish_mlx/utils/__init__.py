@@ -3,9 +3,13 @@
 import typing as _typing
 
 from .._absent import getter as _getter
-from . import checkpoint, data
+
+if _typing.TYPE_CHECKING:
+    from . import checkpoint as checkpoint
+    from . import data as data
+    from . import tensorboard as tensorboard
 
 __all__ = ["checkpoint", "data"]
 
 if not _typing.TYPE_CHECKING:
-    __getattr__ = _getter("torch.utils", globals())
+    __getattr__ = _getter("torch.utils", globals(), ("checkpoint", "data", "tensorboard"))

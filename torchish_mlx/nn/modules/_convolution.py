@@ -30,6 +30,7 @@ class _ConvNd(Module):
     #: How many axes an image has, and the function that convolves it: the classes say both.
     _n: ClassVar[int]
     _function: ClassVar[Callable[..., Tensor]]
+    padding: Any
     weight: Any
     bias: Any
 
@@ -87,7 +88,7 @@ class _ConvNd(Module):
         elif self.padding == "valid":
             sides = [(0, 0)] * len(self.kernel_size)
         else:
-            sides = [(p, p) for p in self.padding]  # type: ignore[misc]
+            sides = [(p, p) for p in self.padding]
         return [p for pair in reversed(sides) for p in pair]
 
     def reset_parameters(self) -> None:
@@ -204,7 +205,7 @@ class _Transposed(_ConvNd):
                 f"{len(wanted)})"
             )
         axes = zip(input.shape[others:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
-        least = [(size - 1) * s - 2 * int(p) + d * (k - 1) + 1 for size, s, p, d, k in axes]
+        least = [(size - 1) * s - 2 * p + d * (k - 1) + 1 for size, s, p, d, k in axes]
         most = [low + s - 1 for low, s in zip(least, self.stride, strict=True)]
         if any(not low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)):
             raise ValueError(

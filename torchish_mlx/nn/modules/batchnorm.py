@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..._core.dtypes import int64
@@ -89,9 +88,7 @@ class _NormBase(Module):
             f"{said(self, 'track_running_stats')}"
         )
 
-    def _load_from_state_dict(
-        self, state_dict: Any, prefix: str, local_metadata: Mapping[str, Any], *lists: Any
-    ) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: dict[str, Any], *lists: Any) -> None:
         """Files of torch before 0.4.1 do not have the number of batches: it stays what it is."""
         version = local_metadata.get("version")
         key = prefix + "num_batches_tracked"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 from ..._tensor.tensor import Tensor
@@ -33,7 +32,7 @@ class _InstanceNorm(_NormBase):
         self,
         state_dict: Any,
         prefix: str,
-        local_metadata: Mapping[str, Any],
+        local_metadata: dict[str, Any],
         strict: bool,
         missing_keys: list[str],
         unexpected_keys: list[str],
