@@ -46,8 +46,9 @@ class UntypedStorage:
     Source: ``torch.UntypedStorage``.
     """
 
-    def __init__(self, base: Storage, device: Device) -> None:
-        self._base, self.device = base, device
+    def __init__(self, base: Any, device: Device) -> None:
+        self._base: Storage = base
+        self.device = device
 
     def data_ptr(self) -> int:
         """A number that is the same for Tensors that share memory, and tells the memory of others from it."""

@@ -356,8 +356,8 @@ class Tensor(ArrayLike, Placement):
         if isinstance(gradient, Tensor):
             self._grad = gradient.clone() if old is None else old + gradient
         else:
-            old._storage.array = old._storage.read() + gradient
             self._grad = old
+            self._grad._storage.array = self._grad._storage.read() + gradient
         if LABELLED:
             self._grad._keep_label(self._label)
 

@@ -177,7 +177,7 @@ class _Properties:
         )
 
 
-def get_device_properties(device: _Any = None) -> _Properties:
+def get_device_properties(device: _Any = None) -> _Any:
     """``name``, ``major``, ``minor`` and ``total_memory`` of the GPU.
 
     Raises:
