@@ -25,6 +25,7 @@ SECTIONS: dict[str, Any] = {
         f"torch.{name}": importlib.import_module(f"torch.{name}")
         for name in (
             "autograd",
+            "distributed",
             "autograd.graph",
             "nn",
             "nn.functional",

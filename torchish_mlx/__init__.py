@@ -27,6 +27,7 @@ if _typing.TYPE_CHECKING:
     from . import backends as backends
     from . import cpu as cpu
     from . import cuda as cuda
+    from . import distributed as distributed
     from . import hub as hub
     from . import jit as jit
     from . import mps as mps
@@ -80,6 +81,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "backends",
         "cpu",
         "cuda",
+        "distributed",
         "hub",
         "jit",
         "mps",
