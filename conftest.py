@@ -4,6 +4,7 @@ import gc
 import os
 from importlib.util import find_spec
 
+import pytest
 from hypothesis import settings
 
 # One thread for each worker of pytest, which has one core: torch's, OpenMP's and OpenBLAS's threads would wait for each
@@ -11,11 +12,18 @@ from hypothesis import settings
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
-settings.load_profile("no deadline")
+# A busy machine is no failure. `make test` draws a quarter of the examples: see tests/marks.py.
+settings.register_profile("all examples", deadline=None)
+settings.register_profile("some examples", deadline=None, max_examples=25)
+settings.load_profile("all examples")
 
 # The doctests of the package import its modules; those of the parity report import torch.
 collect_ignore = [] if find_spec("torch") else ["torchish_mlx/parity"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "not long":
+        settings.load_profile("some examples")
 
 
 def pytest_collection_finish() -> None:

@@ -25,6 +25,7 @@ SECTIONS: dict[str, Any] = {
         f"torch.{name}": importlib.import_module(f"torch.{name}")
         for name in (
             "autograd",
+            "distributed",
             "autograd.graph",
             "nn",
             "nn.functional",
@@ -33,6 +34,9 @@ SECTIONS: dict[str, Any] = {
             "optim.lr_scheduler",
             "optim.swa_utils",
             "amp",
+            "utils",
+            "utils.data",
+            "cuda",
         )
     },
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -12,9 +13,11 @@ import numpy as np
 import torch
 
 import torchish_mlx as tm
+from compat_tests import program_calls
 
 DTYPES = {torch.float32: mx.float32, torch.bfloat16: mx.bfloat16, torch.int64: mx.int64, torch.int32: mx.int32}
 DTYPES |= {torch.bool: mx.bool_, torch.float64: mx.float64, torch.uint8: mx.uint8}
+DTYPES |= {torch.float16: mx.float16, torch.int8: mx.int8, torch.int16: mx.int16}
 SHAPES: list[tuple[int, ...]] = [
     (), (1,), (3,), (3,), (2, 3), (2, 3), (1, 3), (2, 1), (3, 3), (0,), (0, 3), (2, 1, 3), (2, 2, 3)
 ]  # fmt: skip
@@ -29,12 +32,59 @@ TORCHS_OWN = (
     "not implemented for",
     "some elements of the input tensor and the written-to tensor refer",
     "ZeroTensors are immutable",
+    "with grad mode enabled. This view is the output",  # of split(), without a gradient; not of tensor_split()
+    "Supports only ChannelsLast3d",  # pools of permuted memory
+    "should be between 0 and 1",  # which is looked at where that costs little
+    "weights sum to zero",  # this would be a look at the values of cov()
     "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
 )
 #: What is refused here alone. torch multiplies matrices of two dtypes where there is nothing to add up; it keeps
 #: nothing for the gradient of a view that was made under no_grad, which goes nowhere; and it only warns of a write by a
-#: list of indices to an expanded tensor, "which is deprecated".
-OUR_OWN = ("to have the same dtype", "which MulBackward0 of mul() needs", "refers to a single memory location")
+#: list of indices to an expanded tensor, "which is deprecated". It enlarges a tensor of one element for addbmm_ alone;
+#: it gives the result of scatter with reduce before it refuses to differentiate it; and its convolutions without a
+#: kernel of their own for a case (groups, three sizes) give a result without elements, which the others refuse. Of no
+#: samples of integers its margin losses give memory that was never written. The nuclear norm needs singular
+#: values. It pads from what is left of nothing.
+OUR_OWN = (
+    "to have the same dtype",
+    "which MulBackward0 of mul() needs",
+    "refers to a single memory location",
+    "doesn't match the broadcast shape [5, 10]",
+    "the derivative of scatter with reduce is not there",
+    "Output size is too small",
+    "margin_loss",
+    "not 'nuc'",
+    "to go round",
+)
+#: Functions in which a difference of rounding becomes one of any size, besides those that give no floating numbers.
+ROUGH = ("floor", "remainder", "fmod", "round", "trunc", "ceil", "frac", "sign", "sgn", "heaviside", "histc", "masked_")
+ROUGH += (
+    "sin",
+    "cos",
+    "tan",
+    "rsqrt",
+    "reciprocal",
+    "unique",
+    "normalize",
+    "group_norm",
+    "layer_norm",
+    "corrcoef",
+    "erfinv",
+    "atanh",
+)
+#: What torch says before it has changed anything, where a call that changes something is refused.
+EARLY = (
+    "a leaf Variable that requires grad",
+    "a view of a leaf Variable that requires grad",
+    "does not require grad",
+    "doesn't require grad",
+    "has requires_grad=False",
+    "only change requires_grad flags of leaf variables",
+    "must match the size of tensor",
+    "doesn't match the broadcast shape",
+    "must match the existing size",
+    "can't be cast to the desired output type",
+)
 ALIVE = 9
 
 
@@ -50,6 +100,8 @@ class Program:
         self.theirs: list[Any] = []
         self.ours: list[Any] = []
         self.log: list[str] = []
+        self.what = ""  # the last call
+        self.rounded = False  # whether a number differs in its last digits
         self.halves = False  # whether a number was rounded to bfloat16
         for _ in range(3):
             self.leaf()
@@ -92,13 +144,16 @@ class Program:
                     return inner(ts, T)
 
         self.log.append(what)
+        self.what = what
         outcomes = []
         for tensors, library in ((self.theirs, torch), (self.ours, tm)):
             try:
                 outcomes.append(call(tensors, library))
-            except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError) as error:
+            except Exception as error:
                 outcomes.append(error)
         theirs, ours = outcomes
+        if self.copied_there(theirs, ours):
+            raise End
         if isinstance(theirs, Exception):
             self.failed(what, theirs, ours, result)
             return
@@ -107,7 +162,35 @@ class Program:
                 raise End
             raise AssertionError(f"{ours!r}; torch did it") from ours
         for a, b in zip(flat(theirs), flat(ours), strict=True) if result else ():
-            self.add(a, b, "that")
+            if not isinstance(a, torch.Tensor):  # of equal and its like
+                self.same("what is no Tensor", b, a)
+            elif self.known(a):
+                self.add(a, b, "that")
+            else:
+                self.alike(b, a)
+
+    def copied_there(self, theirs: Any, ours: Any) -> bool:
+        """Whether torch had to copy what is a view here: its results have the strides of permuted operands."""
+        memories = {t.untyped_storage().data_ptr() for t in self.theirs}
+        return not all(t.is_contiguous() for t in self.theirs) and any(
+            isinstance(b, tm.Tensor)
+            and (b._base is not None or b._unrecorded is not None)
+            and a.untyped_storage().data_ptr() not in memories
+            for a, b in zip(flat(theirs), flat(ours), strict=False)
+            if isinstance(a, torch.Tensor)
+        )
+
+    def rough(self) -> bool:
+        """Whether the last statement makes much of the last digits, which differ on both sides already."""
+        name = self.what.removeprefix("no_grad: ")
+        name = name.partition(".")[2] if name.startswith("t") and name[1:2].isdigit() else name
+        discrete = bool(self.theirs) and not self.theirs[-1].is_floating_point()
+        return self.rounded and (discrete or name.removeprefix("nn.functional.").startswith(ROUGH))
+
+    def look(self) -> None:
+        """Note whether a number that is alive is not the same to the last digit."""
+        pairs = [(a, b) for a, b in zip(self.theirs, self.ours, strict=True) if a.is_floating_point()]
+        self.rounded = self.rounded or any((values(a) != values(b)).any() for a, b in pairs)
 
     def failed(self, what: str, theirs: Exception, ours: Any, result: bool) -> None:
         said = str(theirs)
@@ -116,12 +199,13 @@ class Program:
         if "backward" in what and ("does not require grad" not in said and not isinstance(ours, Exception)):
             raise End  # torch keeps more than its formulas need, or one of them fails
         assert isinstance(ours, type(theirs)) or isinstance(theirs, type(ours)), f"{ours!r}, torch {theirs!r}"
-        if not result:
+        if not result and not any(text in said for text in EARLY):
             raise End  # torch may have written a part
 
     def statement(self) -> None:
         kinds = [self.leaf, self.unary, self.binary, self.binary, self.ternary, self.reduction, self.view, self.view]
         kinds += [self.joined, self.cast, self.written, self.written, self.item, self.watched, self.backward]
+        kinds += [partial(statement, self) for statement in program_calls.STATEMENTS]
         self.rng.choice(kinds)()
 
     def unary(self) -> None:
@@ -179,7 +263,7 @@ class Program:
             start = rng.randrange(shape[dim] + 1)
             args = (dim, start, rng.randrange(shape[dim] - start + 1)) if name == "narrow" else (dim, start)
         elif not ndim and name in ("transpose", "narrow", "select"):
-            raise End
+            return
         self.run(f"t{i}.{name}{args}", lambda ts, T: getattr(ts[i], name)(*args))
 
     def joined(self) -> None:
@@ -239,6 +323,8 @@ class Program:
     def watched(self) -> None:
         i, what = self.pick(lambda t: t.is_floating_point()), self.rng.choice(["retain_grad", "hook", "on", "off"])
         factor = self.rng.choice([2, -1])
+        if what == "on" and self.theirs[i]._is_view():
+            return  # torch then has other views of this one without a gradient, where it was made under no_grad
         calls: dict[str, Callable[[list[Any], Any], Any]] = {
             "retain_grad": lambda ts, T: ts[i].retain_grad(),
             "hook": lambda ts, T: ts[i].register_hook(lambda g: g * factor),
@@ -256,6 +342,10 @@ class Program:
             lambda ts, T: ts[i].sum().backward(retain_graph=retain, create_graph=create),
             result=False,
         )
+
+    def known(self, theirs: Any) -> bool:
+        """Whether a Tensor is one that programs go on with: of a dtype that is compared, with finite numbers."""
+        return theirs.dtype in DTYPES and theirs.numel() < 2000 and bool(theirs.detach().isfinite().all())
 
     # Comparison -------------------------------------------------------------------------------------------------------
 
@@ -279,6 +369,17 @@ class Program:
             else:
                 self.same(f"dtype of the gradient of t{i}", grads[0].dtype, DTYPES[grads[1].dtype])
                 self.near(f"gradient of t{i}", *grads, halves)
+
+    def alike(self, ours: Any, theirs: Any) -> None:
+        """A result with which the program ends is the same where both are finite: 0 may be rounded below it."""
+        self.same("shape of the result", tuple(ours.shape), tuple(theirs.shape))
+        if theirs.dtype in DTYPES:
+            self.same("dtype of the result", ours.dtype, DTYPES[theirs.dtype])
+        if theirs.dtype.is_floating_point:
+            a, b = values(ours), values(theirs)
+            both = np.isfinite(a) & np.isfinite(b)
+            limit = (6e-2 if self.halves or theirs.dtype == torch.bfloat16 else 2e-4) * np.maximum(1, np.abs(b[both]))
+            assert (np.abs(a[both] - b[both]) <= limit).all(), f"the result: {a}, torch {b}"
 
     def same(self, what: str, ours: Any, theirs: Any) -> None:
         assert ours == theirs, f"{what}: {ours}, torch {theirs}"
@@ -311,10 +412,13 @@ def run(seed: int, statements: int = 14) -> int:
     program = Program(seed)
     for count in range(statements):
         try:
+            program.look()
             program.statement()
             program.compare()
         except End:
             return count
         except AssertionError as error:
+            if program.rough():
+                return count
             raise AssertionError(f"seed {seed}: {error}\n  " + "\n  ".join(program.log)) from error
     return statements

@@ -155,6 +155,18 @@ OWN = {
     **{("cauchy_", x): "_float" for x in ("median", "sigma")},
     ("exponential_", "lambd"): "_float",
 }
+#: Parameters that torch's Python code computes with, so that a call refuses nothing: what they are meant to be.
+UNCHECKED = {
+    ("local_response_norm", "size"): "_int",
+    **{("local_response_norm", name): "_float" for name in ("alpha", "beta", "k")},
+    ("normalize", "p"): "_float",
+    **{
+        (f"max_unpool{n}d", name): "_int | Sequence[_int]"
+        for n in (1, 2, 3)
+        for name in ("kernel_size", "stride", "padding")
+    },
+    **{(f"max_unpool{n}d", "output_size"): "Sequence[_int]" for n in (1, 2, 3)},
+}
 #: What is returned where that is no Tensor.
 RESULTS = {"allclose": "_bool", "equal": "_bool", "native_dropout": "DropoutResult"}
 EXTREMES = """\
@@ -186,6 +198,8 @@ DECLARED = {
     "int": "_int",
     "float": "_float",
     "bool": "_bool",
+    "Truth": "_bool",
+    "Scalar": "_float",
     "Tensor": "_TensorLike",
     "Sequence[int]": "Sequence[_int]",
 }
@@ -219,7 +233,7 @@ def parameters(name: str, function: Callable[..., Any], method: bool, named: boo
         own = OWN.get((name, p.name)) or OWN.get((name.removesuffix("_"), p.name))
         kind = "Any" if p.name == "args" else "Tensor" if p.annotation == "Tensor" else own
         default = "" if p.default is p.empty else f" = {p.default!r}".replace("'", '"')
-        kind = (named and (kind or TYPES.get(p.name))) or declared(function, p.name)
+        kind = (named and (kind or TYPES.get(p.name))) or UNCHECKED.get((name, p.name)) or declared(function, p.name)
         if p.default is None and "None" not in kind and kind != "Any" and kind != "_Dim":
             kind += " | None"
         out.append(f"{star}{p.name}: {kind}{default}")

@@ -7,8 +7,9 @@ instead``, or names alone.
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,16 @@ def fill_gaps(kind: Any) -> None:
     kind.__dir__ = lambda tensor: [name for name in object.__dir__(tensor) if name not in gaps]
 
 
-def getter(section: str, module: Any) -> Callable[[str], Any]:
-    """``__getattr__`` of a module that is ``section`` of torch; ``module`` is its dict."""
+def getter(section: str, module: Any, later: Collection[str] = ()) -> Callable[[str], Any]:
+    """``__getattr__`` of a module that is ``section`` of torch; ``module`` is its dict.
+
+    The modules ``later`` are imported when somebody asks for them.
+    """
 
     def __getattr__(name: str) -> Any:
         where = module["__name__"]
+        if name in later:
+            return importlib.import_module(f"{where}.{name}")
         raise absent(section, name, f"module {where!r}", sys.modules.get(where))
 
     return __getattr__

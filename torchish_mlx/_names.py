@@ -28,8 +28,35 @@ from ._core.dtypes import uint8 as uint8
 from ._core.dtypes import uint16 as uint16
 from ._core.dtypes import uint32 as uint32
 from ._core.dtypes import uint64 as uint64
+from ._core.errors import AcceleratorError as AcceleratorError
+from ._core.errors import OutOfMemoryError as OutOfMemoryError
+from ._core.layout import jagged as jagged
+from ._core.layout import layout as layout
+from ._core.layout import sparse_bsc as sparse_bsc
+from ._core.layout import sparse_bsr as sparse_bsr
+from ._core.layout import sparse_coo as sparse_coo
+from ._core.layout import sparse_csc as sparse_csc
+from ._core.layout import sparse_csr as sparse_csr
+from ._core.layout import strided as strided
 from ._core.limits import finfo as finfo
 from ._core.limits import iinfo as iinfo
+from ._core.precision import get_float32_matmul_precision as get_float32_matmul_precision
+from ._core.precision import set_float32_matmul_precision as set_float32_matmul_precision
+from ._core.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from ._core.settings import get_deterministic_debug_mode as get_deterministic_debug_mode
+from ._core.settings import get_num_interop_threads as get_num_interop_threads
+from ._core.settings import get_num_threads as get_num_threads
+from ._core.settings import (
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+)
+from ._core.settings import is_warn_always_enabled as is_warn_always_enabled
+from ._core.settings import set_deterministic_debug_mode as set_deterministic_debug_mode
+from ._core.settings import set_flush_denormal as set_flush_denormal
+from ._core.settings import set_num_interop_threads as set_num_interop_threads
+from ._core.settings import set_num_threads as set_num_threads
+from ._core.settings import set_warn_always as set_warn_always
+from ._core.settings import use_deterministic_algorithms as use_deterministic_algorithms
+from ._core.tensor_types import set_default_tensor_type as set_default_tensor_type
 from ._tensor.arraylike import Size as Size
 from ._tensor.modes import enable_grad as enable_grad
 from ._tensor.modes import inference_mode as inference_mode
@@ -38,7 +65,18 @@ from ._tensor.modes import is_inference_mode_enabled as is_inference_mode_enable
 from ._tensor.modes import no_grad as no_grad
 from ._tensor.modes import set_grad_enabled as set_grad_enabled
 from ._tensor.parameter import Parameter as Parameter
+from ._tensor.shown_storage import TypedStorage as TypedStorage
+from ._tensor.shown_storage import UntypedStorage as UntypedStorage
+from ._tensor.shown_storage import is_storage as is_storage
 from ._tensor.tensor import Tensor as Tensor
+from .amp.autocast_mode import autocast as autocast
+from .amp.autocast_mode import clear_autocast_cache as clear_autocast_cache
+from .amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+from .amp.autocast_mode import is_autocast_cache_enabled as is_autocast_cache_enabled
+from .amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
+from .amp.autocast_mode import set_autocast_cache_enabled as set_autocast_cache_enabled
+from .amp.autocast_mode import set_autocast_dtype as set_autocast_dtype
+from .amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
 from .autograd._anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
 from .autograd._anomaly import is_anomaly_enabled as is_anomaly_enabled
 from .bridge.backward import backward as backward

@@ -11,6 +11,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.dtypes import outcome
+from tests.each import each
 
 DEFAULTS = ("float16", "bfloat16", "float32", "float64")
 #: Calls whose dtype depends on the default, or looks as if it did.
@@ -73,7 +74,7 @@ def default(request) -> Iterator[str]:
     tm.set_default_dtype(tm.float32)
 
 
-@pytest.mark.parametrize("name", CALLS)
+@each("name", CALLS)
 def test_the_default_dtype_decides_as_in_torch(default, name):
     theirs = outcome(lambda: CALLS[name](torch))
     if "not implemented" in theirs:

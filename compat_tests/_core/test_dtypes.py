@@ -12,6 +12,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.dtypes import MLX, NAMES, outcome
+from tests.each import each
 
 ALIASES = ("half", "float", "double", "cfloat", "short", "int", "long")
 PAIRS = list(itertools.product(NAMES, NAMES))
@@ -39,7 +40,7 @@ def test_an_alias_is_the_object_itself():
         assert getattr(tm, name) is getattr(tm, str(getattr(torch, name)).removeprefix("torch."))
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@each(("one", "other"), PAIRS)
 def test_equal_to_mlxs_from_both_sides(one, other):
     mine, theirs = getattr(tm, one), MLX[other]
     same = one == other
@@ -90,7 +91,7 @@ def test_nothing_of_it_can_be_written(name):
         _ = tm.float32 < tm.float64
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@each(("one", "other"), PAIRS)
 def test_two_dtypes_together(one, other):
     theirs = outcome(lambda: torch.promote_types(getattr(torch, one), getattr(torch, other)))
     if theirs in ABSENT:
@@ -100,7 +101,7 @@ def test_two_dtypes_together(one, other):
     assert tm.can_cast(getattr(tm, one), MLX[other]) == torch.can_cast(getattr(torch, one), getattr(torch, other))
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@each(("one", "other"), PAIRS)
 def test_two_tensors_and_a_number_together(one, other):
     for shapes in itertools.product(((), (1,)), repeat=2):
         answers = []
@@ -170,7 +171,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "call", "dtype"), KINDS, ids=lambda v: v if isinstance(v, str) else "")
+@each(("name", "call", "dtype"), KINDS)
 def test_torchs_objects_and_mlxs_are_accepted(name, call, dtype):
     if (name, dtype) == ("norm", "bfloat16"):
         assert outcome(lambda: call(tm, tm.bfloat16)) == outcome(lambda: call(torch, torch.bfloat16))
@@ -201,8 +202,8 @@ def test_pythons_complex_is_refused_because_mlx_has_no_complex128():
 OTHER_WORDS = ("as_tensor of a Tensor", "norm", "softmax", "to", "to(device, dtype)", "type", "view")
 
 
-@pytest.mark.parametrize("name", sorted(CALLS | FLOATING | INTEGERS))
-@pytest.mark.parametrize("given", [(1,), "float32"], ids=["tuple", "str"])
+@each("name", sorted(CALLS | FLOATING | INTEGERS))
+@each("given", [(1,), "float32"])
 def test_what_is_no_dtype_is_refused(name, given):
     call = (CALLS | FLOATING | INTEGERS)[name]
     theirs, mine = outcome(lambda: call(torch, given)), outcome(lambda: call(tm, given))

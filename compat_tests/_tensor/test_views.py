@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import torchish_mlx as tm
 from compat_tests.sides import SIDES, to_array, values
+from tests.marks import examples
 from torchish_mlx._tensor.views import reshaped_strides
 
 Call = Callable[..., Any]
@@ -151,7 +152,7 @@ action = st.tuples(
 )
 
 
-@hypothesis.settings(max_examples=150, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=examples(150), deadline=None, derandomize=True)
 @hypothesis.given(st.lists(action, min_size=1, max_size=8), st.booleans())
 def test_programs(actions: list[tuple[str, int, int]], recorded: bool) -> None:
     """Any sequence of views and writes: every tensor, its strides and the leaves' gradients are torch's."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import torchish_mlx
 from compat_tests.bridge import TORCH_DTYPES, outcome, to_torch
+from tests.marks import examples
 from torchish_mlx import amp, optim
 
 SHAPES = ((2, 3), (), (3,))
@@ -194,7 +195,7 @@ LOOPS = st.lists(
 SEQUENCES = st.one_of(st.lists(OPERATIONS, max_size=30), LOOPS)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.fixed_dictionaries(
         {},

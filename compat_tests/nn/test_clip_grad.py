@@ -25,6 +25,8 @@ import torchish_mlx
 from compat_tests.bridge import TORCH_DTYPES, outcome, to_ours
 from compat_tests.sides import values
 from compat_tests.two_sides import OURS, THEIRS, Side
+from tests.each import each
+from tests.marks import examples
 from torchish_mlx.nn import utils as ours
 from torchish_mlx.parity.clip_cases import DTYPES, INF, ORDERS, SHAPES, exact, same_gradients, same_norm, tensors
 
@@ -62,8 +64,8 @@ def test_names() -> None:
 # Numbers --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("order", ORDERS)
+@each("dtype", DTYPES)
+@each("order", ORDERS)
 @pytest.mark.parametrize("shapes", [SHAPES, *[[shape] for shape in SHAPES], [(), (), (3,)], [(2, 2)] * 5], ids=repr)
 def test_parity(shapes: Any, order: float, dtype: torch.dtype) -> None:
     """All shapes at once and alone, a third of the norm, and more than the norm; the norm of an empty one raises."""
@@ -147,11 +149,9 @@ def test_float64() -> None:
             np.testing.assert_allclose(values(p.grad), values(q.grad), rtol=1e-14)
 
 
-@pytest.mark.parametrize("foreach", [None, True, False])
-@pytest.mark.parametrize("limit", [0.0, INF, -1.0, math.nan, 1, "2"], ids=repr)
-@pytest.mark.parametrize(
-    "grad", [[1.0, 2.0], [INF, 1.0], [-INF, 1.0], [math.nan, 1.0], [0.0, 0.0], [-0.0, 1e-7]], ids=repr
-)
+@each("foreach", [None, True, False])
+@each("limit", [0.0, INF, -1.0, math.nan, 1, "2"])
+@each("grad", [[1.0, 2.0], [INF, 1.0], [-INF, 1.0], [math.nan, 1.0], [0.0, 0.0], [-0.0, 1e-7]])
 def test_limits_and_what_is_not_finite(grad: list[float], limit: Any, foreach: bool | None) -> None:
     """What torch makes of zero, infinite and negative norms, bit for bit where it is exact (0, inf, nan, signs)."""
     mine, others = pairs([torch.tensor(grad), torch.tensor(0.5)])
@@ -188,7 +188,7 @@ def test_with_a_norm_of_ones_own() -> None:
             same_gradients(mine, others)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @example([((), torch.float16, 65504.0), ((), torch.float16, 6e-8)], 2, 1.0, 0)
 @example([((3,), torch.float32, 1.0), None], 0.5, 1e-6, 1)
 @given(

@@ -6,9 +6,9 @@ import ast
 import inspect
 from pathlib import Path
 
-import pytest
 import torch
 
+from tests.each import each
 from torchish_mlx.ops.functions import FUNCTIONAL
 
 BODY = {
@@ -45,7 +45,7 @@ def names_of(name: str) -> list[tuple[str, str]]:
     return [(p.name, "*" if p.kind is p.KEYWORD_ONLY else "") for p in given]
 
 
-@pytest.mark.parametrize("name", sorted(FUNCTIONAL))
+@each("name", sorted(FUNCTIONAL))
 def test_the_signature_is_torchs(name: str) -> None:
     mine = [
         (p.name, "*" if p.kind is p.KEYWORD_ONLY else "")

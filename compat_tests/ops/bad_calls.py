@@ -36,6 +36,10 @@ class Converter:
             if value not in DTYPES:
                 raise NeedsMore(str(value)[6:])
             return DTYPES[value]
+        if isinstance(value, torch.nn.PairwiseDistance):
+            return lambda x, y: tm.pairwise_distance(x, y, value.norm, value.eps, value.keepdim)
+        if callable(value) and hasattr(torch.nn.functional, getattr(value, "__name__", "")):
+            return getattr(tm.nn.functional, value.__name__)
         if isinstance(value, dict):
             return {key: self(v) for key, v in value.items()}
         if isinstance(value, (list, tuple)):
@@ -52,17 +56,20 @@ class Converter:
             count = storage.nbytes() // value.element_size()
             flat = torch.as_strided(value.detach(), (count,), (1,), 0)
             base = self.memory.get(storage.data_ptr()) if count else None
+            shape, whole = tuple(value.shape), value.is_contiguous() and value.numel() == count
             if base is None:
                 array = mx.array(flat.float().numpy() if flat.dtype == torch.bfloat16 else flat.numpy())
-                base = tm.Tensor(array.astype(DTYPES[value.dtype]))
+                base = tm.Tensor(mx.reshape(array, shape if whole else (count,)).astype(DTYPES[value.dtype]))
                 self.memory[storage.data_ptr()] = base
             if not value.numel():
-                return tm.zeros(tuple(value.shape), dtype=DTYPES[value.dtype], requires_grad=value.requires_grad)
-            if value.is_contiguous() and value.numel() == count:
-                made = tm.Tensor(base._storage).view(tuple(value.shape))
-            else:
-                step = Strided((count,), tuple(value.shape), value.stride(), value.storage_offset())
-                made = show(base, step, base.array)
+                return tm.zeros(shape, dtype=DTYPES[value.dtype], requires_grad=value.requires_grad)
+            made = tm.Tensor(base._storage)
+            if not whole:
+                step = Strided((count,), shape, value.stride(), value.storage_offset())
+                flat = made.view((count,))
+                made = show(flat, step, flat.array)
+            elif shape != tuple(made.shape):
+                made = made.view(shape)
             made = made.detach()
         return made.requires_grad_() if value.requires_grad else made
 
@@ -137,6 +144,7 @@ def _of_result(call: Call, result: Any) -> Iterator[Call]:
     for damage, make in {
         "bool": lambda o: torch.zeros(o.shape, dtype=torch.bool),
         "double": lambda o: torch.zeros(o.shape, dtype=torch.float64),
+        "other shape": lambda o: torch.zeros((*o.shape, 3), dtype=o.dtype),
         "requires grad": lambda o: torch.zeros(o.shape, requires_grad=True),
         "expanded": lambda o: torch.zeros((), dtype=o.dtype).expand(o.shape),
         "a string": lambda o: "x",

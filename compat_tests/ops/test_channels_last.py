@@ -19,7 +19,19 @@ import pytest
 import torch
 
 import torchish_mlx as tm
-from compat_tests.ops.test_op_db import ENTRIES, apart, called, flat, near, ours, samples, slow, values
+from compat_tests.ops.test_op_db import (
+    ENTRIES,
+    apart,
+    by_entry,
+    by_part,
+    called,
+    flat,
+    near,
+    ours,
+    part_of,
+    samples,
+    values,
+)
 from torchish_mlx._tensor.channels import ChannelsLast, to_last
 from torchish_mlx.ops._declare import FUNCTIONAL, REGISTRY
 
@@ -110,17 +122,19 @@ def same(mine: Any, plain: Any) -> None:
     np.testing.assert_allclose(mine, plain, rtol=0, atol=2e-5 * scale if plain.dtype.kind in "fc" else 0)
 
 
+@by_part
 @pytest.mark.parametrize("how", ["memory", pytest.param("convolution", marks=pytest.mark.long)])
-@pytest.mark.parametrize("entry", [slow(entry) for entry in HERE])
-def test_every_function_takes_images_in_either_memory(entry: Any, how: str) -> None:
+@by_entry(HERE)
+def test_every_function_takes_images_in_either_memory(entry: Any, how: str, part: str) -> None:
     if torch.float32 not in entry.dtypes or apart(entry, torch.float32):
         return
     torch.manual_seed(0)
+    found = [*images(entry)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for sample in images(entry):
-            plain, mine = [outcome(called(entry), sample, h, entry.supports_gradgrad) for h in ("plain", how)]
-            assert len(mine) == len(plain)
+        for i in part_of(found, part, 8):
+            plain, mine = [outcome(called(entry), found[i], h, entry.supports_gradgrad) for h in ("plain", how)]
+            assert len(mine) == len(plain), f"sample {i}"
             for a, b in zip(mine, plain, strict=True):
                 same(a, b)
 

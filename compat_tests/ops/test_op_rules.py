@@ -17,6 +17,8 @@ from hypothesis.extra import numpy as hnp
 
 import torchish_mlx as tm
 from compat_tests.sides import DTYPES, SIDES, to_array, values
+from tests.each import each
+from tests.marks import examples
 
 INF, NAN = float("inf"), float("nan")
 Call = Callable[..., Any]
@@ -154,7 +156,7 @@ KINKS: dict[str, tuple[list[Any], Call]] = {
 }
 
 
-@pytest.mark.parametrize("name", KINKS)
+@each("name", KINKS)
 def test_kink(name: str) -> None:
     """Value and first derivative, equal to the last bit or two."""
     given, call = KINKS[name]
@@ -282,7 +284,7 @@ def test_half_is_rounded_once() -> None:
 # -- broadcasting -----------------------------------------------------------------------------------------------------
 
 
-@hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+@hypothesis.settings(max_examples=examples(60), deadline=None, derandomize=True)
 @hypothesis.given(
     hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=4, max_side=3, min_side=0),
     st.sampled_from(["add", "mul", "div", "maximum", "addcmul", "where", "clamp", "lerp"]),

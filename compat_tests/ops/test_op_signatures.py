@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import torchish_mlx
+from tests.each import check_each
 from tests.table_stub import attached
 from torchish_mlx.ops import creation, ranges, types
 from torchish_mlx.ops.functions import FUNCTIONS
@@ -189,8 +190,17 @@ def taken(function: Callable[..., Any], overload: list[Parameter], name: str) ->
     return wrong + [f"{missing} is required" for missing in required - given if (bare, missing) not in DEPARTURES]
 
 
-@pytest.mark.parametrize("name", CASES)
+def bare(name: str) -> str:
+    return name.removeprefix("Tensor.").removesuffix("_")
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(map(bare, CASES)))
 def test_every_overload_of_torch_is_taken(name: str) -> None:
+    """Of the function, the method and the in-place method."""
+    check_each(check_overloads, [(case,) for case in CASES if bare(case) == name])
+
+
+def check_overloads(name: str) -> None:
     function, theirs = CASES[name]
     if name in IN_PYTHON:
         theirs = [

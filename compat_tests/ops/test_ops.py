@@ -6,6 +6,7 @@ The calls are in op_cases.py. Tolerances are in units of the last place of the l
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from torch.testing._internal.common_methods_invocations import op_db
 
 from compat_tests.op_cases import CASES, MADE_OF, WHOLE, WRITES, Case
 from compat_tests.sides import SIDES, Exact, Side, build, largest, near, values
+from tests.each import check_each
 from torchish_mlx.ops._declare import REGISTRY, Entry
 from torchish_mlx.ops.functions import FUNCTIONS
 
@@ -115,10 +117,7 @@ def check_call(name: str, case: Case, dtype: torch.dtype, call: Callable[..., An
                 near(m, exact, dtype, order, f"{name}({case}) derivative {order}, in float64", scale)
 
 
-def every(cases: dict[str, list[Case]]) -> list[Any]:
-    return [
-        pytest.param(name, case, id=f"{name}-{i}-{case}") for name, rows in cases.items() for i, case in enumerate(rows)
-    ]
+DTYPES = (torch.float32, torch.bfloat16)
 
 
 def test_every_row_has_a_case() -> None:
@@ -129,10 +128,10 @@ def test_every_row_has_a_case() -> None:
     assert all(MADE_OF[name] for name in MADE_OF)
 
 
-@pytest.mark.parametrize(("name", "case"), every(CASES))
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def test_function(name: str, case: Case, dtype: torch.dtype) -> None:
-    check_call(name, case, dtype, how_to_call(name))
+@pytest.mark.parametrize("name", CASES)
+def test_function(name: str) -> None:
+    call = how_to_call(name)
+    check_each(lambda case, dtype: check_call(name, case, dtype, call), itertools.product(CASES[name], DTYPES))
 
 
 EVERY = {**CASES, **WRITES, **WHOLE}
@@ -162,10 +161,7 @@ def in_place(name: str, side: Side, args: list[Any], kwargs: dict[str, Any]) -> 
 IN_PLACE_CASES = {name: WRITES.get(name) or CASES[name] for name in INPLACE}
 
 
-@pytest.mark.parametrize(("name", "case"), every(IN_PLACE_CASES))
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-def test_in_place(name: str, case: Case, dtype: torch.dtype) -> None:
-    """The in-place form: the same tensor, its views and its gradients as torch's, and torch's refusals."""
+def check_in_place(name: str, case: Case, dtype: torch.dtype) -> None:
     if may_be_written(name, case):
         check_call(name, case, dtype, in_place)
         return
@@ -179,6 +175,13 @@ def test_in_place(name: str, case: Case, dtype: torch.dtype) -> None:
         ):
             method(name + "_", side, [given, *args[1:]], kwargs)
         np.testing.assert_array_equal(values(given), before)
+
+
+@pytest.mark.parametrize("name", IN_PLACE_CASES)
+def test_in_place(name: str) -> None:
+    """The in-place form: the same tensor, its views and its gradients as torch's, and torch's refusals."""
+    cases = itertools.product(IN_PLACE_CASES[name], DTYPES)
+    check_each(lambda case, dtype: check_in_place(name, case, dtype), cases)
 
 
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row.is_method and row.is_function and row.op])
@@ -268,15 +271,16 @@ NEEDS_APART = {
 }
 
 
-@pytest.mark.parametrize("which", [-1, 0, 1, 2], ids=["result", "first", "second", "third"])
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row.is_function and row.op])
-def test_needs(name: str, which: int) -> None:
+def test_needs(name: str) -> None:
     """Overwriting a tensor between forward and backward is an error exactly where it is one in torch."""
-    for case in EVERY[name]:
-        theirs = tampering(name, case, SIDES[0], which, function)
-        mine = tampering(name, case, SIDES[1], which, function)
+    which = {"the result": -1, "the first": 0, "the second": 1, "the third": 2}
+    for case, (overwritten, i) in itertools.product(EVERY[name], which.items()):
+        theirs = tampering(name, case, SIDES[0], i, function)
+        mine = tampering(name, case, SIDES[1], i, function)
         if (name, mine[0], theirs[0]) in NEEDS_APART:
             continue
-        assert mine[0] == theirs[0], f"{name}({case}): {mine[0]}, torch {theirs[0]}"
+        what = f"{name}({case}), {overwritten} overwritten: {mine}, torch {theirs}"
+        assert mine[0] == theirs[0], what
         # torch keeps numbers as tensors, and so refuses a second backward that needs nothing else
-        assert mine[1:] in (theirs[1:], ["fine"]), f"{name}({case}): {mine}, torch {theirs}"
+        assert mine[1:] in (theirs[1:], ["fine"]), what

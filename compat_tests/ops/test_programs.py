@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+from compat_tests.program_arguments import REGISTRY, by_name, by_sample, public
 from compat_tests.tensor_programs import run
 
 PROGRAMS = int(os.environ.get("TENSOR_PROGRAMS", "0"))
@@ -17,6 +18,13 @@ def check(seeds: range) -> None:
         warnings.simplefilter("ignore")
         made = [run(seed) for seed in seeds]
     assert sum(made) > 4 * len(made)
+
+
+def test_every_function_is_in_the_programs() -> None:
+    """By names of parameters or by samples: a later one is, too, unless neither is there, which fails here."""
+    left = {name for name in REGISTRY if public(name)} - {*by_name(), *by_sample()}
+    assert len(by_name()) > 300
+    assert left <= {"batch_norm", "instance_norm", "row_stack"}, left
 
 
 @pytest.mark.parametrize("part", range(4))

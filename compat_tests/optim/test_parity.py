@@ -17,6 +17,7 @@ from mlx.utils import tree_flatten
 
 import torchish_mlx
 from compat_tests.traces import ALIKE, DISTINCT, built
+from tests.each import each
 from tests.joining import kept_apart
 from tests.marks import mostly_long
 from torchish_mlx import optim
@@ -56,13 +57,23 @@ def test_the_table_is_whole() -> None:
     assert len(CASES) == 91
 
 
+SCENARIOS = {
+    "groups": [Scenario(moving=True, groups=True)],
+    "others": [Scenario(), Scenario(moving=True), Scenario(missing=True)],
+}
+
+
+def short(case: Case, doors: tuple[str, ...], scenarios: str) -> bool:
+    """Every configuration with groups and by all doors in turn; of each optimizer the first in every one of the two."""
+    turns, groups = doors == DOORS[-1], scenarios == "groups"
+    return (turns or groups) if case in DEFAULTS else (turns and groups)
+
+
 @pytest.mark.parametrize(
-    ("case", "doors"),
-    mostly_long(itertools.product(RULES, DOORS), lambda case, doors: case in DEFAULTS or doors == DOORS[-1]),
-    ids=label,
+    ("case", "doors", "scenarios"), mostly_long(itertools.product(RULES, DOORS, SCENARIOS), short), ids=label
 )
-def test_eager(case: Case, doors: tuple[str, ...]) -> None:
-    for scenario in (Scenario(), Scenario(moving=True), Scenario(moving=True, groups=True), Scenario(missing=True)):
+def test_eager(case: Case, doors: tuple[str, ...], scenarios: str) -> None:
+    for scenario in SCENARIOS[scenarios]:
         assert not list(failures(ours(case, scenario, doors)[0], case, scenario)), scenario
 
 
@@ -87,7 +98,7 @@ def test_those_that_are_traced_alike_are_computed_alike(cases: list[Case]) -> No
 
 @pytest.mark.parametrize(
     ("case", "door"),
-    mostly_long(itertools.product(DISTINCT, DOORS[-1]), lambda case, door: case in DEFAULTS or door == "update"),
+    mostly_long(itertools.product(DISTINCT, DOORS[-1]), lambda _, door: door == "update"),
     ids=label,
 )
 def test_compiled(case: Case, door: str) -> None:
@@ -299,7 +310,7 @@ def test_float32_gradients_of_half_parameters(name: str, half: Any) -> None:
     assert (np.abs(as_numpy(narrow) - as_numpy(wide)) <= ulp(largest, 8 if half == mx.bfloat16 else 11)).all()
 
 
-@pytest.mark.parametrize("case", RULES, ids=repr)
+@each("case", RULES)
 def test_torchs_own_rounding(case: Case) -> None:
     """The yardstick is no larger than stated: 4e-6 on the parameters of all configurations but Muon's bfloat16."""
     one, two = theirs(case, Scenario()), theirs(case, Scenario(), double=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import torchish_mlx
 from compat_tests.bridge import difference, shape_of
-from tests.marks import mostly_long
+from tests.marks import examples, mostly_long
 from torchish_mlx import optim
 from torchish_mlx.parity.optimizer_cases import INFO
 
@@ -221,7 +221,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ids=[name for name, _ in CASES],
 )
 def test_sequences(name: str, kwargs: dict[str, Any]) -> None:
-    @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=examples(EXAMPLES), derandomize=True, deadline=None, database=None)
     @given(st.lists(OPERATIONS, min_size=3, max_size=12))
     def run(operations: list[Any]) -> None:
         both = Both(name, kwargs)

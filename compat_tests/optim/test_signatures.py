@@ -13,6 +13,7 @@ import torch.optim.optimizer as torchs_module
 import torchish_mlx
 from compat_tests.bridge import shape_of, to_torch
 from compat_tests.twin import Twin
+from tests.each import each
 from torchish_mlx import optim
 from torchish_mlx.parity.optimizer_cases import CASES, INFO, Case
 
@@ -64,8 +65,8 @@ def test_constructor(name: str) -> None:
     assert arguments(getattr(optim, name)) == arguments(INFO[name].optim_cls)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", [*NAMES, "Optimizer"])
+@each("method", METHODS)
+@each("name", [*NAMES, "Optimizer"])
 def test_methods(name: str, method: str) -> None:
     ours, theirs = (
         arguments(getattr(getattr(optim, name), method)),
@@ -88,7 +89,7 @@ def test_base_classes(name: str) -> None:
         assert issubclass(ours, getattr(optim, other)) == issubclass(theirs, getattr(torch.optim, other)), other
 
 
-@pytest.mark.parametrize("case", CASES, ids=repr)
+@each("case", CASES)
 def test_groups_and_defaults(case: Case) -> None:
     """The same keys in the same order with the same values, in ``defaults`` and in the group, and the same repr."""
     twin = Twin(case)
@@ -104,7 +105,7 @@ def test_groups_and_defaults(case: Case) -> None:
     assert repr(twin.ours) == repr(twin.theirs)
 
 
-@pytest.mark.parametrize("case", CASES, ids=repr)
+@each("case", CASES)
 def test_state(case: Case) -> None:
     """After steps: the same entries in the same order, of the same types, dtypes and shapes; before them too."""
     twin = Twin(case, missing=True)

@@ -6,13 +6,13 @@ import copy
 from typing import Any
 
 import mlx.core as mx
-import pytest
 
 import torchish_mlx
+from tests.each import each
 from torchish_mlx import optim
 from torchish_mlx.parity.optimizer_cases import CASES, Case
 
-every_case = pytest.mark.parametrize("case", CASES, ids=repr)
+every_case = each("case", CASES)
 
 
 def made(case: Case) -> Any:

@@ -9,6 +9,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.random_pair import seed_both, states
+from tests.each import each
 
 NAN, INF = float("nan"), float("inf")
 #: Equal types and, up to what torch adds about itself, equal messages.
@@ -164,7 +165,7 @@ def words(error: BaseException) -> str:
     return re.sub(r"(before performing the operation)[.:].*", r"\1", text)
 
 
-@pytest.mark.parametrize("name", SAME)
+@each("name", SAME)
 def test_in_the_same_words(name):
     seed_both(0)
     before = states()[0]

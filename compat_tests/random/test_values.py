@@ -10,6 +10,7 @@ import torch
 
 import torchish_mlx as tm
 from compat_tests.random_pair import DTYPES, FLOATS, INTEGERS, SEEDS, SIZES, both, equal, ours, seed_both
+from tests.each import each
 
 #: In place, by dtype: what is called on a tensor.
 ON_FLOATS = {
@@ -200,8 +201,8 @@ NEW = {
 }
 
 
-@pytest.mark.parametrize("name", NEW)
-@pytest.mark.parametrize("seed", [0, 7])
+@each("name", NEW)
+@each("seed", [0, 7])
 def test_new(name, seed):
     both(NEW[name], seed)
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx
+from tests.marks import examples
 from torchish_mlx.serialization import load_safetensors, safetensors_metadata, save_safetensors
 from torchish_mlx.serialization._shared.arrays import KINDS, buffer
 
@@ -54,7 +55,7 @@ def test_dtypes_that_mlx_has_not_are_refused_by_name(tmp_path, name):
         load_safetensors(tmp_path / "x")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.recursive(st.integers() | st.text() | st.just(mx.ones(2)), lambda o: st.dictionaries(st.text(), o) | st.lists(o))
 )

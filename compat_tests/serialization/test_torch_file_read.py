@@ -19,6 +19,8 @@ from torch import nn
 import torchish_mlx
 from compat_tests.twin import Twin
 from compat_tests.two_sides import THEIRS
+from tests.each import each
+from tests.marks import examples
 from torchish_mlx.parity.optimizer_cases import CASES as OPTIMIZERS
 from torchish_mlx.parity.scheduler_cases import CASES, made, optimizer_of, train
 from torchish_mlx.serialization._shared.arrays import KINDS, buffer
@@ -158,7 +160,7 @@ def test_a_view_that_shows_an_element_twice_refuses_writes(view):
         loaded(VIEWS[view](x)).mul_(2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.data())
 def test_any_strides_and_offset(data):
     shape = data.draw(st.lists(st.integers(0, 4), max_size=4))
@@ -238,7 +240,7 @@ TREES = st.recursive(
 
 
 @pytest.mark.parametrize("options", [{}, OLD, {"pickle_protocol": 4}], ids=["zip", "old", "protocol 4"])
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(tree=TREES)
 def test_any_nest_of_plain_values(options, tree):
     assert_same(loaded(tree, **options), tree)
@@ -269,8 +271,8 @@ def test_the_state_of_a_model_with_its_metadata():
     assert ours._metadata["1"] == {"version": 2}
 
 
-@pytest.mark.parametrize("options", [{}, OLD], ids=["zip", "old"])
-@pytest.mark.parametrize("case", OPTIMIZERS, ids=repr)
+@each("options", [{}, OLD])
+@each("case", OPTIMIZERS)
 def test_the_state_of_every_optimizer(case, options):
     twin = Twin(case)
     for _ in range(3):
@@ -279,7 +281,7 @@ def test_the_state_of_every_optimizer(case, options):
     assert_same(loaded(state, **options), state)
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_the_state_of_every_scheduler(case):
     optimizer = optimizer_of(THEIRS, groups=3)
     scheduler = made(case, THEIRS, optimizer)

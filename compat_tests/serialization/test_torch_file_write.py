@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from torch.utils.serialization import config
 
 import torchish_mlx
+from tests.marks import examples
 from torchish_mlx.serialization._shared.arrays import KINDS
 
 SHAPES = [(), (0,), (0, 3), (5,), (2, 3, 4, 1)]
@@ -116,7 +117,7 @@ def view_chains(draw):
     return shape, steps
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(view_chains())
 def test_chains_of_views_lie_where_torchs_own_do(chain):
     shape, steps = chain
@@ -198,7 +199,7 @@ def same(ours, theirs, seen):
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(values)
 def test_any_value_comes_back_in_torch_and_here(value):
     file = io.BytesIO()

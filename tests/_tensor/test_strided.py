@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx as torch
+from tests.marks import examples
 from torchish_mlx._tensor.storage import Storage, View
 from torchish_mlx._tensor.views import Strided
 
@@ -26,7 +27,7 @@ def shown(array, shape, strides, offset):
     return np.lib.stride_tricks.as_strided(array[offset:], shape, [s * step for s in strides])
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(SHOWN, st.integers(0, 5))
 def test_it_shows_and_writes_what_numpy_does(axes, offset):
     shape, strides = tuple(n for n, _ in axes), tuple(s for _, s in axes)

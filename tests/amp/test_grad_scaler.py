@@ -397,4 +397,4 @@ def test_copies_and_pickles():
 
 def test_names():
     assert torch.amp is amp
-    assert amp.__all__ == ["GradScaler", "OptState"]
+    assert amp.__all__ == ["GradScaler", "OptState", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]

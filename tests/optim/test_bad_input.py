@@ -12,6 +12,7 @@ import pytest
 
 import torchish_mlx as torch
 from tests.cases import RULES, Net, assert_same, build, flat, for_rule, gradients, inputs, net, squared_error
+from tests.each import each
 from tests.refused import NAN, SIDES, assert_equal, make, refused
 from torchish_mlx import optim
 from torchish_mlx import optimizers as rules
@@ -189,8 +190,8 @@ def all_adapters() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", all_adapters())
-@pytest.mark.parametrize(
+@each("name", all_adapters())
+@each(
     ("params", "error", "match"),
     [
         (lambda m: [], ValueError, "empty parameter list"),
@@ -268,10 +269,10 @@ def bad_values() -> Iterator[Any]:
                 if isinstance(default, tuple):
                     values = [(*default[:i], bad, *default[i + 1 :]) for i in range(len(default))]
                 for value in values:
-                    yield pytest.param(name, argument, value, id=f"{name}-{argument}-{value}")
+                    yield name, argument, value
 
 
-@pytest.mark.parametrize(("name", "argument", "value"), list(bad_values()))
+@each(("name", "argument", "value"), list(bad_values()))
 def test_numbers_out_of_range(name, argument, value):
     """Refused by both constructors, and by the setter of a rule, with the value in the message."""
     given = next(

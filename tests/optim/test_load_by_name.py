@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import torchish_mlx as torch
 from tests.cases import RULES, assert_same, gradients, net
 from tests.loading import lone, named, train
-from tests.marks import mostly_long
+from tests.marks import examples, mostly_long
 from torchish_mlx import optim
 
 
@@ -33,7 +33,7 @@ def regroupings(draw: Any, names: Any) -> Any:
 
 @pytest.mark.parametrize("strict", mostly_long([True, False], lambda strict: strict))
 @pytest.mark.parametrize("case", RULES)
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_any_order_and_grouping_goes_on_the_same(case, strict, data):
     model, other = net(case), net(case)

@@ -12,6 +12,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 import torchish_mlx as torch
+from tests.marks import mostly_long
 from torchish_mlx import amp, optim
 from torchish_mlx.nn.utils import clip_grad_norm_
 from torchish_mlx.optim import lr_scheduler
@@ -158,7 +159,7 @@ def test_a_sweep_leaves_nothing(name: str, kind: str) -> None:
     assert objects <= 2  # those of this function
 
 
-@pytest.mark.parametrize("name", [*OPTIMIZERS, "LBFGS"])
+@pytest.mark.parametrize("name", mostly_long([*OPTIMIZERS, "LBFGS"], ("AdamW", "LBFGS").__contains__))
 def test_a_hundred_sweeps(name: str) -> None:
     def sweep() -> None:
         model = nn.Linear(64, 64)

@@ -12,6 +12,7 @@ import pytest
 
 import torchish_mlx as torch
 from tests.cases import RULES, assert_same, flat
+from tests.each import each
 from torchish_mlx import optim
 from torchish_mlx import optimizers as rules
 from torchish_mlx.optim import lr_scheduler
@@ -87,8 +88,8 @@ def test_an_error_inside_a_constructor_stays_what_it_is():
 # Parameters -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ADAPTERS)
-@pytest.mark.parametrize(
+@each("name", ADAPTERS)
+@each(
     ("params", "error", "match"),
     [
         (lambda: 0.001, TypeError, r"'float' object is not iterable: the parameters come first.*lr=0.001\)"),
@@ -114,8 +115,8 @@ def test_swapped_arguments():
             optim.AdamW(1e-3, rate)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
+@each("name", NAMES)
+@each(
     "given",
     [
         lambda: model(),
@@ -125,7 +126,6 @@ def test_swapped_arguments():
         lambda: list(torch.parameters(model())),
         lambda: [{"params": model()}],
     ],
-    ids=["module", "tree", "method", "generator", "list", "groups"],
 )
 def test_a_rule_takes_no_parameters(name, given):
     match = rf"learning_rate is .*take no parameters: construct optimizers.{name}\(.*or use optim.{name}\(model"

@@ -29,6 +29,7 @@ from tests.cases import (
     squared_error,
     take_steps,
 )
+from tests.each import each
 from tests.mlx_states import numbers_of
 from tests.optimizers.test_rules_compile import ULPS, moved
 from torchish_mlx import optim
@@ -61,8 +62,8 @@ DOORS = ["step", "update", "module", "tree"]
 
 
 @every_adapter
-@pytest.mark.parametrize("door", [*DOORS, "in turn"])
-@pytest.mark.parametrize("init", [False, True], ids=["", "init"])
+@each("door", [*DOORS, "in turn"])
+@each("init", [False, True])
 def test_every_door_is_the_rule(case, door, init):
     """step(), update() and apply_gradients(), also in turn, with layers frozen in between: bit for bit the rule's."""
     model, twin = net(case), net(case)

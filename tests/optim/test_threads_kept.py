@@ -16,6 +16,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 import torchish_mlx as torch
 from tests.cases import RULES, Net, build, for_rule, gradients, inputs, squared_error
+from tests.each import each
 from tests.threads import assert_usable_elsewhere, elsewhere, kept
 from torchish_mlx import checkpoint, optim
 from torchish_mlx.amp import GradScaler
@@ -119,7 +120,7 @@ MAKES: dict[str, Callable[[str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("make", MAKES)
+@each("make", MAKES)
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_an_optimizer_keeps_nothing_unevaluated(name, make):
     assert_usable_elsewhere(elsewhere(MAKES[make], name))

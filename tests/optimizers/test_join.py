@@ -26,6 +26,7 @@ from tests.joining import (
     numbers,
     shapes_for,
 )
+from tests.marks import examples
 from tests.resume_cases import of
 from torchish_mlx import optim, optimizers
 from torchish_mlx.optimizers import _join
@@ -163,7 +164,7 @@ dtypes = st.sampled_from([mx.float32, mx.float32, mx.bfloat16, mx.float16])
     largest=st.sampled_from([1, 8, 2**14]),
     absent=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 8)), max_size=6),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_shapes_and_dtypes(arrays, name, most, largest, absent):
     """Gradients of any dtype, some of them missing in some steps."""
     held = []

@@ -16,6 +16,7 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 import torchish_mlx.optimizers as optim
 from tests.cases import RULES, assert_close, assert_same, flat, for_rule, gradients, net, saved
+from tests.each import each
 from tests.optimizers.test_rules_compile import ULPS
 
 # The optimizers that MLX lists, constructed with arguments that MLX documents.
@@ -192,7 +193,7 @@ stated = pytest.mark.parametrize(
 
 
 @stated
-@pytest.mark.parametrize("case", [case for case in RULES if case != "SparseAdam"])
+@each("case", [case for case in RULES if case != "SparseAdam"])
 def test_the_learning_rates_that_the_schedules_state(schedule, updates, first, last, case):
     """The rates of MLX's docstrings, in a loop of empty updates, for every rule and as MLX's own SGD has them."""
     name, kwargs = RULES[case]

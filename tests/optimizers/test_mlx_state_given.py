@@ -16,6 +16,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 import torchish_mlx as torch
 from tests.cases import assert_close, assert_same, flat
+from tests.marks import examples
 from tests.mlx_states import (
     CASES,
     SAME,
@@ -99,7 +100,7 @@ trees = st.recursive(
 
 
 @given(tree=st.dictionaries(st.sampled_from("wxyz"), trees, min_size=1), case=st.sampled_from(["AdamW", "Adafactor"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_tree_comes_back(tree, case):
     """Of any shapes and nesting, by MLX's recipe; an empty dict or list in it has no entry."""
     optimizer, other, theirs = (of_ours("rule", case, Net()), of_ours("rule", case, Net(), lr=0.5), of_mlx(case))

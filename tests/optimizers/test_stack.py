@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.cases import assert_close, assert_same
 from tests.joining import STEPPING, Loop, assert_joins_alike, shapes_for
+from tests.marks import examples
 from tests.optimizers.test_rules_compile import ULPS
 from tests.resume_cases import of
 from torchish_mlx import optim, optimizers
@@ -101,7 +102,7 @@ sides = st.sampled_from([1, 1, 2, 3, 5, 9, 17])
     absent=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 11)), max_size=6),
     gradients=st.sampled_from([mx.float32, mx.float32, mx.bfloat16]),
 )
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_shape(shapes, absent, gradients):
     """Sums over a stack are taken in the order of sums over one array, dimensions of size 1 included."""
     assert_joins_alike(

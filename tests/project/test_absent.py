@@ -52,7 +52,7 @@ def test_what_the_advice_names_is_there():
         for advice in names.values()
         for name in re.findall(r"\b(?:mlx|torchish_mlx)\.(?!launch)\w[\w.]*\w", advice)
     }
-    assert len(named) > 50
+    assert len(named) > 25
     unknown = []
     for name in named:
         try:
@@ -65,7 +65,7 @@ def test_what_the_advice_names_is_there():
 def test_there_are_names_of_each_kind():
     """Otherwise the test above says nothing."""
     assert ("torch", "linalg") in ABSENT
-    assert ("torch.Tensor", "data_ptr") in ABSENT
+    assert ("torch.Tensor", "storage_type") in ABSENT
     assert sum(bool(table()[section][name]) for section, name in ABSENT) > 200
     assert sum(not table()[section][name] for section, name in ABSENT) > 200
 
@@ -91,8 +91,8 @@ def test_python_suggests_a_name_that_is_spelled_alike():
 def test_other_attributes_do_not_take_longer():
     """A class with ``__getattr__`` has slower attributes: an addition took a tenth longer."""
     assert not hasattr(torchish_mlx.Tensor, "__getattr__")
-    with pytest.raises(AttributeError, match="type object 'Tensor' has no attribute 'data_ptr'"):
-        torchish_mlx.Tensor.data_ptr
+    with pytest.raises(AttributeError, match="type object 'Tensor' has no attribute 'storage_type'"):
+        torchish_mlx.Tensor.storage_type
 
 
 def test_the_error_of_a_property_is_seen():

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import torchish_mlx
+from tests.each import each
 from torchish_mlx.ops._declare import FUNCTIONAL as IN_FUNCTIONAL
 from torchish_mlx.ops._declare import REGISTRY
 from torchish_mlx.ops.functions import FUNCTIONAL, FUNCTIONS
@@ -131,10 +132,7 @@ def test_a_name_without_a_docstring_is_found():
     ]
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(n for n in REGISTRY if n.startswith(IN_FUNCTIONAL) or ("." not in n and not n.startswith("__"))),
-)
+@each("name", sorted(n for n in REGISTRY if n.startswith(IN_FUNCTIONAL) or ("." not in n and not n.startswith("__"))))
 def test_a_function_of_the_registry_says_what_it_computes(name):
     function = REGISTRY[name].function
     lines = inspect.getdoc(function).splitlines()

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx as torch
+from tests.marks import examples
 from torchish_mlx.serialization import load_safetensors, safetensors_metadata, save_safetensors
 from torchish_mlx.serialization._shared.arrays import KINDS, buffer
 
@@ -109,7 +110,7 @@ objects = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(objects)
 def test_any_nest_of_values_comes_back_as_it_was(obj):
     raw = saved(obj)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx as torch
+from tests.marks import examples
 from torchish_mlx._tensor.storage import Storage
 from torchish_mlx.serialization.safetensors._tree_read import put_together
 from torchish_mlx.serialization.safetensors._tree_write import taken_apart
@@ -100,7 +101,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(json_values)
 def test_any_json_is_an_object_or_a_clean_error(tree):
     try:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchish_mlx
+from tests.marks import examples
 from torchish_mlx.serialization._torch.load import load_torch
 
 PROTO = b"\x80\x02"
@@ -383,13 +384,13 @@ def test_a_device_that_nobody_has_is_refused():
         assert load(b"ctorch\ndevice\n" + text(kind) + b"K\x00\x86R") == torchish_mlx.device(kind, 0)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=60))
 def test_random_bytes_as_a_pickle(body):
     assert len(complaint(zipped(PROTO + body + b"."))) < 1000
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_a_pickle_with_changed_bytes(data):
     body = bytearray(PROTO + b"}(" + text("a") + tensor() + text("b") + b"](K\x01" + number(2**70) + b"eu.")
@@ -447,7 +448,7 @@ def test_a_zip_whose_records_contradict_each_other():
             load_torch(io.BytesIO(changed))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_a_zip_with_changed_bytes_is_refused_or_loads_the_same(data):
     good = zipped(PROTO + tensor() + b".").getvalue()

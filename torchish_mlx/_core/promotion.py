@@ -26,6 +26,23 @@ NAMES = {
     mx.float64: "Double",
     mx.complex64: "ComplexFloat",
 }
+#: What C++ calls the scalar types, as other messages of torch do.
+IN_C = {
+    mx.bool_: "bool",
+    mx.uint8: "unsigned char",
+    mx.int8: "signed char",
+    mx.int16: "short int",
+    mx.int32: "int",
+    mx.int64: "long int",
+    mx.uint16: "short unsigned int",
+    mx.uint32: "unsigned int",
+    mx.uint64: "long unsigned int",
+    mx.float16: "c10::Half",
+    mx.bfloat16: "c10::BFloat16",
+    mx.float32: "float",
+    mx.float64: "double",
+    mx.complex64: "c10::complex<float>",
+}
 BOOL, INTEGER, FLOATING, COMPLEX = range(4)
 HALVES = frozenset((mx.float16, mx.bfloat16))
 FLOATS = frozenset((mx.float16, mx.bfloat16, mx.float32, mx.float64))
@@ -110,7 +127,7 @@ def _combined(higher: mx.Dtype | None, lower: mx.Dtype | None) -> mx.Dtype | Non
 
 
 #: What torch's messages call the types of numbers that may be too large for a tensor.
-_IN_C = {
+_OF_NUMBERS = {
     mx.uint8: "uint8_t",
     mx.int8: "int8_t",
     mx.int16: "int16_t",
@@ -137,8 +154,8 @@ def _overflows(value: Any, dtype: mx.Dtype) -> bool:
 
 def stored(value: Operand, dtype: mx.Dtype) -> mx.array:
     """``value`` as it is written into an array of ``dtype``; RuntimeError for a number that is too large for it."""
-    if not isinstance(value, mx.array) and dtype in _IN_C and _overflows(value, dtype):
-        raise RuntimeError(f"value cannot be converted to type {_IN_C[dtype]} without overflow")
+    if not isinstance(value, mx.array) and dtype in _OF_NUMBERS and _overflows(value, dtype):
+        raise RuntimeError(f"value cannot be converted to type {_OF_NUMBERS[dtype]} without overflow")
     if isinstance(value, complex) and dtype != mx.complex64:
         value = value.real
     if dtype in FLOATS or dtype in (mx.bool_, mx.complex64) or isinstance(value, mx.array):

@@ -492,7 +492,7 @@ def pairwise_distance(x1: _TensorLike, x2: _TensorLike, p: _float | str | None =
     """The p-norm of x1 - x2 + eps over the last dimension."""
 def pdist(input: _TensorLike, p: _float | str | None = 2) -> Tensor:
     """The p-norm of the difference of each pair of rows, in the order of the rows."""
-def permute(input: _TensorLike, *dims: _int | Sequence[_int]) -> Tensor:
+def permute(input: _TensorLike, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
     """The dimensions in another order."""
 def pixel_shuffle(input: _TensorLike, upscale_factor: _int) -> Tensor:
     """Each r^2 channels as r times r pixels, where r is ``upscale_factor``."""
@@ -524,7 +524,7 @@ def renorm(input: _TensorLike, p: _float | str | None, dim: _Dim, maxnorm: _floa
     """Each part along ``dim`` whose p-norm is larger than ``maxnorm`` scaled down to it."""
 def repeat_interleave(input: _TensorLike | None = None, repeats: Any = None, dim: _Dim = None, *, output_size: _int | None = None) -> Tensor:
     """Each element along ``dim``, or of the flat input, repeated a number of times, or as often as a tensor says."""
-def reshape(input: _TensorLike, *shape: _int | Sequence[_int]) -> Tensor:
+def reshape(input: _TensorLike, *shape: _int | Sequence[_int], **named: Any) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
 def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, eps: _float | None = None) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
@@ -1011,7 +1011,7 @@ class _TableMethods:
         """In place, returning the Tensor itself: 2 to the power of input, as floats."""
     def exp_(self) -> Self:
         """In place, returning the Tensor itself: e to the power of input, as floats."""
-    def expand(self, *size: _int | Sequence[_int]) -> Tensor:
+    def expand(self, *size: _int | Sequence[_int], **named: Any) -> Tensor:
         """Dimensions of size one repeated without a copy; -1 keeps a size. It cannot be written to."""
     def expand_as(self, other: Tensor) -> Tensor:
         """``input.expand`` to the shape of ``other``."""
@@ -1308,7 +1308,7 @@ class _TableMethods:
         """Whether input != other, as booleans."""
     def outer(self, vec2: _TensorLike) -> Tensor:
         """The outer product of two vectors."""
-    def permute(self, *dims: _int | Sequence[_int]) -> Tensor:
+    def permute(self, *dims: _int | Sequence[_int], **named: Any) -> Tensor:
         """The dimensions in another order."""
     def positive(self) -> Tensor:
         """The Tensor itself, which must not be of booleans."""
@@ -1350,7 +1350,7 @@ class _TableMethods:
         """The whole repeated along each dimension, as a copy; more numbers than dimensions make new ones in front."""
     def repeat_interleave(self, repeats: Any = None, dim: _Dim = None, *, output_size: _int | None = None) -> Tensor:
         """Each element along ``dim``, or of the flat input, repeated a number of times, or as often as a tensor says."""
-    def reshape(self, *shape: _int | Sequence[_int]) -> Tensor:
+    def reshape(self, *shape: _int | Sequence[_int], **named: Any) -> Tensor:
         """The same elements in another shape: a view where torch has one, else a copy."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """``input.reshape`` in the shape of ``other``."""
@@ -1442,7 +1442,7 @@ class _TableMethods:
         """In place, returning the Tensor itself: input - alpha * other."""
     def sum(self, dim: _Dim = None, keepdim: _bool = False, *, dtype: _Dtype | None = None) -> Tensor:
         """The sum; that of integers and booleans is int64."""
-    def sum_to_size(self, *size: _int | Sequence[_int]) -> Tensor:
+    def sum_to_size(self, *size: _int | Sequence[_int], **named: Any) -> Tensor:
         """The sum over the dimensions that an expansion of ``size`` to the shape of ``input`` repeats."""
     def swapaxes(self, axis0: _int, axis1: _int) -> Tensor:
         """Two dimensions exchanged."""
@@ -1514,7 +1514,7 @@ class _TableMethods:
         """sum((x - mean)^2) / max(0, n - correction); the correction is 1, or 0 with ``unbiased=False``."""
     def vdot(self, other: _Operand) -> Tensor:
         """The inner product of two vectors, as ``dot``."""
-    def view(self, *shape: _int | Sequence[_int]) -> Tensor:
+    def view(self, *shape: _int | Sequence[_int], **named: Any) -> Tensor:
         """The same elements in another shape, without a copy: writes go both ways."""
     def view_as(self, other: Tensor) -> Tensor:
         """``input.view`` in the shape of ``other``."""

@@ -29,7 +29,9 @@ class Storage:
     (3.0, 1)
     """
 
-    __slots__ = ("_array", "places", "version")
+    __slots__ = ("_array", "places", "pointer", "version")
+    #: What ``Tensor.data_ptr`` counts from; unset until somebody asks.
+    pointer: int
 
     #: Whether the elements are in row-major order by torch's account of strides.
     contiguous = True
@@ -237,6 +239,10 @@ class View(Storage):
         self.base.write(write(self.base.read(), value, self.steps))
 
     def layout(self) -> tuple[tuple[int, ...], int]:
+        if self._layout is None and self._last is not None:
+            parent, step = self._last
+            if type(parent) is not View or parent._layout is not None:  # the usual case, without a loop
+                self._layout = step_layout(step, *parent.layout())
         for view in reversed(self._behind("_layout")) if self._layout is None else ():
             if view._last is None:
                 view._layout = layout_after(*view.base.layout(), view.steps)

@@ -21,12 +21,13 @@ from .construction import numbers_or_sizes
 from .history import ViewNode
 from .modes import mode
 from .passes import run_backward
+from .placement import Placement
 from .storage import Alias, Storage, View, unaliased
 from .tape import COMPLEX, Edge, Pull, Pure, given
 from .views import Step, joined
 
 
-class Tensor(ArrayLike):
+class Tensor(ArrayLike, Placement):
     """An array with identity: a box (``Storage``) for one ``mx.array``, a gradient, and where it came from.
 
     ``Tensor(data)`` takes an ``mx.array`` without a copy (``tensor.array`` gives it back), another Tensor,
@@ -67,7 +68,6 @@ class Tensor(ArrayLike):
     _layer: str = ""
 
     __array_priority__ = 1000
-    is_sparse = False
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
         (given,) = data if len(data) == 1 else (data,)
@@ -340,7 +340,7 @@ class Tensor(ArrayLike):
 
     def _accumulate(self, gradient: Any) -> None:
         """Add a gradient, an array, rows, or (to be differentiated again) a Tensor, into ``grad``."""
-        old = self._grad
+        old: Any = self._grad
         if old is None and type(gradient) is mx.array:  # of a Tensor without a gradient: the usual case
             self._grad = made = wrap(gradient)
             if LABELLED:
@@ -356,8 +356,8 @@ class Tensor(ArrayLike):
         if isinstance(gradient, Tensor):
             self._grad = gradient.clone() if old is None else old + gradient
         else:
-            old._storage.array = old._storage.read() + gradient
             self._grad = old
+            self._grad._storage.array = self._grad._storage.read() + gradient
         if LABELLED:
             self._grad._keep_label(self._label)
 

@@ -6,6 +6,8 @@ import sys
 from types import FrameType, ModuleType
 from typing import Any, TextIO
 
+from .._inert import used
+
 _PACKAGE = "torchish_mlx"
 
 
@@ -44,6 +46,11 @@ class Report:
         to.write(f"\nNames of torch that were used ({len(self.used)}):\n")
         for name in sorted(self.used):
             to.write(f"  {name}\n")
+        inert = used()
+        if inert:
+            to.write(f"\nOf these have no effect here ({len(inert)}):\n")
+            for name, reason in inert.items():
+                to.write(f"  {name}: {reason}\n")
 
 
 def _from_inside(frame: FrameType) -> bool:

@@ -13,49 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .. import version
+
 PACKAGE = "torchish_mlx"
 #: The version that programs are told: that of the torch whose behaviour this package has.
-VERSION = "2.13.0"
-
-
-class TorchVersion(str):
-    """A version that compares with other versions, as strings or as tuples of numbers.
-
-    Source: ``torch.torch_version.TorchVersion``.
-    """
-
-    def _numbers(self, other: Any) -> tuple[int, ...]:
-        parts = other if isinstance(other, (tuple, list)) else str(other).partition("+")[0].split(".")
-        found = []
-        for part in parts:
-            digits = "".join(c for c in str(part) if c.isdigit())
-            if not digits:
-                break
-            found.append(int(digits))
-        return tuple(found)
-
-    def _compared(self, other: Any) -> int:
-        mine, theirs = self._numbers(self), self._numbers(other)
-        width = max(len(mine), len(theirs))
-        a, b = ((*each, *[0] * (width - len(each))) for each in (mine, theirs))
-        return (a > b) - (a < b)
-
-    def __lt__(self, other: Any) -> bool:
-        return self._compared(other) < 0
-
-    def __le__(self, other: Any) -> bool:
-        return self._compared(other) <= 0
-
-    def __gt__(self, other: Any) -> bool:
-        return self._compared(other) > 0
-
-    def __ge__(self, other: Any) -> bool:
-        return self._compared(other) >= 0
-
-    def __eq__(self, other: object) -> bool:
-        return self._compared(other) == 0 if isinstance(other, (str, tuple, list)) else NotImplemented
-
-    __hash__ = str.__hash__
+VERSION = version.__version__
 
 
 class _Metadata(importlib.metadata.Distribution):
@@ -126,7 +88,7 @@ def install() -> Finder:
     finder: Any = Finder()
     sys.meta_path.insert(0, finder)
     package: Any = sys.modules[PACKAGE]
-    package.__version__ = TorchVersion(VERSION)
+    package.__version__ = VERSION
     _start = multiprocessing.spawn.get_command_line
     multiprocessing.spawn.get_command_line = lambda **kwargs: _with_swap(_start(**kwargs))
     found: Finder = finder

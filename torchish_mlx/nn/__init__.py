@@ -7,18 +7,22 @@ import typing as _typing
 
 from .._absent import getter as _getter
 from .._tensor.parameter import Parameter
-from . import functional, modules, utils
+from . import functional, init, modules, parallel, utils
 from ._tree import tree
 from .modules import *  # noqa: F403
 from .modules._members import Buffer
+from .parallel import DataParallel
 from .utils import average_gradients_
 
 __all__ = [
     "Buffer",
+    "DataParallel",
     "Parameter",
     "average_gradients_",
     "functional",
+    "init",
     "modules",
+    "parallel",
     "tree",
     "utils",
     *modules.__all__,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import mlx.core as mx
 import numpy as np
@@ -13,6 +13,10 @@ import numpy as np
 from .._tensor.tensor import Tensor, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
+#: What torch's Python code takes as a truth value, so that anything is taken; a ``bool`` is one of its C++ code.
+Truth: TypeAlias = bool
+#: A number that torch converts to the dtype it computes in, where a ``float`` is one of its C++ code.
+Scalar: TypeAlias = float
 _ARRAYS: Any = (mx.array, np.ndarray)
 _NOTHING = type(None)
 _INTS = frozenset((int,))
@@ -44,6 +48,7 @@ KINDS = {
     "Number": Kind(_NUMBERS | {mx.array}, "Number"),
     "int": Kind(frozenset((int,)), "int", numbers=(int,)),
     "float": Kind(frozenset((int, float, bool)), "float", numbers=(bool, int, float)),
+    "Scalar": Kind(frozenset((int, float, bool)), "Number", numbers=(bool, int, float)),
     "bool": Kind(frozenset((bool,)), "bool", numbers=(bool,)),
     "str": Kind(frozenset((str,)), "str"),
     "None": Kind(frozenset((_NOTHING,)), "None"),
@@ -104,6 +109,18 @@ def sizes(function: str, argument: str, values: Sequence[Any]) -> tuple[int, ...
     return tuple(found)
 
 
+def several(function: str, name: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What was given one by one, as one sequence, or as one sequence by its name."""
+    if named.keys() - {name} or bool(named) == bool(given):
+        raise TypeError(f"{function}() takes {name!r}, numbers or a sequence of them, and was given {[*named]}")
+    if not named:
+        return given
+    if not isinstance(named[name], (tuple, list)):
+        word = KINDS["Sequence[int]"].word
+        raise TypeError(f"{function}(): argument {name!r} must be {word}, not {type(named[name]).__name__}")
+    return (named[name],)
+
+
 def tensors(function: str, place: int, value: Any, name: str = "tensors") -> list[Tensor]:
     """A list of Tensors, with arrays as Tensors. TypeError for anything else."""
     if not isinstance(value, (tuple, list)):
@@ -124,12 +141,16 @@ def taken(value: Any, kind: Kind) -> Any:
         return value
     if kind.tensor and isinstance(value, Tensor):
         return value
-    if kind.word == "Number" and isinstance(value, Tensor):  # as an array, so that a compiled function can read it
+    if mx.array in kind.types and isinstance(value, Tensor):  # as an array, so that a compiled function can read it
         return value.array if not value.ndim and not value.requires_grad else NotImplemented
     if kind.tensor and isinstance(value, _ARRAYS):
         return wrap(mx.array(value))
     if isinstance(value, np.generic) and type(value.item()) in kind.types:
         return value.item()
+    if kind.word == "Number" and type(value) is complex:
+        if value.imag:
+            raise RuntimeError("value cannot be converted to type float without overflow")
+        value = value.real
     number = _number(value, kind) if kind.numbers else None
     if number is not None:
         return number
@@ -182,13 +203,11 @@ def typed(fn: F) -> F:
 class Arguments:
     """The kinds of the parameters of a function that is made of others, or of a view."""
 
-    def __init__(self, function: str, fn: Any, skip: int = 0, loose: bool = False) -> None:
+    def __init__(self, function: str, fn: Any, skip: int = 0) -> None:
         parameters = list(inspect.signature(fn).parameters.values())[skip:]
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         self.function, self.skip = function, skip
         self.kinds = {p.name: kind_of(str(p.annotation)) for p in named}
-        if loose:  # torch's functions that are written in Python take anything as a truth value
-            self.kinds = {name: None if k is not None and bool in k.types else k for name, k in self.kinds.items()}
         self.places = {p.name: i + skip for i, p in enumerate(parameters)}
         rest = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), len(parameters))
         self.names = [p.name for p in parameters[:rest] if p.kind is p.POSITIONAL_OR_KEYWORD]

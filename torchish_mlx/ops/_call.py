@@ -19,6 +19,7 @@ from .._tensor.storage import Storage
 from .._tensor.tensor import Tensor
 from ..random.generator import Generator
 from ._arguments import as_tensor, refused, taken, tensors
+from ._autocast import AUTOCAST, autocasted
 from ._channels import NoOrder, images_of, in_memory_order, with_dim_in_memory
 from ._op import WANTED, Op
 from ._out import WITHOUT, write_out
@@ -170,6 +171,10 @@ def public(op: Op) -> Callable[..., Any]:
         return carried(made, args) if LABELLED else made
 
     def function(*args: Any, **kwargs: Any) -> Any:
+        if AUTOCAST:
+            made = autocasted(op.name, function, args, kwargs)
+            if made is not NotImplemented:
+                return made
         if kwargs:
             if outs and "out" in kwargs:
                 out = kwargs.pop("out")

@@ -44,7 +44,7 @@ def in_memory_order(op: Op, i: int, t: Tensor, ndim: int, wanted: bool) -> tuple
         return mx.transpose(array, to_last(ndim)), edge_in_memory(t) if wanted else None
     if not array.ndim or op.channels != "any":
         return array, (t._edge or t._to()) if wanted else None
-    if array.ndim == ndim - 1 and array.size == array.shape[0]:  # (c, 1, 1): one number for each channel
+    if array.ndim == ndim - 1 and set(array.shape[1:]) <= {1}:  # (c, 1, 1): one number for each channel
         step = Reshape(array.shape, array.shape[:1])
         return step.forward(array), _through(step, t._to()) if wanted else None
     raise NoOrder

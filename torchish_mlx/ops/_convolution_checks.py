@@ -7,19 +7,9 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES
+from .._core.promotion import IN_C, INEXACT, NAMES
 from ._sizes import for_each, integers
 
-#: What C++ calls the types that torch's other names differ from.
-_IN_CXX = {
-    mx.uint8: "unsigned char",
-    mx.int8: "signed char",
-    mx.int16: "short int",
-    mx.int64: "long int",
-    mx.float16: "c10::Half",
-    mx.bfloat16: "c10::BFloat16",
-    mx.complex64: "c10::complex<float>",
-}
 _OUTPUT_PADDING = {1: ("height", "width"), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
@@ -58,7 +48,7 @@ def checked(
     if len(shape) == n + 1:
         shape.insert(0, 1)
     if not turned and of.dtypes[2] != of.dtypes[0]:
-        names = [_IN_CXX.get(dtype, NAMES[dtype].lower()) for dtype in of.dtypes]
+        names = [IN_C[dtype] for dtype in of.dtypes]
         raise RuntimeError(f"Input type ({names[0]}) and bias type ({names[2]}) should be the same")
     if len(weight) < 3:
         raise RuntimeError("weight should have at least three dimensions")

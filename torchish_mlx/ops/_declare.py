@@ -15,8 +15,9 @@ from .._tensor.labels import carried
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Step
 from ._arguments import Arguments, as_tensor, tensors
+from ._autocast import AUTOCAST, autocasted, uncast
 from ._call import ARRAYS, public
-from ._dtypes import real_only
+from ._dtypes import supported
 from ._op import NUMPY_NAMES, Op, Vjp, vjp
 from ._out import EXACT_IN_PLACE, WITHOUT, write_out
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
@@ -191,9 +192,13 @@ def composed(
     own = name or fn.__name__
     lifts = FUNCTIONAL in module
     outs = outs and own not in WITHOUT
-    arguments, real = Arguments(own, fn, loose="torch" not in module.split()), real_only(own)
+    arguments, real = Arguments(own, fn), supported(own)
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if AUTOCAST:
+            result = autocasted(own, call, args, kwargs)
+            if result is not NotImplemented:
+                return result
         if lifts and not _LIFTED.isdisjoint(map(type, args)):  # labels and masks are often plain arrays
             args = tuple([a if type(a) not in _LIFTED else wrap(mx.array(a)) for a in args])
         if kwargs:
@@ -241,7 +246,7 @@ def _tensor_of(name: str, value: Any) -> Tensor:
 def _inplace(call: Any, casts: bool = False, uniform: bool = False, words: str = "") -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         refuse_write(self, args, kwargs)
-        out = call(self, *args, **kwargs)
+        out = uncast(call, self, *args, **kwargs) if AUTOCAST else call(self, *args, **kwargs)
         if words and out.array.dtype != self.array.dtype:
             raise RuntimeError(words.format(given=NAMES[self.array.dtype], wanted=NAMES[out.array.dtype]))
         return overwrite(self, out, casts, uniform)

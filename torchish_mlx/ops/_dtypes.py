@@ -7,14 +7,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES
+from .._core.promotion import FLOATS, INEXACT, NAMES
 
 #: Function -> the kernel of torch that is not implemented.
 _KERNELS = {
     "amax": "max_values_cpu",
     "amin": "min_values_cpu",
-    "aminmax": "aminmax_cpu",
-    "bucketize": "searchsorted_out_cpu",
     "clamp_max": "minimum_cpu",
     "clamp_min": "maximum_cpu",
     "div.floor": "div_floor_cpu",
@@ -22,13 +20,8 @@ _KERNELS = {
     "digamma": "digamma",
     "erfc": "erfc_vml_cpu",
     "lgamma": "lgamma_vml_cpu",
-    "log_softmax": "log_softmax_lastdim_kernel_impl",
-    "max.dim": "max_cpu",
-    "min.dim": "min_cpu",
     "nanmedian": "median_cpu",
     "round": "round_vml_cpu",
-    "searchsorted": "searchsorted_out_cpu",
-    "softmax": "softmax_lastdim_kernel_impl",
     **dict.fromkeys(("unique", "unique_consecutive"), "unique"),
     **{
         name: f"{name}_cpu"
@@ -40,7 +33,9 @@ _KERNELS = {
 }
 _WORDS: dict[str, tuple[type[Exception], str]] = {
     **{n: (NotImplementedError, f"{n} is not supported for complex inputs") for n in ("ceil", "floor", "trunc")},
-    **dict.fromkeys(("clamp", "relu"), (NotImplementedError, "clamp is not supported for complex types")),
+    **dict.fromkeys(
+        ("clamp", "hardtanh", "relu", "relu6"), (NotImplementedError, "clamp is not supported for complex types")
+    ),
     "sign": (
         NotImplementedError,
         "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.",
@@ -52,27 +47,41 @@ _WORDS: dict[str, tuple[type[Exception], str]] = {
     **{n: (RuntimeError, f"{n} not implemented for complex tensors.") for n in ("fmax", "fmin", "maximum", "minimum")},
     "isin": (RuntimeError, "Unsupported input type encountered for isin(): ComplexFloat"),
     **{n: (RuntimeError, f"{n} does not support complex inputs.") for n in ("isneginf", "isposinf")},
+    "kl_div": (RuntimeError, "kl_div: Complex inputs not supported."),
+    **{f"{n}.dim": (RuntimeError, f"{n}(): does not support complex input") for n in ("max", "min")},
     "nansum": (RuntimeError, "nansum on CPU does not support complex inputs"),
     **{n: (RuntimeError, f"{n} is not supported for complex tensors.") for n in ("deg2rad", "rad2deg")},
     **{n: (NotImplementedError, f"\"{kernel}\" not implemented for 'ComplexFloat'") for n, kernel in _KERNELS.items()},
 }
 
 
-def real_only(name: str) -> Callable[..., None] | None:
-    """A check of the arrays of a function that torch does not have for complex numbers; None for other functions."""
-    if name not in _WORDS:
+#: The same for booleans.
+_NO_BOOLEANS: dict[str, tuple[type[Exception], str]] = {
+    **{n: (NotImplementedError, f"\"{n}_cpu\" not implemented for 'Bool'") for n in ("abs", "kthvalue")},
+    **{n: (NotImplementedError, f"\"{n}\" not implemented for 'Bool'") for n in ("cross", "trace")},
+    **dict.fromkeys(("median", "nanmedian"), (NotImplementedError, "\"median_cpu\" not implemented for 'Bool'")),
+    "isin": (RuntimeError, "Unsupported input type encountered for isin(): Bool"),
+    "topk": (RuntimeError, "topk does not support bool dtypes on CPU"),
+}
+
+
+def supported(name: str) -> Callable[..., None] | None:
+    """A check that the arrays of a function are of dtypes that torch has it for; None where it has all."""
+    refused = {mx.complex64: _WORDS.get(name), mx.bool_: _NO_BOOLEANS.get(name)}
+    found = {dtype: error for dtype, error in refused.items() if error is not None}
+    if not found:
         return None
-    kind, words = _WORDS[name]
 
     def check(*arrays: Any) -> None:
         for array in arrays:
-            if isinstance(array, mx.array) and array.dtype == mx.complex64:
+            if isinstance(array, mx.array) and array.dtype in found:
+                kind, words = found[array.dtype]
                 raise kind(words)
 
     return check
 
 
-def refuse_integers(kernel: str, dtype: mx.Dtype) -> None:
-    """Refuse what holds no floating numbers; ``kernel`` is torch's name of its loop."""
-    if dtype not in INEXACT:
+def floating_only(kernel: str, dtype: mx.Dtype, complex_too: bool = False) -> None:
+    """Refuse what holds no floating numbers, or no complex ones either; ``kernel`` is torch's name of its loop."""
+    if dtype not in (INEXACT if complex_too else FLOATS):
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{NAMES[dtype]}'")

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import mlx.core as mx
 
-from .._core.promotion import DEFAULTS, FLOATING, HALVES, INEXACT, cast, result_type
+from .._core.promotion import DEFAULTS, FLOATING, HALVES, IN_C, INEXACT, cast, result_type
 from .._tensor.tape import vjp_of
 from ._arguments import kind_of
-from ._dtypes import real_only
+from ._dtypes import supported
 
 # What a parameter of a body may be annotated with, and what it means. All of them are arrays, or numbers, there.
 Array: TypeAlias = Any  #: an array, which stays in its dtype
@@ -85,7 +85,7 @@ class Op:
             )
         self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"
         self.usual = checked(check, self.fn) if always else self.fn  # where all operands are of float32
-        real = real_only(name)
+        real = supported(name)
         if real is not None and promote is None:
             self.usual = checked(real, self.usual)
         elif real is not None:
@@ -178,6 +178,8 @@ class Op:
             elif now[i] is not None:
                 now[i] = cast(cast(now[i], dtype) if kind == "rounded" else now[i], wide)
         for i in self.numbers:
+            if type(now[i]) is complex and dtype != mx.complex64:
+                raise RuntimeError(f"value cannot be converted to type {IN_C[dtype]} without overflow")
             if type(now[i]) is not int or now[i] != 1:
                 now[i] = cast(cast(now[i], dtype) if kind == "rounded" else now[i], wide)
         out = self.fn(*now)

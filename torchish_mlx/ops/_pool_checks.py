@@ -271,7 +271,7 @@ def adaptive_counts(name: str, input: Tensor, output_size: Any, n: int) -> tuple
         )
     if not largest and math.prod(counts) != 1:
         _check_adaptive_sizes(name.replace("1d", "2d"), [*shape[:-1], 1, shape[-1]] if n == 1 else shape, max(n, 2), 0)
-    if (largest or math.prod(counts) != 1) and input.array.dtype not in FLOATS:
+    if (largest or (math.prod(counts) != 1 and input.array.size)) and input.array.dtype not in FLOATS:
         inner = name.replace("1d", "2d") + ("_cpu" if n == 3 else "")
         raise NotImplementedError(f"\"{inner}\" not implemented for '{NAMES[input.array.dtype]}'")
     return counts

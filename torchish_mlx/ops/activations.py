@@ -8,9 +8,10 @@ import mlx.core as mx
 
 from .._core.promotion import INEXACT, NAMES
 from .._tensor.tensor import Tensor
+from ._arguments import Scalar
 from ._declare import composed, op
 from ._double import exponential, less_one
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._masks import at_least, at_most, masked
 from ._op import Array, Matched, Operand
 from .shaping import reshape
@@ -20,7 +21,7 @@ _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.05070098735548049341933498
 
 
 def _check_celu(input: mx.array, alpha: float) -> None:
-    refuse_integers("elu_cpu", input.dtype)
+    floating_only("elu_cpu", input.dtype)
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
 
@@ -33,7 +34,7 @@ def _check_celu(input: mx.array, alpha: float) -> None:
     method=False,
     channels="any",
 )
-def celu(input: Operand, alpha: float = 1.0) -> mx.array:
+def celu(input: Operand, alpha: Scalar = 1.0) -> mx.array:
     """input where it is positive, else alpha * (exp(input / alpha) - 1)."""
     _check_celu(input, alpha)
     return mx.where(input <= 0, less_one(input / alpha) * alpha, input)
@@ -53,7 +54,7 @@ def celu(input: Operand, alpha: float = 1.0) -> mx.array:
 )
 def selu(input: Matched) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
-    refuse_integers("elu_cpu", input.dtype)
+    floating_only("elu_cpu", input.dtype)
     return mx.where(input <= 0, less_one(input) * (_ALPHA * _SCALE), input * _SCALE)
 
 
@@ -64,7 +65,7 @@ def selu(input: Matched) -> mx.array:
     method=False,
     channels="any",
 )
-def threshold(input: Array, threshold: float, value: float) -> mx.array:
+def threshold(input: Array, threshold: Scalar, value: Scalar) -> mx.array:
     """input where it is larger than ``threshold``, else ``value``."""
     if input.dtype == mx.bool_:
         raise NotImplementedError("\"threshold_cpu\" not implemented for 'Bool'")
@@ -83,7 +84,7 @@ def _as(number: Any, x: mx.array) -> mx.array:
     module="nn.functional",
     channels="any",
 )
-def elu(input: Operand, alpha: float = 1.0) -> mx.array:
+def elu(input: Operand, alpha: Scalar = 1.0) -> mx.array:
     """input where it is positive, else alpha * (exp(input) - 1).
 
     >>> import torchish_mlx as torch
@@ -91,7 +92,7 @@ def elu(input: Operand, alpha: float = 1.0) -> mx.array:
     >>> F.elu(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])
     """
-    refuse_integers("elu_cpu", input.dtype)
+    floating_only("elu_cpu", input.dtype)
     return mx.where(input <= 0, less_one(input) * alpha, input)
 
 
@@ -102,7 +103,7 @@ def elu(input: Operand, alpha: float = 1.0) -> mx.array:
     module="nn.functional",
     channels="any",
 )
-def leaky_relu(input: Operand, negative_slope: float = 0.01) -> mx.array:
+def leaky_relu(input: Operand, negative_slope: Scalar = 0.01) -> mx.array:
     """input where it is positive, else negative_slope * input.
 
     >>> import torchish_mlx as torch
@@ -110,7 +111,7 @@ def leaky_relu(input: Operand, negative_slope: float = 0.01) -> mx.array:
     >>> F.leaky_relu(torch.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    refuse_integers("leaky_relu_cpu", input.dtype)
+    floating_only("leaky_relu_cpu", input.dtype)
     return mx.where(input > 0, input, input * negative_slope)
 
 
@@ -172,7 +173,7 @@ def hardswish(input: Operand) -> mx.array:
     >>> F.hardswish(torch.tensor([-4.0, 1.5, 4.0]))
     tensor([-0.0000, 1.1250, 4.0000])
     """
-    refuse_integers("hardswish_cpu", input.dtype)
+    floating_only("hardswish_cpu", input.dtype)
     return input * mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
 
@@ -191,23 +192,23 @@ def hardsigmoid(input: Operand) -> mx.array:
     >>> F.hardsigmoid(torch.tensor([-4.0, 0.0, 4.0]))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    refuse_integers("hardsigmoid_cpu", input.dtype)
+    floating_only("hardsigmoid_cpu", input.dtype)
     return mx.minimum(mx.maximum(input + 3, 0), 6) / 6
 
 
-def _outside(g: mx.array, input: mx.array, lambd: float) -> mx.array:
+def _outside(g: mx.array, input: mx.array, lambd: Scalar) -> mx.array:
     return mx.where((input >= -lambd) & (input <= lambd), 0, g)
 
 
 @op(grad={"input": _outside}, promote="same", module="torch nn.functional", channels="any")
-def hardshrink(input: Operand, lambd: float = 0.5) -> mx.array:
+def hardshrink(input: Operand, lambd: Scalar = 0.5) -> mx.array:
     """input where its size is larger than ``lambd``, else 0."""
-    refuse_integers("hardshrink_cpu", input.dtype)
+    floating_only("hardshrink_cpu", input.dtype)
     return mx.where((input >= -lambd) & (input <= lambd), 0, input)
 
 
 @op(grad={"input": _outside}, promote="same", module="nn.functional", channels="any")
-def softshrink(input: Operand, lambd: float = 0.5) -> mx.array:
+def softshrink(input: Operand, lambd: Scalar = 0.5) -> mx.array:
     """input, moved towards 0 by ``lambd``; 0 where its size is not larger than that.
 
     >>> import torchish_mlx as torch
@@ -215,7 +216,7 @@ def softshrink(input: Operand, lambd: float = 0.5) -> mx.array:
     >>> F.softshrink(torch.tensor([-1.0, 0.2, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
-    refuse_integers("softshrink_check", input.dtype)
+    floating_only("softshrink_check", input.dtype)
     if lambd < 0:
         raise RuntimeError(
             f"lambda must be in range [0, {mx.finfo(input.dtype).max:.6g}] for input dtype {NAMES[input.dtype]}, but "

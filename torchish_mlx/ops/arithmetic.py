@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, INEXACT, INTEGER, NAMES, number_category, result_type
+from .._core.promotion import FLOATS, IN_C, INEXACT, INTEGER, NAMES, number_category, result_type
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._division import array_like, check_division, floored, towards_zero
@@ -185,7 +185,7 @@ def _integer_power(x: mx.array, exponent: mx.array) -> mx.array:
 def _check_power(input: Any, exponent: Any) -> None:
     dtype = result_type(input, exponent)
     if dtype == mx.bool_ and isinstance(exponent, mx.array):
-        raise RuntimeError("\"pow\" not implemented for 'Bool'")
+        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if dtype not in INEXACT and not isinstance(exponent, mx.array) and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
 
@@ -218,11 +218,11 @@ def pow(input: Operand, exponent: Exponent) -> mx.array:
     return power(input, exponent)
 
 
-def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
-    if input.dtype != end.dtype:
-        raise RuntimeError(
-            f"expected dtype {NAMES[input.dtype].lower()} for `end` but got dtype {NAMES[end.dtype].lower()}"
-        )
+def _check_lerp(input: mx.array, end: mx.array, weight: Any) -> None:
+    for name, other in (("end", end), ("weight", weight)):
+        number = name == "weight" and not (isinstance(other, mx.array) and other.ndim)
+        if not number and input.dtype != other.dtype:
+            raise RuntimeError(f"expected dtype {IN_C[input.dtype]} for `{name}` but got dtype {IN_C[other.dtype]}")
 
 
 @op(
@@ -233,7 +233,7 @@ def _check_end(input: mx.array, end: mx.array, *_: Any) -> None:
     },
     promote="same",
     inplace=True,
-    check=_check_end,
+    check=_check_lerp,
     channels="any",
 )
 def lerp(input: Matched, end: Matched, weight: Operand) -> mx.array:

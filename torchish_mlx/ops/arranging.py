@@ -13,6 +13,7 @@ from .._core.trace import of_a_trace
 from .._tensor.strides import Diagonal, Windows
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Permute, Reshape, Step
+from ._arguments import several
 from ._arguments import sizes as in_order
 from ._declare import REGISTRY, composed, op, view
 from ._op import Array
@@ -40,13 +41,6 @@ def _moved(shape: tuple[int, ...], source: Any, destination: Any) -> Step:
     for at, d in sorted(zip(to, froms, strict=True)):
         order.insert(at, d)
     return Permute(shape, order)
-
-
-def _several(function: str, name: str, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[int, ...]:
-    """Numbers that are given one by one, as one sequence, or by name."""
-    if named.keys() - {name} or bool(named) == bool(given):
-        raise TypeError(f"{function}() takes {name!r}, numbers or a sequence of them, and was given {[*named]}")
-    return in_order(function, name, (named[name],) if named else given)
 
 
 @view
@@ -99,7 +93,7 @@ def ravel(input: Tensor) -> Tensor:
 @composed
 def broadcast_to(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """Dimensions of size one repeated without a copy, as ``expand`` does."""
-    return expand(input, _several("broadcast_to", "size", size, named))
+    return expand(input, in_order("broadcast_to", "size", several("broadcast_to", "size", size, named)))
 
 
 # Order ----------------------------------------------------------------------------------------------------------------
@@ -118,7 +112,8 @@ def _flip(input: Array, where: tuple[int, ...]) -> mx.array:
 @composed
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The elements in reverse order along ``dims``, as a copy."""
-    return _flip(input, axes(input.array.ndim, _several("flip", "dims", dims, named), empty_is_all=False))
+    given = in_order("flip", "dims", several("flip", "dims", dims, named))
+    return _flip(input, axes(input.array.ndim, given, empty_is_all=False))
 
 
 @composed
@@ -208,7 +203,7 @@ def _repeat(input: Array, repeats: tuple[int, ...]) -> mx.array:
 @composed(function=False)
 def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
     """The whole repeated along each dimension, as a copy; more numbers than dimensions make new ones in front."""
-    sizes = _several("repeat", "repeats", repeats, named)
+    sizes = in_order("repeat", "repeats", several("repeat", "repeats", repeats, named))
     if len(sizes) < input.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(n < 0 for n in sizes):
@@ -219,7 +214,7 @@ def repeat(input: Tensor, *repeats: Any, **named: Any) -> Tensor:
 @composed
 def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The whole repeated along each dimension; missing numbers in front are ones."""
-    sizes = _several("tile", "dims", dims, named)
+    sizes = in_order("tile", "dims", several("tile", "dims", dims, named))
     return _repeat(input, (1,) * (input.array.ndim - len(sizes)) + sizes)
 
 
@@ -246,7 +241,15 @@ def repeat_interleave(
     """
     if repeats is None or input is None:
         alone: Any = input if repeats is None else repeats
+        if dim is not None:
+            raise TypeError("repeat_interleave() takes repeats alone, or a tensor, repeats and a dimension of it")
+        if alone.array.ndim != 1:
+            raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
         counts = _counts(alone.array)
+        if any(n < 0 for n in counts):
+            raise RuntimeError("repeats can not be negative")
+        if output_size is not None and output_size != sum(counts):
+            raise RuntimeError(f"allocated size does not match required size: {output_size} and {sum(counts)}")
         return wrap(mx.array([i for i, n in enumerate(counts) for _ in range(n)], mx.int64))
     if dim is None:
         input, dim = flatten(input), 0
@@ -256,7 +259,7 @@ def repeat_interleave(
         if array.ndim > 1:
             raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
         if array.dtype not in (mx.int64, mx.int32):
-            raise RuntimeError(f"repeats has to be Long or Int tensor, and is {NAMES[array.dtype]}")
+            raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{NAMES[array.dtype]}'")
         counts = _counts(array)
     else:
         counts = [repeats]
@@ -307,8 +310,6 @@ def diagonal(shape: tuple[int, ...], offset: int = 0, dim1: int = 0, dim2: int =
 
 def _square_of(shape: Sequence[int], offset: int, dim1: int, dim2: int) -> Diagonal:
     """The step to the diagonal that ``shape`` is, from the smallest array that has it."""
-    if not shape:
-        raise RuntimeError("diag_embed(): the input has no dimension to be a diagonal")
     n = len(shape) + 1
     a, b = axis(n, dim1), axis(n, dim2)
     if a == b:

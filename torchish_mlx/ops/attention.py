@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES
+from .._core.promotion import IN_C, INEXACT, NAMES
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
 from ._declare import composed, op
@@ -16,20 +16,6 @@ from ._op import Array, Operand
 from .arranging import repeat_interleave
 from .dropout import dropout
 from .matmul import matmul, turned
-
-#: What torch's messages call the scalar types here.
-_SCALARS = {
-    mx.float32: "float",
-    mx.float64: "double",
-    mx.float16: "c10::Half",
-    mx.bfloat16: "c10::BFloat16",
-    mx.int64: "long int",
-    mx.int32: "int",
-    mx.int16: "short int",
-    mx.int8: "signed char",
-    mx.uint8: "unsigned char",
-    mx.bool_: "bool",
-}
 
 
 def _weights(scores: mx.array, mask: mx.array | None, causal: bool) -> mx.array:
@@ -90,16 +76,14 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> No
         said = " ".join(f"{'and ' if n == 'value' else ''}{n}.dim: {x.ndim}" for n, x in given.items())
         raise RuntimeError(f"Expected query, key, and value to all be  at least 2 dimensional, but got {said} instead.")
     if not query.dtype == key.dtype == value.dtype:
-        said = " ".join(
-            f"{'and ' if n == 'value' else ''}{n}.dtype: {_SCALARS[x.array.dtype]}" for n, x in given.items()
-        )
+        said = " ".join(f"{'and ' if n == 'value' else ''}{n}.dtype: {IN_C[x.array.dtype]}" for n, x in given.items())
         raise RuntimeError(f"Expected query, key, and value to have the same dtype, but got {said} instead.")
     if query.dtype not in INEXACT:
         raise RuntimeError(f"expected scalar type Float but found {NAMES[query.array.dtype]}")
     if mask is not None and mask.dtype not in (mx.bool_, mx.float32, query.dtype):
         raise RuntimeError(
             "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
-            f"{_SCALARS[mask.array.dtype]} and  query.dtype: {_SCALARS[query.array.dtype]} instead."
+            f"{IN_C[mask.array.dtype]} and  query.dtype: {IN_C[query.array.dtype]} instead."
         )
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise RuntimeError(

@@ -10,10 +10,13 @@ import mlx.core as mx
 
 from .._core.bounds import extremes, seen
 from .._core.promotion import INEXACT, NAMES, cast, widened
+from .._tensor.storage import View
 from .._tensor.tensor import Tensor, wrap
+from .._tensor.views import Reshape
+from ._arguments import Truth
 from ._declare import composed, op
 from ._double import exponential
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._losses import reduced, reduction_of, refuse_gradients, total, within
 from ._op import Array, Operand
 from .arithmetic import add, mul, neg, true_divide
@@ -28,17 +31,30 @@ SHAPE = '() or, with ``reduction="none"``, that of the classes'
 # One class for each sample --------------------------------------------------------------------------------------------
 
 
-def _classes(target: mx.array, count: int, ignore_index: int) -> tuple[mx.array, mx.array | None]:
-    """The classes, with 0 for those that are ignored, and whether each counts: None where all of them do.
+def _all_count(target: Tensor, count: int, ignore_index: int) -> bool:
+    """Whether every class is seen to be there, and none is ignored.
+
+    Of a view in another shape it looks at what is shown: the view has not been computed yet.
+    """
+    storage = target._storage
+    if isinstance(storage, View) and all(type(step) is Reshape for step in storage.steps):
+        storage = storage.base
+    values = seen(storage.read())
+    if values is None or not values.size or 0 <= ignore_index < count:
+        return False
+    least, most = extremes(values)
+    return 0 <= least and most < count
+
+
+def _classes(target: mx.array, count: int, ignore_index: int, whole: bool = False) -> tuple[mx.array, mx.array | None]:
+    """The classes, with 0 for those that are ignored, and whether each counts: None where all of them do (``whole``).
 
     A class that is not there is refused or clamped, as an index is: see ``bounds``.
     """
+    if whole:
+        return target.astype(mx.int64), None
     values = seen(target)
     target = target.astype(mx.int64)
-    if values is not None and values.size and not 0 <= ignore_index < count:
-        least, most = extremes(values)
-        if 0 <= least and most < count:
-            return target, None
     counts = target != ignore_index
     at = mx.where(counts, target, 0)
     if values is None:
@@ -72,39 +88,47 @@ def _likelihood(logs: mx.array, counts: mx.array | None, shares: mx.array | None
     return mx.divide(total(loss), logs.size if shares is None else total(shares))
 
 
-def _pulled(g: mx.array, shares: mx.array | None, at: mx.array, dim: int, reduction: str) -> mx.array:
-    """The gradient of each sample's loss, with the dimension of the classes, or of all losses where it is the same."""
+def _pulled(
+    g: mx.array, shares: mx.array | None, counts: mx.array | None, at: mx.array, dim: int, reduction: str
+) -> mx.array:
+    """The gradient of each sample's loss, with the dimension of the classes, or of all losses where it is the same.
+
+    It is 0 for a sample that does not count, also where none counts and the mean is 0 / 0.
+    """
     if shares is None:
         if reduction == "mean":
             return g / at.size
         return g if reduction == "sum" else mx.expand_dims(g, dim)
-    return mx.expand_dims(g * (shares / total(shares) if reduction == "mean" else shares), dim)
+    each = g * (shares / total(shares) if reduction == "mean" else shares)
+    return mx.expand_dims(each if counts is None else mx.where(counts, each, 0), dim)
 
 
 def _nll_gradient(
-    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: mx.array | None, dim: int, reduction: str
+    g: mx.array, input_shape: Sequence[int], at: mx.array, shares: Any, counts: Any, dim: int, reduction: str
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    each = mx.broadcast_to(_pulled(g, shares, at, dim, reduction), mx.expand_dims(at, dim).shape)
+    each = mx.broadcast_to(_pulled(g, shares, counts, at, dim, reduction), mx.expand_dims(at, dim).shape)
     return mx.put_along_axis(mx.zeros(input_shape, g.dtype), mx.expand_dims(at, dim), -each, axis=dim)
 
 
 @op(
     grad={"input": _nll_gradient},
     promote="same",
-    residuals=("at", "shares"),
+    residuals=("at", "shares", "counts"),
     name="nll_loss.classes",
     function=False,
     method=False,
 )
-def _nll(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
+def _nll(
+    input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str, whole: bool
+) -> Any:
     """Minus the input at the class of each sample, times the weight of the class."""
-    refuse_integers("nll_loss_out_frame", input.dtype)
-    at, counts = _classes(target, input.shape[dim], ignore_index)
+    floating_only("nll_loss_out_frame", input.dtype)
+    at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     logs = _at_classes(input, at, dim) if at.size else mx.zeros(at.shape, input.dtype)
-    return _likelihood(logs, counts, shares, reduction), at, shares
+    return _likelihood(logs, counts, shares, reduction), at, shares, counts
 
 
 def _entropy_gradient(
@@ -112,13 +136,14 @@ def _entropy_gradient(
     input_shape: Sequence[int],
     at: mx.array,
     shares: mx.array | None,
+    counts: mx.array | None,
     powers: mx.array,
     dim: int,
     reduction: str,
 ) -> mx.array:
     if not at.size:
         return mx.zeros(input_shape, g.dtype)
-    each = _pulled(g, shares, at, dim, reduction)
+    each = _pulled(g, shares, counts, at, dim, reduction)
     out = powers * (each / mx.sum(powers, axis=dim, keepdims=True))
     at = mx.expand_dims(at, dim)
     return mx.put_along_axis(out, at, mx.take_along_axis(out, at, axis=dim) - each, axis=dim)
@@ -127,23 +152,25 @@ def _entropy_gradient(
 @op(
     grad={"input": _entropy_gradient},
     promote="same",
-    residuals=("at", "shares", "powers"),
+    residuals=("at", "shares", "counts", "powers"),
     name="cross_entropy.classes",
     function=False,
     method=False,
 )
-def _entropy(input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str) -> Any:
+def _entropy(
+    input: Operand, target: Array, weight: Array | None, dim: int, ignore_index: int, reduction: str, whole: bool
+) -> Any:
     """As ``_nll`` of the logarithm of the softmax, which is computed at the classes alone."""
-    refuse_integers("log_softmax_lastdim_kernel_impl", input.dtype)
-    at, counts = _classes(target, input.shape[dim], ignore_index)
+    floating_only("log_softmax_lastdim_kernel_impl", input.dtype)
+    at, counts = _classes(target, input.shape[dim], ignore_index, whole)
     shares = _shares(at, counts, weight, input.dtype)
     if not at.size:
-        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, input
+        return _likelihood(mx.zeros(at.shape, input.dtype), counts, shares, reduction), at, shares, counts, input
     top = mx.stop_gradient(mx.max(input, axis=dim, keepdims=True))
     off = input - top
     powers = exponential(off)
     logs = _at_classes(off, at, dim) - mx.log(mx.sum(powers, axis=dim))
-    return _likelihood(logs, counts, shares, reduction), at, shares, powers
+    return _likelihood(logs, counts, shares, reduction), at, shares, counts, powers
 
 
 def _check_target(input: Tensor, target: Tensor) -> Tensor:
@@ -202,7 +229,8 @@ def _of_classes(
     dim = 0 if array.ndim == 1 else 1
     _check_weight(weight, array.shape[dim], array.dtype)
     refuse_gradients("nll_loss_forward", weight=weight)
-    loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction)
+    whole = _all_count(fitted, array.shape[dim], ignore_index)
+    loss: Tensor = kernel(input, fitted, weight, dim, ignore_index, reduction, whole)
     return loss
 
 
@@ -211,9 +239,9 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    size_average: Truth | None = None,
     ignore_index: int = -100,
-    reduce: bool | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the input at the class of each sample, times the weight of that class.
@@ -237,9 +265,9 @@ def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
+    size_average: Truth | None = None,
     ignore_index: int = -100,
-    reduce: bool | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -289,7 +317,7 @@ def _smoothed(
     out = reduced(every, "none" if reduction == "none" else "sum")
     if reduction == "mean":
         shares = _shares(at, counts, None if weight is None else weight.array, widened(logs.array).dtype)
-        out = true_divide(out, at.size if shares is None else wrap(cast(total(shares), logs.dtype)))
+        out = true_divide(out, at.size if shares is None else wrap(cast(total(shares), logs.array.dtype)))
     return add(mul(chosen, 1 - label_smoothing), mul(out, label_smoothing / count))
 
 
@@ -360,8 +388,8 @@ def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """-target * log(input) - (1 - target) * log(1 - input), times weight, with logarithms of at least -100.
@@ -380,9 +408,9 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
             "Please ensure they have the same size."
         )
-    refuse_integers("binary_cross_entropy", input.array.dtype)
     if target.dtype != input.dtype:
         raise RuntimeError(f"Found dtype {NAMES[target.array.dtype]} but expected {NAMES[input.array.dtype]}")
+    floating_only("binary_cross_entropy", input.array.dtype)
     within("input", input.array)
     within("target", target.array)
     refuse_gradients("binary_cross_entropy", weight=weight)
@@ -444,8 +472,8 @@ def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
@@ -463,7 +491,7 @@ def binary_cross_entropy_with_logits(
     if tuple(target.shape) != tuple(input.shape):
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     refuse_gradients("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
-    refuse_integers("log_sigmoid_cpu", input.array.dtype)
+    floating_only("log_sigmoid_cpu", input.array.dtype)
     if target.dtype not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[target.array.dtype]}")
     loss: Tensor = _binary_of_logits(input, target, weight, pos_weight, reduction)

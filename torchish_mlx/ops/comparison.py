@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import cast
+from .._core.promotion import INEXACT, NAMES, cast
 from ._declare import op
 from ._op import Array, Matched, Operand
 
@@ -29,8 +29,16 @@ gt = _comparison("gt", ">", mx.greater, "greater")
 ge = _comparison("ge", ">=", mx.greater_equal, "greater_equal")
 
 
+def _refuse_inexact(name: str, dtype: mx.Dtype) -> None:
+    if dtype in INEXACT:
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{NAMES[dtype]}'")
+
+
 def _bitwise(name: str, doc: str, fn: Callable[..., mx.array]) -> None:
     def body(input: Operand, other: Operand) -> mx.array:
+        for operand in (input, other):
+            if isinstance(operand, mx.array):
+                _refuse_inexact(name, operand.dtype)
         return fn(input, other)
 
     body.__doc__ = doc
@@ -45,6 +53,7 @@ _bitwise("bitwise_xor", "input ^ other, of integers or booleans.", mx.bitwise_xo
 @op(inplace=True, channels="any")
 def bitwise_not(input: Array) -> mx.array:
     """~input, of integers or booleans."""
+    _refuse_inexact("bitwise_not", input.dtype)
     return mx.bitwise_invert(input)
 
 

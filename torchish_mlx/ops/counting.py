@@ -8,9 +8,11 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import FLOATS, INEXACT, NAMES, widened
+from .._core.promotion import INEXACT, widened
 from .._core.trace import of_a_trace
+from ._arguments import Scalar
 from ._declare import op
+from ._dtypes import floating_only
 from ._op import Array
 from .reduction import axis
 
@@ -39,8 +41,10 @@ def _answers(
 
 
 def _along(name: str, input: mx.array, dim: int) -> int:
+    if not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     where = axis(input.ndim, dim)
-    if not input.size and input.ndim and input.shape[where]:
+    if not input.size and input.shape[where]:
         raise RuntimeError(
             f"There are 0 sized dimensions, and they aren't selected by `dim`, so {name} cannot be applied"
         )
@@ -74,7 +78,7 @@ def unique(
     del sorted
     where = None if dim is None else _along("unique", input, dim)
     x = known(input)
-    if where is None or not x.ndim:
+    if where is None:
         out, _, inverse, counts = np.unique(x, True, True, True, equal_nan=False)
         inverse = inverse.reshape(x.shape)
     else:
@@ -96,12 +100,12 @@ def unique_consecutive(
     """
     where = None if dim is None else _along("unique_consecutive", input, dim)
     x = known(input)
-    flat = x.reshape(-1) if where is None or not x.ndim else np.moveaxis(x, where, 0)
+    flat = x.reshape(-1) if where is None else np.moveaxis(x, where, 0)
     begins = np.ones(len(flat), bool)
     begins[1:] = (flat[1:] != flat[:-1]).any(axis=tuple(range(1, flat.ndim)))
     places = np.flatnonzero(begins)
     out, inverse = flat[places], np.cumsum(begins) - 1
-    if where is None or not x.ndim:
+    if where is None:
         inverse = inverse.reshape(x.shape)
     else:
         out = np.moveaxis(out, 0, where)
@@ -113,6 +117,8 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
     """How often each number from 0 on is in ``input``, or the sum of its weights."""
     if input.ndim != 1 or input.dtype in INEXACT:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if input.dtype == mx.bool_:
+        raise NotImplementedError("\"bincount_cpu\" not implemented for 'Bool'")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is not None and weights.shape != input.shape:
@@ -128,7 +134,7 @@ def bincount(input: Array, weights: Array | None = None, minlength: int = 0) -> 
 
 
 @op(shape="(``bins``)")
-def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> mx.array:
+def histc(input: Array, bins: int = 100, min: Scalar = 0, max: Scalar = 0) -> mx.array:
     """How many elements are in each of ``bins`` equal parts from ``min`` to ``max``, or from the least to the most."""
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
@@ -136,8 +142,7 @@ def histc(input: Array, bins: int = 100, min: float = 0, max: float = 0) -> mx.a
         raise RuntimeError(f"range of [{min}, {max}] is not finite")
     if min > max:
         raise RuntimeError("max must be larger than min")
-    if input.dtype not in FLOATS:
-        raise RuntimeError(f"\"histogram_cpu\" not implemented for '{NAMES[input.dtype]}'")
+    floating_only("histogram_cpu", input.dtype)
     if not input.size:
         return mx.zeros((bins,), input.dtype)
     x = mx.reshape(input, (-1,))

@@ -14,7 +14,7 @@ from .._core.promotion import DEFAULTS, FLOATING, number_category, stored
 from .._core.sparse import RowSparse
 from .._tensor.conversion import origin_of, to_array
 from .._tensor.tensor import Tensor, wrap
-from ._arguments import sizes, typed
+from ._arguments import several, sizes, typed
 from ._op import Number
 from .ranges import made
 
@@ -125,7 +125,8 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """A number throughout a shape, in the number's dtype unless said otherwise."""
-    return _filled("full", sizes("full", "size", (size,)), fill_value, dtype, device, requires_grad, out)
+    shape = sizes("full", "size", several("full", "size", (), {"size": size}))
+    return _filled("full", shape, fill_value, dtype, device, requires_grad, out)
 
 
 @typed
@@ -140,7 +141,10 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """The values of a NumPy array in a Tensor: a copy, unlike torch's; float64 becomes float32, as in ``tensor``."""
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    return tensor(ndarray, device="cpu")
+    out = wrap(to_array(ndarray))
+    if not ndarray.flags.c_contiguous:
+        out._keep_origin(origin_of(ndarray))
+    return out
 
 
 @typed

@@ -183,7 +183,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     if dtype not in INEXACT:
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {NAMES[dtype]}")
     shape = _common([x1.array.shape, x2.array.shape])
-    both = [expand(x, shape) for x in (x1, x2)]
+    both = [expand(x.to(dtype), shape) for x in (x1, x2)]
     first, second = (div(x, _bounded_length(x, dim, eps)) for x in both)
     cosine: Tensor = sum_over(mul(first, second), dim)
     return cosine

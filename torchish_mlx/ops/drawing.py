@@ -247,6 +247,19 @@ def randn_like(
     return new("randn_like", shape, order, kind, draw, generator, None, _where(input, device), requires_grad)
 
 
+def uniforms_like(input: Tensor, low: float, high: float, generator: Any) -> Tensor:
+    """What ``torch.empty_like(input).uniform_(low, high)`` is."""
+    _bounds.refuse_uniform(low, high, input.array.dtype)
+    shape, order, kind = _like("uniform_", input, None, None)
+    return new("uniform_", shape, order, kind, (_draws.uniform, low, high, kind), generator)
+
+
+def normals_like(input: Tensor, mean: float, std: float, generator: Any) -> Tensor:
+    """What ``torch.empty_like(input).normal_(mean, std)`` is."""
+    shape, order, kind = _like("normal_", input, None, None)
+    return new("normal_", shape, order, kind, _normals_of(mean, std, kind, in_order(shape, order)), generator)
+
+
 def randint_like(
     input: Tensor,
     *args: Any,
@@ -368,7 +381,9 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Any = None, out: Any =
         _bounds.refuse_dtype("bernoulli_scalar_cpu_", input.array.dtype, _bounds.COMMON)
     if out is None:
         return _bernoulli(input, p, source)
-    return source.undoing(lambda: write_out("bernoulli", _bernoulli(input, p, source).to(out.array.dtype), out))
+    return source.undoing(
+        lambda: write_out("bernoulli", _bernoulli(input, p, source).to(out.array.dtype), out, silently=True)
+    )
 
 
 @op(random=True, grad={"input": lambda g: mx.zeros_like(g)}, name="poisson.kernel", function=False, method=False)

@@ -12,7 +12,7 @@ from .._core.promotion import FLOATS, NAMES, cast, widened
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._op import Array
-from ._sizes import for_each, integers
+from ._sizes import integers
 from .shaping import squeeze, unsqueeze
 from .windows import Windows, spread_places, windows_in
 
@@ -63,7 +63,8 @@ def _folded(input: Array, sizes: Any, windows: Any) -> mx.array:
 def _pairs(name: str, **given: Any) -> list[Any]:
     found = []
     for argument, value in given.items():
-        pair = for_each(integers(name, argument, value), 2)
+        numbers = integers(name, argument, value)
+        pair = (numbers, numbers) if isinstance(numbers, int) else numbers
         if len(pair) != 2:
             raise RuntimeError(f"It is expected {argument} equals to 2, but got size {len(pair)}")
         found.append(pair)
@@ -98,6 +99,8 @@ def unfold(
         RuntimeError: an input of another number of dimensions, or without a window.
     """
     numbers = _pairs("im2col", kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride)
+    if input.ndim < 3:
+        raise IndexError(f"unfold() takes an image of 3 dimensions, or 4 with its batch, and was given {input.ndim}")
     kernel, apart, around, steps = numbers
     _check_numbers(*numbers)
     shape = list(input.shape)

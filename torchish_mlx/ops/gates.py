@@ -8,9 +8,10 @@ from typing import Any
 import mlx.core as mx
 
 from .._tensor.tensor import Tensor
+from ._arguments import Scalar
 from ._declare import composed, op
 from ._double import exponential, hyperbolic_tangent, logistic
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._op import Operand
 from .arithmetic import sub
 from .erf import error_function
@@ -40,7 +41,7 @@ def gelu(input: Operand, *, approximate: str = "none") -> Any:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    refuse_integers("GeluKernelImpl", input.dtype)
+    floating_only("GeluKernelImpl", input.dtype)
     if approximate == "none":
         below = input * math.sqrt(0.5)
         gate = (1 + (error_function(below) if below.dtype == mx.float64 else mx.erf(below))) * 0.5
@@ -65,7 +66,7 @@ def silu(input: Operand) -> Any:
     >>> F.silu(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2689,  0.0000,  1.7616])
     """
-    refuse_integers("silu_cpu", input.dtype)
+    floating_only("silu_cpu", input.dtype, complex_too=True)
     gate = logistic(input)
     return input * gate, gate
 
@@ -97,7 +98,7 @@ def mish(input: Operand) -> Any:
     >>> F.mish(torch.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.3034,  0.0000,  1.9440])
     """
-    refuse_integers("mish_cpu", input.dtype)
+    floating_only("mish_cpu", input.dtype)
     power = exponential(mx.minimum(input, 40))  # from there on the gate is 1
     return input * _mish_gate(power), power
 
@@ -107,7 +108,7 @@ def _softplus_gradient(g: mx.array, input: mx.array, power: mx.array, beta: floa
 
 
 @op(grad={"input": _softplus_gradient}, promote="same", residuals=("power",), module="nn.functional", channels="any")
-def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
+def softplus(input: Operand, beta: Scalar = 1, threshold: Scalar = 20) -> Any:
     """log(1 + exp(beta * input)) / beta; the input itself where beta * input is larger than ``threshold``.
 
     >>> import torchish_mlx as torch
@@ -115,7 +116,7 @@ def softplus(input: Operand, beta: float = 1, threshold: float = 20) -> Any:
     >>> F.softplus(torch.tensor([-1.0, 0.0, 30.0]))
     tensor([ 0.3133,  0.6931, 30.0000])
     """
-    refuse_integers("softplus_cpu", input.dtype)
+    floating_only("softplus_cpu", input.dtype)
     power = exponential(mx.minimum(input * beta, threshold))
     return mx.where(input * beta > threshold, input, mx.log1p(power) / beta), power
 
@@ -134,7 +135,7 @@ def logsigmoid(input: Operand) -> Any:
     >>> F.logsigmoid(torch.tensor([-1.0, 0.0]))
     tensor([-1.3133, -0.6931])
     """
-    refuse_integers("log_sigmoid_cpu", input.dtype)
+    floating_only("log_sigmoid_cpu", input.dtype)
     power = exponential(mx.where(input < 0, input, -input))
     return mx.where(input < 0, input, 0) - mx.log1p(power), power
 
@@ -189,5 +190,5 @@ def glu(input: Operand, dim: int = -1) -> mx.array:
     tensor([0.5000, 1.0000])
     """
     first, second = _halves(input, dim)
-    refuse_integers("glu_cpu", input.dtype)
+    floating_only("glu_cpu", input.dtype)
     return first * logistic(second)

@@ -231,6 +231,11 @@ def _taken(input: Array, key: Any) -> mx.array:
 @composed(name="__getitem__", function=False)
 def getitem(input: Tensor, key: Any) -> Tensor:
     """``input[key]``: a view for ints, slices and None; a copy for lists and tensors of integers, and for masks."""
+    if type(key) is int:  # most often a sample of a dataset
+        array = input._read()
+        if array.ndim and -array.shape[0] <= key < array.shape[0]:
+            row: Tensor = show(input, Index(array.shape, (key,)), array)
+            return row
     parts = _normal(input._read().shape, key)
     shown = _part(input, parts)
     if parts.arrays is None:

@@ -97,6 +97,9 @@ def _check_bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor
                 f"bilinear(): input batch dimensions do not match at dim {d}: got {input1.shape[d]} and "
                 f"{input2.shape[d]}"
             )
+    if weight.ndim != 3:
+        kind = IndexError if weight.ndim < 3 else RuntimeError
+        raise kind(f"bilinear(): weight must have three dimensions, and has {weight.ndim}")
     for name, input, at in (("input1", input1, 1), ("input2", input2, 2)):
         if input.shape[-1] != weight.shape[at]:
             raise RuntimeError(
@@ -121,6 +124,11 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> F.bilinear(torch.ones(1, 2), torch.ones(1, 3), torch.ones(2, 2, 3))
     tensor([[6., 6.]])
     """
+    given = {"input1": input1, "input2": input2, "weight": weight, "bias": bias}
+    dtypes = {name: NAMES[x.array.dtype] for name, x in given.items() if x is not None}
+    if len({*dtypes.values()}) > 1:
+        said = ", ".join(f"{name}: {dtype}" for name, dtype in dtypes.items())
+        raise RuntimeError(f"All tensors must have the same dtype, got {said}")
     _check_bilinear(input1, input2, weight, bias)
     out: Tensor = einsum("...i,oij,...j->...o", input1, weight, input2)
     return out if bias is None else add(out, bias)

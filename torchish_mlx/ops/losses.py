@@ -9,11 +9,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT
+from .._core.promotion import INEXACT, NAMES, category
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import Truth
 from ._declare import composed, op
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._losses import reduced, reduction_of, weighted
 from ._op import Operand
 from .arithmetic import add, clamp, exp, log, mul, square, sub, true_divide, where
@@ -40,7 +41,7 @@ def _error(name: str, slope: Callable[..., mx.array]) -> Callable[[Any], Any]:
 
 @_error("mse_loss.elements", lambda off, _: 2 * off)
 def _squared(input: Operand, target: Operand, bound: float = 0) -> mx.array:  # noqa: ARG001
-    refuse_integers("mse_cpu", input.dtype)
+    floating_only("mse_cpu", input.dtype)
     return mx.square(input - target)
 
 
@@ -51,14 +52,14 @@ def _absolute(input: Operand, target: Operand, bound: float = 0) -> mx.array:  #
 
 @_error("smooth_l1_loss.elements", lambda off, beta: mx.where(mx.abs(off) < beta, off / beta, mx.sign(off)))
 def _smooth(input: Operand, target: Operand, bound: float) -> mx.array:
-    refuse_integers("smooth_l1_cpu", input.dtype)
+    floating_only("smooth_l1_cpu", input.dtype)
     size = mx.abs(input - target)
     return mx.where(size < bound, 0.5 * size * size / bound, size - 0.5 * bound)
 
 
 @_error("huber_loss.elements", lambda off, delta: mx.clip(off, -delta, delta))
 def _huber(input: Operand, target: Operand, bound: float) -> mx.array:
-    refuse_integers("huber_cpu", input.dtype)
+    floating_only("huber_cpu", input.dtype)
     size = mx.abs(input - target)
     return mx.where(size <= bound, 0.5 * size * size, bound * (size - 0.5 * bound))
 
@@ -85,8 +86,8 @@ def _check_weight(weight: Tensor, input: Tensor) -> None:
 def mse_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
@@ -113,8 +114,8 @@ def mse_loss(
 def l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
@@ -131,6 +132,8 @@ def l1_loss(
     input, target = _common(input, target)
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
+    if mx.bool_ in (input.array.dtype, target.array.dtype):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported: make it a number.")
     if weight is None:
         return reduced(_absolute(input, target), reduction_of(reduction))
     _check_weight(weight, input)
@@ -141,8 +144,8 @@ def l1_loss(
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
@@ -181,6 +184,9 @@ def huber_loss(
     input, target = _common(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    first, second = input.array.dtype, target.array.dtype
+    if first not in INEXACT and category(second) > category(first):
+        raise RuntimeError(f"result type {NAMES[second]} can't be cast to the desired output type {NAMES[first]}")
     loss = _huber(input, target, delta).to(input.dtype)
     if weight is None:
         return reduced(loss, reduction_of(reduction))
@@ -202,8 +208,8 @@ _MEAN_OF_KL = (
 def kl_div(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
@@ -244,9 +250,9 @@ def poisson_nll_loss(
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
-    size_average: bool | None = None,
+    size_average: Truth | None = None,
     eps: float = 1e-8,
-    reduce: bool | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """exp(input) - target * input, or input - target * log(input + eps) without ``log_input``.
@@ -276,7 +282,7 @@ def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,
     var: Tensor | float,
-    full: bool = False,
+    full: Truth = False,
     eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Tensor:

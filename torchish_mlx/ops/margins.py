@@ -9,9 +9,10 @@ import mlx.core as mx
 from .._core.bounds import inside
 from .._core.promotion import HALVES, INEXACT, NAMES
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import Truth
 from ._declare import composed, op, vjp
 from ._double import exponential, logistic
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
 from ._losses import reduced, reduction_of, refuse_gradients
 from ._op import Array, Operand
 from .arithmetic import add, minimum, mul, neg, sqrt, sub, true_divide, where
@@ -40,8 +41,8 @@ def _soft(input: Operand, target: Operand) -> mx.array:
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """log(1 + exp(-target * input)), where target is 1 or -1.
@@ -55,7 +56,7 @@ def soft_margin_loss(
     refuse_gradients("soft_margin_loss", target=target)
     if input.dtype not in INEXACT:
         raise RuntimeError(f"result type Float can't be cast to the desired output type {NAMES[input.array.dtype]}")
-    return reduced(_soft(input, target), reduction)
+    return reduced(_soft(input, target).to(input.dtype), reduction)
 
 
 @composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of ``input``')
@@ -63,8 +64,8 @@ def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
     margin: float = 1.0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """input where target is 1, and max(0, margin - input) where it is -1.
@@ -75,8 +76,10 @@ def hinge_embedding_loss(
     tensor(0.6250)
     """
     reduction = reduction_of(reduction, size_average, reduce)
-    apart = clamp_min(sub(margin, input), 0)
-    return reduced(add(where(ne(target, 1), apart, 0.0), where(ne(target, -1), input, 0.0)), reduction)
+    # The dtype of all is that of the input, to which torch rounds the margin too.
+    whole, zero = (wrap(mx.array(n, mx.float32).astype(input.array.dtype)) for n in (margin, 0))
+    apart = clamp_min(sub(whole, input), 0)
+    return reduced(add(where(ne(target, 1), apart, zero), where(ne(target, -1), input, zero)), reduction)
 
 
 @composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of the inputs')
@@ -85,8 +88,8 @@ def margin_ranking_loss(
     input2: Tensor,
     target: Tensor,
     margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, -target * (input1 - input2) + margin), where target is 1 or -1.
@@ -114,8 +117,8 @@ def cosine_embedding_loss(
     input2: Tensor,
     target: Tensor,
     margin: float = 0,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """1 - cos where target is 1, and max(0, cos - margin) where it is -1, of the angle between the vectors.
@@ -151,7 +154,7 @@ def _check_samples(name: str, input: Tensor) -> None:
         raise RuntimeError(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
-    refuse_integers(name, input.array.dtype)
+    floating_only(name, input.array.dtype)
     if input.dtype in HALVES:
         raise NotImplementedError(f"\"{name}\" not implemented for '{NAMES[input.array.dtype]}'")
 
@@ -174,8 +177,8 @@ def multi_margin_loss(
     p: int = 1,
     margin: float = 1.0,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The sum of max(0, margin - input[target] + input[i])^p over the other classes i, over the number of classes.
@@ -231,8 +234,8 @@ def _multilabel(input: Array, target: Array) -> mx.array:
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The sum of max(0, 1 - input[j] + input[i]) over the targets j and the other classes i, over the classes.
@@ -268,8 +271,8 @@ def multilabel_soft_margin_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The mean over the classes of the binary cross entropy of sigmoid(input), times weight.
@@ -326,8 +329,8 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-6,
     swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
+    size_average: Truth | None = None,
+    reduce: Truth | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """max(0, distance of anchor and positive - distance of anchor and negative + margin), by the p-norm.
@@ -357,7 +360,7 @@ def triplet_margin_with_distance_loss(
     *,
     distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
     margin: float = 1.0,
-    swap: bool = False,
+    swap: Truth = False,
     reduction: str = "mean",
 ) -> Tensor:
     """As ``triplet_margin_loss``, with a function of two tensors as the distance.

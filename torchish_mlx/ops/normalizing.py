@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 
@@ -163,7 +164,7 @@ def _window_mean(input: Operand, size: int) -> mx.array:
 
 
 @composed(module="nn.functional", shape=_SAME)
-def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+def local_response_norm(input: Tensor, size: Any, alpha: Any = 1e-4, beta: Any = 0.75, k: Any = 1.0) -> Tensor:
     """input / (k + alpha * the mean of the squares of ``size`` channels around each) ** beta.
 
     Raises:
@@ -181,13 +182,15 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         )
     if not input.numel():
         return input
+    if input.array.dtype in (mx.bool_, mx.int32, mx.complex64):
+        raise NotImplementedError(f"\"avg_pool2d\" not implemented for '{NAMES[input.array.dtype]}'")
     squares = _window_mean(mul(input, input), size)
     out: Tensor = true_divide(input, pow(add(mul(squares, alpha), k), beta))
     return out
 
 
 @composed(module="nn.functional", outs=True, shape=_SAME)
-def normalize(input: Tensor, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Tensor, p: Any = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12) -> Tensor:
     """input over its p-norm along ``dim``, or over ``eps`` where that is larger.
 
     Raises:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import cast, widened
+from .._core.promotion import FLOATS, HALVES, NAMES, cast, result_type, widened
 from .._tensor.modes import no_grad
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
-from ._dtypes import refuse_integers
+from ._dtypes import floating_only
+from ._losses import refuse_gradients
 from ._op import Array
 from .reduction import axis, mean, var
 from .shaping import copied, reshape
@@ -97,6 +98,29 @@ def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
     return None if tensor is None else tensor._read().shape
 
 
+def _refuse_others(dtype: mx.Dtype, *given: Tensor | None) -> None:
+    """Refuse Tensors of another dtype."""
+    for tensor in given:
+        if tensor is not None and tensor._read().dtype != dtype:
+            raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[tensor._read().dtype]}")
+
+
+def _refuse_mixed(dtype: mx.Dtype, *given: Tensor | None) -> None:
+    """Refuse weights and statistics of another dtype than the input: those of an input of halves may be of float32.
+
+    All of them have one dtype, that of the first.
+    """
+    first = next((tensor for tensor in given if tensor is not None), None)
+    if first is None:
+        return
+    found = first._read().dtype
+    if found != dtype and not (dtype in HALVES and found == mx.float32):
+        if dtype not in FLOATS:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+        raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
+    _refuse_others(found, *given)
+
+
 def _check_affine(of: str, shape: Sequence[int], words: str, **given: tuple[int, ...] | None) -> None:
     for key, found in given.items():
         if found is not None and found != tuple(shape):
@@ -121,7 +145,7 @@ def _check_normalized(shape: list[int], size: list[int], lead: str, **given: tup
 @functools.lru_cache(1024)
 def _layer_plan(shape: tuple[int, ...], size: tuple[int, ...], dtype: mx.Dtype, weight: Any, bias: Any) -> Any:
     """The dimensions to normalize over, after what torch refuses; ``weight`` and ``bias`` are shapes or None."""
-    refuse_integers("LayerNormKernelImpl", dtype)
+    floating_only("LayerNormKernelImpl", dtype)
     _check_normalized(list(shape), list(size), "*, ", weight=weight, bias=bias)
     return tuple(range(len(size) - len(shape), len(size)))
 
@@ -145,6 +169,7 @@ def layer(
     """``layer_norm``, of arguments that were looked at."""
     array = input._read()
     shape = tuple(normalized_shape)
+    _refuse_mixed(array.dtype, weight, bias)
     over = _layer_plan(shape, array.shape, array.dtype, _shape_of(weight), _shape_of(bias))
     normal: Tensor = _normalized(input, weight, bias, array.shape, over, shape, eps)
     return normal
@@ -163,7 +188,9 @@ def group_norm(
     size = list(input.shape)
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
-    refuse_integers("GroupNormKernelImpl", input._read().dtype)
+    dtype = input._read().dtype
+    _refuse_mixed(dtype, weight, bias)
+    floating_only("GroupNormKernelImpl", dtype)
     if num_groups <= 0:
         raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))
     if size[1] % num_groups:
@@ -279,6 +306,13 @@ def _normalized_by(
     return cast(out if bias is None else out + mx.reshape(widened(bias), spread), input.dtype)
 
 
+def _check_running(running_mean: Tensor | None, running_var: Tensor | None, defined: bool = True) -> None:
+    """Refuse one of the two alone where both are ``defined`` or none, and those that want a gradient."""
+    if defined and (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    refuse_gradients("native_batch_norm", running_mean=running_mean, running_var=running_var)
+
+
 @composed(method=False, shape="that of ``input``")
 def batch_norm(
     input: Tensor,
@@ -311,15 +345,17 @@ def batch(
     """``batch_norm``, of arguments that were looked at."""
     array = input._read()
     size = array.shape
-    if not array.size:
-        return copied(input)
+    if not array.size:  # torch multiplies what is empty by the weight, of which the dtype is left
+        return copied(input if weight is None else input.to(result_type(array, weight.array)))
     axis(len(size), 1)
-    refuse_integers("batch_norm", array.dtype)
+    floating_only("batch_norm", array.dtype)
+    _refuse_mixed(array.dtype, weight, bias, running_mean, running_var)
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor._read().size != size[1]:
             given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
             name = next(name for name, each in given.items() if each is tensor)
             raise RuntimeError(f"{name} should contain {size[1]} elements not {tensor.numel()}")
+    _check_running(running_mean, running_var, defined=training)
     if training:
         normal: Tensor = _normalized_batch(input, weight, bias, 1, eps)
         if running_mean is None and running_var is None:
@@ -356,12 +392,16 @@ def instance_norm(
     """
     size = list(input.shape)
     axis(len(size), 1)
-    refuse_integers("batch_norm", input._read().dtype)
+    floating_only("batch_norm", input._read().dtype)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
+    _refuse_mixed(input._read().dtype, weight, bias)
+    if running_mean is not None and running_mean._read().dtype == input._read().dtype:
+        _refuse_others(running_mean._read().dtype, running_var)  # torch looks at one of the input's dtype alone
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    _check_running(running_mean, running_var)
     for name, tensor in given.items():
         if tensor is not None and tensor.numel() != size[1]:
             raise RuntimeError(f"{name} should contain {size[0] * size[1]} elements not {size[0] * tensor.numel()}")
@@ -412,7 +452,7 @@ def rms_norm(
 ) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
     shape, size = list(normalized_shape), list(input.shape)
-    refuse_integers("rms_norm", input._read().dtype)
+    floating_only("rms_norm", input._read().dtype, complex_too=True)
     _check_normalized(shape, size, "*", weight=_shape_of(weight))
     if eps is None:
         eps = float(np.finfo(np.float64 if input.dtype == mx.float64 else np.float32).eps)

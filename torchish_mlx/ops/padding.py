@@ -91,7 +91,7 @@ def _check_copies(size: list[int], pad: Sequence[int], widths: Widths, mode: str
         raise NotImplementedError(
             f"Padding size {len(pad)} is not supported for {ndim}D input tensor.\n{_COMBINATIONS}"
         )
-    if mode != "circular" and 0 in size[ndim - spatial - (ndim == spatial + 1) :]:
+    if mode != "circular" and 0 in size[ndim - spatial - 1 :]:
         raise RuntimeError(
             f"Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with possibly 0 batch size and other "
             f"non-zero dimensions for input, but got: {size}"
@@ -105,6 +105,8 @@ def _check_copies(size: list[int], pad: Sequence[int], widths: Widths, mode: str
             )
         if mode == "circular" and (a > n or b > n):
             raise RuntimeError("Padding value causes wrapping around more than once.")
+        if mode == "circular" and n + min(a, 0) + min(b, 0) <= 0 < n + a + b:
+            raise RuntimeError(f"nothing is left of dimension {d} to go round: torch gives numbers that it never wrote")
         if mode == "circular" and n + a + b < 0:
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
     if mode != "circular":
@@ -156,7 +158,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         for n, (a, b) in zip(size, widths, strict=True):
             if n + min(a, 0) + min(b, 0) < 0 or -a > n or -b > n:
                 raise RuntimeError("narrow(): length must be non-negative.")
-        fill = 0 if value is None else value if input.dtype in INEXACT else int(value)
+        of_dtype = bool if input.dtype == mx.bool_ else int
+        fill = 0 if value is None else value if input.dtype in INEXACT else of_dtype(value)
         out = _constant(input, widths, fill) if pairs else copied(input)
         return out
     if value is not None and value != 0:

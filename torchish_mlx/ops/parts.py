@@ -10,10 +10,12 @@ from typing import Any
 
 import mlx.core as mx
 
+from .._core.promotion import NAMES
 from .._tensor.history import Parts
 from .._tensor.tensor import Tensor, wrap
 from .._tensor.views import Index
 from ._arguments import sizes
+from ._arguments import tensors as in_list
 from ._declare import attach, composed, view
 from .indexing import getitem
 from .joining import cat, stack
@@ -100,6 +102,21 @@ def unbind(shape: tuple[int, ...], dim: int = 0) -> Any:
     return Parts([Index(shape, (slice(None),) * where + (i,)) for i in range(shape[where])], where, stacked=True)
 
 
+def _numbers_in(tensor: Tensor | mx.array) -> Any:
+    """The number of parts, or where they begin, that a Tensor says."""
+    array = tensor.array if isinstance(tensor, Tensor) else tensor
+    if array.ndim > 1:
+        raise RuntimeError(
+            "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
+            f"got a tensor with {array.ndim} dims"
+        )
+    if array.dtype != mx.int64:
+        raise RuntimeError(
+            f"tensor_split expected tensor_indices_or_sections to have dtype of long, but got {NAMES[array.dtype]}"
+        )
+    return array.tolist()
+
+
 @composed
 def tensor_split(input: Tensor, indices_or_sections: Any = None, dim: int = 0, **given: Any) -> Any:
     """Views along ``dim``: as many as a number says, of sizes that differ by one at most, or between the indices."""
@@ -108,7 +125,12 @@ def tensor_split(input: Tensor, indices_or_sections: Any = None, dim: int = 0, *
     if given or indices_or_sections is None:
         raise TypeError("tensor_split() takes (input, sections, dim) or (input, indices, dim)")
     if isinstance(indices_or_sections, (Tensor, mx.array)):
-        indices_or_sections = indices_or_sections.tolist()
+        indices_or_sections = _numbers_in(indices_or_sections)
+    elif type(indices_or_sections) is not int and not isinstance(indices_or_sections, (tuple, list)):
+        raise TypeError(
+            "tensor_split() received an invalid combination of arguments - got (Tensor, "
+            f"{type(indices_or_sections).__name__}), but expected sections, an int, or indices, a tuple of ints"
+        )
     shape = input.array.shape
     if not shape:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
@@ -121,7 +143,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any = None, dim: int = 0, *
         ends = [*accumulate(size // n + (i < size % n) for i in range(n))]
         bounds = [(0 if not i else ends[i - 1], e) for i, e in enumerate(ends)]
     else:
-        cuts = [*indices_or_sections]
+        cuts = sizes("tensor_split", "indices", (indices_or_sections,))
         bounds = list(zip([0, *cuts], [*cuts, size], strict=True))
     return tuple([getitem(input, (slice(None),) * where + (slice(a, b),)) for a, b in bounds])
 
@@ -204,9 +226,10 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def _listed(name: str, tensors: Any) -> list[Tensor]:
-    if not len(tensors):
+    given = in_list(name, 0, tensors)
+    if not given:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
-    return [t if isinstance(t, Tensor) else wrap(mx.array(t)) for t in tensors]
+    return given
 
 
 @composed(method=False, lists=True, outs=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._tensor.tensor import Tensor
 from ._declare import composed
-from .shaping import permute, reshape
+from .shaping import copied, permute, reshape
 
 
 def _check_image(name: str, input: Tensor, factor: str, by: int) -> None:
@@ -37,7 +37,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n, c = len(lead), channels // (r * r)
     split = reshape(input, (*lead, c, r, r, height, width))
     moved = permute(split, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
-    return reshape(moved, (*lead, c, height * r, width * r))
+    return copied(reshape(moved, (*lead, c, height * r, width * r)))
 
 
 @composed(module="torch nn.functional", method=False, shape="(..., c, h r, w r) gives (..., c r^2, h, w)")
@@ -58,10 +58,12 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({at})={size} is "
                 f"not divisible by {r}"
             )
+    if not input.array.size:  # as torch does it, which keeps the shape
+        return copied(input)
     n = len(lead)
     split = reshape(input, (*lead, c, height // r, r, width // r, r))
     moved = permute(split, (*range(n), n, n + 2, n + 4, n + 1, n + 3))
-    return reshape(moved, (*lead, c * r * r, height // r, width // r))
+    return copied(reshape(moved, (*lead, c * r * r, height // r, width // r)))
 
 
 @composed(module="torch nn.functional", method=False, shape="that of ``input``")
@@ -83,4 +85,4 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"Number of channels must be divisible by groups. Got {size[1]} channels and {groups} groups."
         )
     split = reshape(input, (size[0], groups, size[1] // groups, *size[2:]))
-    return reshape(permute(split, (0, 2, 1, *range(3, len(size) + 1))), size)
+    return copied(reshape(permute(split, (0, 2, 1, *range(3, len(size) + 1))), size))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._tensor.tensor import Tensor
+from ._arguments import Truth
 from ._declare import composed
 from ._pool_checks import adaptive_counts, windows_of
 from .reduction import mean
@@ -63,7 +64,7 @@ def _max_pools(n: int) -> None:
         padding: int | Sequence[int] = 0,
         dilation: int | Sequence[int] = 1,
         ceil_mode: bool = False,
-        return_indices: bool = False,
+        return_indices: Truth = False,
     ) -> Any:
         found = largest(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
         return tuple(found) if return_indices else found.values
@@ -153,7 +154,7 @@ def _mean_pools(n: int) -> None:
     """
     where = "torch nn.functional" if n == 1 else "nn.functional"
     shape = "``(n, c, *sizes)``, each ``(size + 2 * padding - kernel_size) // stride + 1``"
-    MEANS[n] = composed(method=False, name=name, module=where, shape=shape)(function)
+    MEANS[n] = composed(method=False, name=name, module=where, shape=shape, outs=n > 1)(function)
 
 
 #: ``adaptive_avg_pool{n}d`` by n.
@@ -176,7 +177,7 @@ def _adaptive_pools(n: int) -> None:
         counts = adaptive_counts(of_max, input, output_size, n)
         return tuple(_batched(lambda x: adaptive_max_pooled(x, counts), input, n))
 
-    def functional(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    def functional(input: Tensor, output_size: Any, return_indices: Truth = False) -> Any:
         found = largest(input, output_size)
         return found if return_indices else found[0]
 

@@ -252,12 +252,22 @@ def _crossed(a: mx.array, b: mx.array, where: int) -> mx.array:
     return mx.concatenate(parts, axis=where)
 
 
+def _check_cross(input: Any, other: Any, dim: int | None = None) -> None:
+    _cross_dim(input.shape, other.shape, dim)
+    first, second = input.dtype, other.dtype
+    if first == mx.bool_:
+        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+    if first != second:
+        raise RuntimeError(f"expected scalar type {NAMES[first]} but found {NAMES[second]}")
+
+
 @op(
     grad={
         "input": lambda g, other, input_shape, dim: _crossed(other, g, _cross_dim(input_shape, other.shape, dim)),
         "other": lambda g, input, other_shape, dim: _crossed(g, input, _cross_dim(input.shape, other_shape, dim)),
     },
     promote="same",
+    check=_check_cross,
 )
 def cross(input: Matched, other: Matched, dim: int | None = None) -> mx.array:
     """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def made(name: str, array: mx.array, out: Any, device: Any, requires_grad: Any) 
     if isinstance(out, Tensor) and out.array.dtype != array.dtype:
         wrong = f"{NAMES[array.dtype]} does not match dtype of out parameter ({NAMES[out.array.dtype]})"
         raise RuntimeError(f"dtype {wrong}")
-    result: Tensor = write_out(name, wrap(array), out)
+    result: Tensor = write_out(name, wrap(array), out, silently=True)
     return result
 
 
@@ -112,7 +113,16 @@ def arange(
         start, end = 0, start
     numbers = [n.item() if isinstance(n, (Tensor, mx.array, np.generic)) else n for n in (start, end, step)]
     usual = None if any(isinstance(n, float) for n in numbers) else mx.int64
-    return made("arange", _ranged("arange", numbers, dtype_of("arange", dtype, out, usual)), out, device, requires_grad)
+    array = _ranged("arange", numbers, dtype_of("arange", dtype, out, usual))
+    if isinstance(out, Tensor) and out.array.size not in (0, array.size):
+        warnings.warn(
+            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.array.size} which does not "
+            f"match the computed number of elements {array.size}. Note that this may occur as a result of rounding "
+            f"error. The out tensor will be resized to a tensor of shape ({array.size},).",
+            UserWarning,
+            stacklevel=3,
+        )
+    return made("arange", array, out, device, requires_grad)
 
 
 @typed

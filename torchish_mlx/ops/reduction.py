@@ -10,6 +10,7 @@ import mlx.core as mx
 
 from .._core.promotion import HALVES, INEXACT, NAMES, cast, promoted, summed_dtype, widened
 from .._tensor.tensor import Tensor
+from ._arguments import Scalar
 from ._declare import REGISTRY, composed, op
 from ._op import Array
 from .arithmetic import power
@@ -143,7 +144,7 @@ def var(
     unbiased: bool = True,
     keepdim: bool = False,
     *,
-    correction: float | None = None,
+    correction: Scalar | None = None,
 ) -> mx.array:
     """sum((x - mean)^2) / max(0, n - correction); the correction is 1, or 0 with ``unbiased=False``."""
     return cast(_variance(input, dim, unbiased, keepdim, correction), input.dtype)
@@ -171,7 +172,7 @@ def std(
     unbiased: bool = True,
     keepdim: bool = False,
     *,
-    correction: float | None = None,
+    correction: Scalar | None = None,
 ) -> mx.array:
     """The square root of the variance."""
     return cast(mx.sqrt(_variance(input, dim, unbiased, keepdim, correction)), input.dtype)
@@ -369,6 +370,8 @@ def norm(
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got " + NAMES[dtype]
         )
+    if p == "fro" and isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {' '.join(map(str, dim))}")
     x = cast(input, mx.float32 if dtype in HALVES else dtype)
     return cast(vector_norm(x, order, axes(input.ndim, dim), keepdim), dtype)
 

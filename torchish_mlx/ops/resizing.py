@@ -17,6 +17,7 @@ import numpy as np
 
 from .._core.promotion import FLOATS, NAMES, cast, widened
 from .._tensor.tensor import Tensor
+from ._arguments import Truth
 from ._declare import composed, op
 from ._op import Array
 from ._sizes import integers
@@ -209,8 +210,8 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
+    recompute_scale_factor: Truth | None = None,
+    antialias: Truth = False,
 ) -> Tensor:
     """``input``, which is ``(n, c, *sizes)``, with other sizes.
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, cast, summed_dtype, widened
+from .._core.promotion import cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._double import exponential
+from ._dtypes import floating_only
 from ._op import Array, Operand
 from .arranging import flip
 from .exponential import log_of_two
@@ -144,8 +145,7 @@ def _log_of_sums(x: mx.array, axis: int) -> mx.array:
 
 
 def _check_floating(input: mx.array, *_: Any) -> None:
-    if input.dtype not in INEXACT:
-        raise RuntimeError("logcumsumexp(): Expected a floating point or complex tensor")
+    floating_only("logcumsumexp_out_cpu", input.dtype, complex_too=True)
 
 
 @op(grad={"input": _exponential_gradient}, promote="same", check=_check_floating)

@@ -17,9 +17,10 @@ from ._declare import composed, op
 from ._division import floored
 from ._op import Array, Matched, Operand
 from .indexing import _normal, _put
+from .joining import cat
 from .reduction import axis
 from .selecting import _lined
-from .shaping import clone
+from .shaping import clone, flatten, narrow, reshape
 
 
 def _scattered(input: mx.array, dim: int, index: mx.array, src: Any) -> tuple[Any, mx.array]:
@@ -282,12 +283,25 @@ def scatter(
     return _scatter(input, dim, index, given)
 
 
+def _with_history_of(input: Tensor, values: Any) -> Tensor:
+    """A copy of ``input``, after ``values`` were written nowhere: their gradient is 0, and the result wants one."""
+    if not (isinstance(values, Tensor) and values.requires_grad):
+        return clone(input)
+    both = cat([flatten(input), flatten(values.to(input.dtype))])
+    return clone(reshape(narrow(both, 0, 0, input.array.size), input.array.shape))
+
+
 @composed(inplace=True)
 def index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` at arrays of indices; added to what is there with ``accumulate``."""
+    if input.array.dtype != values.array.dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {NAMES[input.array.dtype]} for the "
+            f"destination and {NAMES[values.array.dtype]} for the source."
+        )
     key = _normal(input.array.shape, tuple(slice(None) if i is None else i for i in indices))
     if any(isinstance(k, mx.array) and not k.size for k in key.arrays or ()):
-        return clone(input)
+        return _with_history_of(input, values)
     return (_put_added if accumulate else _put)(input, key.arrays, values)
 
 

@@ -12,6 +12,7 @@ from .._core.bounds import inside, outside
 from .._core.promotion import NAMES, added_dtype, cast, stored
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import Scalar
 from ._declare import composed, op
 from ._op import Array, Operand
 from .indexing import gather, getitem, positions
@@ -125,7 +126,13 @@ def _vector(name: str, input: mx.array, dim: int, index: mx.array, negative: boo
     """The dimension and the checked indices, for an index that is a vector or a number."""
     where = axis(input.ndim, dim)
     if index.ndim > 1:
+        if name == "index_fill_":
+            raise RuntimeError("Index has to be a vector/scalar")
         raise IndexError(f"{name}(): Index is supposed to be a vector")
+    if index.dtype != mx.int64 and name == "index_fill_":
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    if index.dtype != mx.int64 and name == "index_copy":
+        raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {NAMES[index.dtype]}")
     if index.dtype not in (mx.int64, mx.int32):
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
     size = input.shape[where] if input.ndim else 1
@@ -233,7 +240,7 @@ def _back(g: mx.array, dim: int, index: mx.array, source_shape: tuple[int, ...])
     },
     inplace=True,
 )
-def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: float = 1) -> mx.array:
+def index_add(input: Array, dim: int, index: Array, source: Array, *, alpha: Scalar = 1) -> mx.array:
     """``input`` with alpha times the parts of ``source`` added along ``dim`` at the places of ``index``."""
     where, at = _vector("index_add", input, dim, index)
     _check_source("index_add", input, dim, index, source)

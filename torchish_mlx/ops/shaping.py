@@ -16,7 +16,7 @@ from .._tensor.conversion import origin_of
 from .._tensor.storage import Alias, View
 from .._tensor.tensor import Tensor
 from .._tensor.views import Bits, Expand, Index, Permute, Reshape, Step, reshaped_strides
-from ._arguments import sizes
+from ._arguments import several, sizes
 from ._declare import attach, composed, op, view
 from ._op import Array
 from ._view import show
@@ -93,14 +93,16 @@ def _in_shape(shape: tuple[int, ...], new: tuple[int, ...]) -> Step:
 
 
 @composed(name="view", function=False)
-def as_view(input: Tensor, *shape: Any) -> Tensor:
+def as_view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same elements in another shape, without a copy: writes go both ways.
 
     RuntimeError where torch would need a copy (after ``t()``, say): use ``reshape`` there. With a dtype in place of the
     shape, the bytes of the elements in that dtype.
     """
-    if not shape:
-        raise TypeError("view() received an invalid combination of arguments - got (), but expected a dtype or sizes")
+    if named.keys() == {"dtype"} and not shape:
+        return _in_dtype(input, mlx_dtype(named["dtype"], "view"))
+    if named or not shape:
+        shape = several("view", "size", shape, named)
     if len(shape) == 1 and isinstance(shape[0], (mx.Dtype, type)):
         return _in_dtype(input, mlx_dtype(shape[0], "view"))
     new = _inferred_once(shape, input, "view", "size")
@@ -128,10 +130,10 @@ def _in_dtype(input: Tensor, dtype: mx.Dtype) -> Tensor:
 
 
 @composed
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same elements in another shape: a view where torch has one, else a copy."""
-    if not shape:
-        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
+    if named or not shape:
+        shape = several("reshape", "shape", shape, named)
     new = _inferred_once(shape, input, "reshape", "shape")
     made: Tensor = _in_shape(input, new) if _viewable(input, new) else _copied_in(input, new)
     return made
@@ -162,9 +164,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 @view
-def permute(shape: tuple[int, ...], *dims: Any) -> Step:
+def permute(shape: tuple[int, ...], *dims: Any, **named: Any) -> Step:
     """The dimensions in another order."""
-    given = sizes("permute", "dims", dims)
+    given = sizes("permute", "dims", several("permute", "dims", dims, named))
     if len(given) != len(shape):
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -243,9 +245,9 @@ def _expanded(shape: tuple[int, ...], new: tuple[int, ...]) -> Step:
 
 
 @composed(function=False)
-def expand(input: Tensor, *size: Any) -> Tensor:
+def expand(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """Dimensions of size one repeated without a copy; -1 keeps a size. It cannot be written to."""
-    return _expanded(input, sizes("expand", "size", size))
+    return _expanded(input, sizes("expand", "size", several("expand", "size", size, named)))
 
 
 @composed(function=False)

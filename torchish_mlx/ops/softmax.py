@@ -7,10 +7,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from .._core.promotion import INEXACT, NAMES, cast, widened
+from .._core.promotion import cast, widened
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
 from ._double import exponential, log_of_sum, softmax_along
+from ._dtypes import floating_only
 from ._op import Array, Operand
 from .arithmetic import neg
 from .reduction import Dim, axes, axis, fold, restored
@@ -19,8 +20,8 @@ from .reduction import Dim, axes, axis, fold, restored
 def _normal(kernel: str, input: mx.array, dtype: Any) -> tuple[mx.array, mx.Dtype]:
     """The input in the dtype to compute in, and the dtype of the result."""
     dtype = input.dtype if dtype is None else dtype
-    if dtype not in INEXACT:
-        raise RuntimeError(f"\"{kernel}_lastdim_kernel_impl\" not implemented for '{NAMES[dtype]}'")
+    if input.size:
+        floating_only(f"{kernel}_lastdim_kernel_impl", dtype)
     return widened(cast(input, dtype)), dtype
 
 

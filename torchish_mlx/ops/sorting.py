@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
-from .._core.promotion import FLOATS, NAMES, widened
+from .._core.promotion import FLOATS, NAMES, cast, result_type, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor
 from ._declare import composed, op
@@ -82,6 +82,8 @@ def msort(input: Tensor) -> Tensor:
 def topk(input: Array, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> SortResult:
     """The ``k`` largest (or smallest) elements along ``dim`` in order, and where they are."""
     del sorted
+    if input.dtype == mx.bool_:
+        raise RuntimeError("topk does not support bool dtypes on CPU")
     where = axis(input.ndim, dim)
     if not 0 <= k <= (input.shape[where] if input.ndim else 1):
         raise RuntimeError("selected index k out of range")
@@ -115,6 +117,9 @@ def kthvalue(input: Array, k: int, dim: int = -1, keepdim: bool = False) -> Sort
     _refuse_nothing("kthvalue", input, where)
     if not 1 <= k <= (input.shape[where] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {where}")
+    if not input.size:
+        shape = [1 if at == where else n for at, n in enumerate(input.shape)]
+        return _one(mx.zeros(shape, input.dtype), mx.zeros(shape, mx.int64), 0, where, keepdim)
     return _one(input, order(input, where), k - 1, where, keepdim)
 
 
@@ -209,15 +214,12 @@ def _bound(values: mx.array, x: mx.array, right: bool, sorter: mx.array | None =
     return low
 
 
-def _same_dtype(name: str, boundaries: mx.array, x: Any) -> mx.array:
-    if not isinstance(x, mx.array):
-        return mx.array(x, boundaries.dtype)
-    if x.ndim and x.dtype != boundaries.dtype:
-        raise RuntimeError(
-            f"{name}(): boundary tensor and input value tensor should have same dtype, but got boundary tensor dtype "
-            f"{NAMES[boundaries.dtype]} and input value tensor dtype {NAMES[x.dtype]}"
-        )
-    return x.astype(boundaries.dtype)
+def _in_one_dtype(boundaries: mx.array, x: Any) -> tuple[mx.array, mx.array]:
+    """Both in their common dtype."""
+    dtype = result_type(boundaries, x)
+    if (not isinstance(x, mx.array) or x.size) and dtype in (mx.bool_, mx.complex64):
+        raise NotImplementedError(f"\"searchsorted_out_cpu\" not implemented for '{NAMES[dtype]}'")
+    return cast(boundaries, dtype), cast(x, dtype)
 
 
 @op(method=False, shape="that of ``input``")
@@ -238,7 +240,7 @@ def searchsorted(
         raise RuntimeError(f"{name}(): side and right can't be set to opposites, got side of left while right was True")
     if not sorted_sequence.ndim:
         raise RuntimeError(f"{name}(): input value can be a scalar only when boundary tensor dimension is 1")
-    x = _same_dtype(name, sorted_sequence, input)
+    sorted_sequence, x = _in_one_dtype(sorted_sequence, input)
     if sorted_sequence.ndim > 1 and x.shape[:-1] != sorted_sequence.shape[:-1]:
         raise RuntimeError(
             f"{name}(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and "
@@ -268,7 +270,7 @@ def bucketize(input: Operand, boundaries: Array, *, out_int32: bool = False, rig
         raise RuntimeError(
             f"torch.searchsorted(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})"
         )
-    out = _bound(boundaries, _same_dtype("torch.searchsorted", boundaries, input), right)
+    out = _bound(*_in_one_dtype(boundaries, input), right)
     return out.astype(mx.int32) if out_int32 else out
 
 

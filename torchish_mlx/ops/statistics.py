@@ -10,6 +10,8 @@ from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, FLOATS, INEXACT, NAMES, cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import Scalar, several
+from ._arguments import sizes as as_sizes
 from ._declare import composed, op
 from ._op import Array
 from .arithmetic import clamp, lerp, mul, sub, true_divide, where
@@ -96,7 +98,12 @@ def _pair_of(name: str, spread: Any, what: str) -> None:
     """var_mean or std_mean."""
 
     def function(
-        input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+        input: Tensor,
+        dim: Any = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+        *,
+        correction: Scalar | None = None,
     ) -> tuple[Tensor, Tensor]:
         over = None if isinstance(dim, bool) else dim
         if input.dtype not in INEXACT:
@@ -134,6 +141,10 @@ def _extremes_gradient(
 @op(grad={"input": _extremes_gradient})
 def aminmax(input: Array, *, dim: int | None = None, keepdim: bool = False) -> Extremes:
     """The smallest and the largest element over ``dim``, or of all."""
+    if input.dtype == mx.complex64 and dim is not None and not input.ndim:
+        raise RuntimeError("aminmax not implemented for ComplexFloat")
+    if input.dtype == mx.complex64:
+        raise NotImplementedError("\"aminmax_cpu\" not implemented for 'ComplexFloat'")
     over = axes(input.ndim, dim)
     if dim is None and not input.size:
         raise RuntimeError(
@@ -192,9 +203,9 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     where = axis(input.array.ndim, dim)
     if n and (prepend is not None or append is not None):
         input = cat([x for x in (prepend, input, append) if x is not None], where)
-    n = min(n, input.array.shape[where])
     if not n:
         return input.clone()
+    n = min(n, input.array.shape[where])
     for _ in range(n):
         left = input.array.shape[where] - 1
         later, earlier = _part(input, where, 1, left), _part(input, where, 0, left)
@@ -202,11 +213,18 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     return input
 
 
+def _refuse_booleans(name: str, y: Tensor, x: Tensor | None) -> None:
+    if mx.bool_ in [t.array.dtype for t in (y, x) if t is not None]:
+        raise RuntimeError(
+            f"{name}: received a bool input for {'`y`' if x is None else '`x` or `y`'}, but bool is not supported"
+        )
+
+
 def _strips(y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
     """The area between each two neighbours."""
     at = axis(y.array.ndim, dim)
-    left = y.array.shape[at] - 1
-    both = _part(y, at, 0, left) + _part(y, at, 1, left)
+    left = max(0, y.array.shape[at] - 1)
+    both = _part(y, at, 0, left) + _part(y, at, min(1, y.array.shape[at]), left)
     if x is None:
         return both * dx / 2.0
     if x.array.ndim == 1:
@@ -223,14 +241,17 @@ def _strips(y: Tensor, x: Tensor | None, dx: float, dim: int) -> Tensor:
 @composed(method=False, aliases=("trapz",))
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
     """The area under the samples ``y`` along ``dim``, at ``x`` or at a distance ``dx``, by the trapezoidal rule."""
-    if not y.array.shape[axis(y.array.ndim, dim)]:
-        return sum(y * 1.0, dim)
+    where = axis(y.array.ndim, dim)
+    if not y.array.shape[where]:
+        return wrap(mx.zeros([n for at, n in enumerate(y.array.shape) if at != where], y.array.dtype))
+    _refuse_booleans("trapezoid", y, x)
     return sum(_strips(y, x, dx, dim), dim)
 
 
 @composed(method=False)
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float = 1, dim: int = -1) -> Tensor:
     """The areas under the samples ``y`` up to each along ``dim``, by the trapezoidal rule."""
+    _refuse_booleans("cumulative_trapezoid", y, x)
     return cumsum(_strips(y, x, dx, dim), dim)
 
 
@@ -372,9 +393,9 @@ def corrcoef(input: Tensor) -> Tensor:
 
 
 @composed(function=False)
-def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """The sum over the dimensions that an expansion of ``size`` to the shape of ``input`` repeats."""
-    sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    sizes = as_sizes("sum_to_size", "size", several("sum_to_size", "size", size, named))
     if not sizes:
         return sum(input)
     shape = input.array.shape

@@ -78,7 +78,7 @@ def _inverse_square(x: mx.array, y: mx.array) -> mx.array:
 @op(
     grad={
         "input": lambda g, input, other: g * other * _inverse_square(input, other),
-        "other": lambda g, input, other: g * -input * _inverse_square(input, other),
+        "other": lambda g, input, other: -(g * input) * _inverse_square(input, other),
     },
     promote="float",
     inplace=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -11,6 +11,7 @@ import mlx.core as mx
 from .._core.bounds import inside
 from .._core.promotion import FLOATS, NAMES
 from .._tensor.tensor import Tensor, wrap
+from ._arguments import sizes as as_sizes
 from ._declare import composed
 from ._sizes import for_each, integers
 from .arithmetic import abs as absolute
@@ -23,10 +24,12 @@ from .windows import max_unpooled
 
 
 def _output_size(input: Tensor, kernel: Any, stride: Any, padding: Any, output_size: Any) -> tuple[int, ...]:
-    """The sizes of the result: those that are given, if a pool could have had them."""
-    n = len(kernel)
-    each = zip(input.shape[-n:], kernel, stride, padding, strict=True)
-    usual = tuple([(size - 1) * s + k - 2 * p for size, k, s, p in each])
+    """The sizes of the result: those that are given, if a pool could have had them.
+
+    Torch does this in Python, so that what does not fit together fails as Python's own arithmetic does.
+    """
+    n, shape = len(kernel), input.shape
+    usual = tuple([(shape[d - n] - 1) * stride[d] + kernel[d] - 2 * padding[d] for d in range(n)])
     if output_size is None:
         return usual
     if len(output_size) == n + 2:
@@ -36,12 +39,17 @@ def _output_size(input: Tensor, kernel: Any, stride: Any, padding: Any, output_s
             f"output_size should be a sequence containing {n} or {n + 2} elements, but it has a length of "
             f"'{len(output_size)}'"
         )
-    for d, (size, middle, s) in enumerate(zip(output_size, usual, stride, strict=True)):
+    for d, (size, middle, s) in enumerate(zip(output_size, usual, stride, strict=False)):
         if not middle - s < size < middle + s:
             raise ValueError(
                 f'invalid output_size "{output_size}" (dim {d} must be between {middle - s} and {middle + s})'
             )
     return tuple(output_size)
+
+
+def _for_each(value: Any, n: int) -> tuple[Any, ...]:
+    """One value for each of ``n`` dimensions, whatever is in it: torch looks at the sizes of the result alone."""
+    return tuple(value) if isinstance(value, Iterable) else (value,) * n
 
 
 def _checked_indices(input: Tensor, indices: Tensor, sizes: tuple[int, ...], stride: Any, n: int) -> mx.array:
@@ -88,16 +96,18 @@ def _unpools(n: int) -> None:
     def function(
         input: Tensor,
         indices: Tensor,
-        kernel_size: int | Sequence[int],
-        stride: int | Sequence[int] | None = None,
-        padding: int | Sequence[int] = 0,
-        output_size: Sequence[int] | None = None,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        output_size: Any = None,
     ) -> Tensor:
-        kernel, around = [
-            for_each(integers(name, a, v), n) for a, v in (("kernel_size", kernel_size), ("padding", padding))
-        ]
-        steps = kernel if stride is None else for_each(integers(name, "stride", stride), n)
-        sizes = _output_size(input, kernel, steps, around, output_size)
+        kernel, around = _for_each(kernel_size, n), _for_each(padding, n)
+        steps = kernel if stride is None else _for_each(stride, n)
+        sizes = as_sizes(name, "output_size", [_output_size(input, kernel, steps, around, output_size)])
+        if len(sizes) != n:
+            raise RuntimeError(f"There should be exactly {n} elements in output_size, but got {len(sizes)}")
+        if n == 3:
+            steps, around = as_sizes(name, "stride", [steps]), as_sizes(name, "padding", [around])
         places = wrap(_checked_indices(input, indices, sizes, steps, n))
         if input.ndim == n + 1:
             return squeeze(max_unpooled(unsqueeze(input, 0), unsqueeze(places, 0), sizes), 0)
@@ -135,6 +145,9 @@ def _power_pools(n: int) -> None:
         ceil_mode: bool = False,
     ) -> Tensor:
         mean = MEANS[n](pow(input, norm_type), kernel_size, () if stride is None else stride, 0, ceil_mode)
+        if isinstance(kernel_size, (tuple, list)) and (n == 1 or len(kernel_size) != n):
+            kind = TypeError if n == 1 else ValueError
+            raise kind(f"{name}(): kernel_size must be one int{'' if n == 1 else f' or {n}'}, and is {kernel_size}")
         count = math.prod(for_each(integers(name, "kernel_size", kernel_size), n))
         made: Tensor = pow(mul(mul(sign(mean), absolute(mean)), count), 1.0 / norm_type)
         return made

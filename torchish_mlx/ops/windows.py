@@ -53,7 +53,9 @@ def windows_in(x: mx.array, w: Windows, value: Any) -> mx.array:
         return mx.reshape(x, shape)
     steps = [math.prod(x.shape[i + 1 :]) for i in range(x.ndim)]
     along = [(step * s, step * d) for step, s, d in zip(steps[1:-1], w.stride, w.dilation, strict=True)]
-    return mx.as_strided(mx.contiguous(x), shape, [steps[0], *itertools.chain(*along), 1])
+    shown = mx.as_strided(mx.contiguous(x), shape, [steps[0], *itertools.chain(*along), 1])
+    # MLX 0.32.4 reduces windows that overlap and have gaps between their elements wrongly: it writes outside of memory.
+    return shown if set(w.dilation) == {1} else mx.contiguous(shown)
 
 
 def _spread(g: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:

@@ -9,26 +9,9 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import COMPLEX, FLOATS, INEXACT, NAMES, category
+from .._core.promotion import COMPLEX, FLOATS, IN_C, INEXACT, NAMES, category
 from ._rounding import DIGITS, NUMPY, rounded
 
-#: C++'s names of the scalar types, which torch's messages say.
-_CPP = {
-    mx.bool_: "bool",
-    mx.uint8: "unsigned char",
-    mx.int8: "signed char",
-    mx.int16: "short int",
-    mx.int32: "int",
-    mx.int64: "long int",
-    mx.uint16: "short unsigned int",
-    mx.uint32: "unsigned int",
-    mx.uint64: "long unsigned int",
-    mx.float16: "c10::Half",
-    mx.bfloat16: "c10::BFloat16",
-    mx.float32: "float",
-    mx.float64: "double",
-    mx.complex64: "c10::complex<float>",
-}
 #: The real dtypes of most kernels: not the unsigned integers that torch got late.
 COMMON = NUMPY.keys() - {mx.uint16, mx.uint32, mx.uint64}
 _LEAST = -(2**63)
@@ -52,7 +35,7 @@ def _least(dtype: mx.Dtype) -> Any:
 
 def _inside(what: str, value: Any, dtype: mx.Dtype) -> None:
     if not _least(dtype) <= value <= largest(dtype):
-        raise RuntimeError(f"{what} is out of bounds for {_CPP[dtype]}")
+        raise RuntimeError(f"{what} is out of bounds for {IN_C[dtype]}")
 
 
 def refuse_dtype(kernel: str, dtype: mx.Dtype, accepted: Any = INEXACT) -> None:
@@ -86,7 +69,7 @@ def refuse_normal(std: float, dtype: mx.Dtype) -> None:
 def refuse_continuous(name: str, dtype: mx.Dtype) -> None:
     """Refuse integers for a distribution that has a density."""
     if dtype not in FLOATS:
-        said = _CPP[dtype] if name == "Cauchy" else NAMES[dtype]
+        said = IN_C[dtype] if name == "Cauchy" else NAMES[dtype]
         raise RuntimeError(
             f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {said}"
@@ -124,7 +107,7 @@ def integers_from(low: int, dtype: mx.Dtype) -> tuple[int, int] | None:
                 f"from={low} > to_inc={last}"
             )
     elif dtype == mx.uint64:
-        raise RuntimeError(f"to - 1 is out of bounds for {_CPP[dtype]}")
+        raise RuntimeError(f"to - 1 is out of bounds for {IN_C[dtype]}")
     else:
         last = largest(dtype)
     _fit(low, last, dtype)
@@ -141,7 +124,7 @@ def _fit(low: int, last: int, dtype: mx.Dtype) -> None:
     for what, value in (("from", low), ("to - 1", last)):
         if abs(value) > 2**digits:
             warnings.warn(
-                f"{what} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {_CPP[dtype]} can "
+                f"{what} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations {IN_C[dtype]} can "
                 "support discrete uniform distribution only within this range.",
                 UserWarning,
                 stacklevel=4,

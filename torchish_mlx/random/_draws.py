@@ -11,9 +11,13 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from ._rounding import DIGITS, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
+from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
 from ._stream import Stream
 
+#: How many numbers are transformed at a time, so that they stay in the cache of the processor.
+_CHUNK = 1 << 15
+#: Up to this many numbers are permuted one after another.
+_FEW = 300
 #: From this span on torch takes two words for an integer.
 _LONG = 2**28
 
@@ -31,8 +35,21 @@ def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) ->
         return out
     first: Any = np.float32(low)
     last: Any = np.float32(high)
-    out = rounded(scaled32(stream.singles(n), last - first, first), dtype)
-    out[out == rounded(last, dtype)] = rounded(first, dtype)
+    if n <= _CHUNK:
+        return _scaled(stream.singles(n), first, last, dtype)
+    out = np.empty(n, NUMPY[dtype])
+    for start in range(0, n, _CHUNK):
+        part = out[start : start + _CHUNK]
+        part[:] = _scaled(stream.singles(len(part)), first, last, dtype)
+    return out
+
+
+def _scaled(u: np.ndarray, low: np.float32, high: np.float32, dtype: mx.Dtype) -> np.ndarray:
+    out = rounded(scaled32(u, high - low, low), dtype)
+    if low == 0 and high == 1 and dtype == mx.float32:
+        return out  # none is 1
+    end = rounded(high, dtype)
+    out[out == end] = rounded(low, dtype)
     return out
 
 
@@ -71,18 +88,16 @@ def any_of(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
 
 
 def permutation(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
-    """The integers below ``n`` in another order. Each step depends on the one before it: this is a loop in Python."""
+    """The integers below ``n`` in another order."""
     return rounded(_permuted(stream, n), dtype)
 
 
 def _permuted(stream: Stream, n: int) -> np.ndarray:
     if n < (2**32 - 1) // 20:
-        out = list(range(n))
         steps = max(n - 1, 0)
         at = np.arange(steps, dtype=np.uint32)
-        for i, j in enumerate((stream.words(steps) % (np.uint32(n) - at) + at).tolist()):
-            out[i], out[j] = out[j], out[i]
-        return np.array(out, np.int64)
+        other = stream.words(steps) % (np.uint32(n) - at) + at
+        return _swapped(other) if n > _FEW else _swapped_in_turn(other)
     made = np.zeros(n, np.int64)
     for start in range(0, n, 1 << 20):  # the other way round, in blocks, because there are so many
         count = np.arange(start + 1, min(start + (1 << 20), n) + 1, dtype=np.uint64)
@@ -90,6 +105,51 @@ def _permuted(stream: Stream, n: int) -> np.ndarray:
             made[i] = made[j]
             made[j] = i
     return made
+
+
+def _swapped_in_turn(other: np.ndarray) -> np.ndarray:
+    """The integers 0, 1, ... after the steps i = 0, 1, ..., each of which exchanges the places i and ``other[i]``."""
+    out = list(range(len(other) + 1))
+    for i, j in enumerate(other.tolist()):
+        out[i], out[j] = out[j], out[i]
+    return np.array(out, np.int64)
+
+
+def _swapped(other: np.ndarray) -> np.ndarray:
+    """The same without a step after another, for places ``other[i]`` that are i or behind it.
+
+    What step i moves out of the place i is what the last step before it has moved there, or i itself; what it moves in
+    is what the last step before it has moved to ``other[i]``, or ``other[i]`` itself. So each step has a step before
+    it from which its number comes, and these chains are followed for all steps at once, twice as far each time.
+    """
+    n = len(other) + 1
+    places = np.append(other, np.uint32(n - 1))  # the last place stays where it is
+    step = _sorted_steps(places)
+    place = places[step]
+    before = np.empty(n, np.int32)  # the last step before step i that has moved a number to places[i], or -1
+    before[step[:1]] = -1
+    before[step[1:]] = np.where(place[1:] == place[:-1], step[:-1], np.int32(-1))
+    own = np.arange(n, dtype=np.int32)
+    last = np.full(n, -1, np.int32)  # the last step before step i that has moved a number to i
+    last[places] = own  # of several steps with one place, the last one is kept
+    last = np.where(last == own, before, last)
+    origin = np.where(last < 0, own, last)
+    while True:
+        further = origin[origin]
+        if np.array_equal(further, origin):
+            break
+        origin = further
+    return np.where(before < 0, places, origin[before]).astype(np.int64)
+
+
+def _sorted_steps(places: np.ndarray) -> np.ndarray:
+    """The steps by their places, and those of one place in their order. NumPy sorts 16 bits at a time the fastest."""
+    low = (places & np.uint32(0xFFFF)).astype(np.uint16).argsort(kind="stable").astype(np.int32)
+    if len(places) <= 1 << 16:
+        return low
+    high = (places >> np.uint32(16)).astype(np.uint16)
+    steps: np.ndarray = low[high[low].argsort(kind="stable")]
+    return steps
 
 
 def bernoulli(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 #: How many bytes a state has.
 SIZE = 5056
+#: How many words are drawn ahead for small draws, which are those of at most ``SMALL`` words.
+_AHEAD = 4096
+SMALL = 1024
+#: From this number of words on it takes less time to put back what was drawn ahead than to copy the words.
+_LARGE = 1 << 16
+_MASK = np.uint64(2**53 - 1)
 _HEAD, _KEY, _NORMAL, _FLOAT = "<QiiQ", 24, 24 + 624 * 8, 5048
 
 
@@ -22,7 +29,7 @@ class Stream:
         kept: the second of two normals that are made together, until it is asked for; or None.
     """
 
-    __slots__ = ("_fresh", "_kept_float", "_words", "initial", "kept")
+    __slots__ = ("_ahead", "_at", "_before", "_fresh", "_kept_float", "_tables", "_words", "initial", "kept")
 
     def __init__(self, seed: int) -> None:
         self.seed(seed)
@@ -30,7 +37,7 @@ class Stream:
     def seed(self, seed: int) -> None:
         """Begin again with the words of ``seed``, from 0 to 2^64 - 1."""
         self.initial = seed
-        self._words = np.random.RandomState(seed & 0xFFFFFFFF)
+        self._begin(np.random.RandomState(seed & 0xFFFFFFFF))
         self._fresh = True  # nothing was drawn, which the state says in a way of its own
         self.kept: float | None = None
         self._kept_float: float | None = None
@@ -45,32 +52,89 @@ class Stream:
         """Take over the state of ``other``."""
         self.initial, self._fresh = other.initial, other._fresh
         self.kept, self._kept_float = other.kept, other._kept_float
-        self._words = np.random.RandomState(0)
-        self._words.set_state(other._words.get_state())
+        other._put_back()
+        words = np.random.RandomState(0)
+        words.set_state(other._words.get_state())
+        self._begin(words)
 
     # -- words -------------------------------------------------------------------------------------------
 
+    def _begin(self, words: np.random.RandomState) -> None:
+        """Go on with these words, of which none was drawn ahead."""
+        self._words = words
+        self._ahead = np.empty(0, np.uint32)
+        self._at = 0
+        self._before: Any = None
+        self._tables: dict[Any, np.ndarray] = {}
+
+    def _put_back(self) -> None:
+        """Have NumPy's generator where this one is: at the first word that was drawn ahead and not used."""
+        if self._at < len(self._ahead):
+            self._words.set_state(self._before)
+            self._words.randint(0, 2**32, size=self._at, dtype=np.uint32)
+            self._begin(self._words)
+
     def words(self, n: int) -> np.ndarray:
-        """``n`` words of 32 bits."""
+        """``n`` words of 32 bits, in an array that must not be changed."""
         self._fresh = self._fresh and not n
+        at, end = self._at, self._at + n
+        if end <= len(self._ahead):
+            self._at = end
+            return self._ahead[at:end]
+        if n >= _LARGE:
+            self._put_back()
+        first = self._ahead[self._at :]
+        missing = n - len(first)
+        self._begin(self._words)
+        if n <= SMALL:
+            self._before = self._words.get_state()
+            self._ahead = self._drawn(_AHEAD)
+            self._at = missing
+            rest = self._ahead[:missing]
+        else:
+            rest = self._drawn(missing)
+        return np.concatenate([first, rest]) if len(first) else rest
+
+    def _drawn(self, n: int) -> np.ndarray:
+        """The next ``n`` words of NumPy's generator."""
         drawn: np.ndarray = self._words.randint(0, 2**32, size=n, dtype=np.uint32)
         return drawn
 
+    def looked_up(self, n: int, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
+        """``make`` of the next ``n`` words, where these were drawn ahead: it was computed of all of them at once.
+
+        Its last axis is that of the words. None, and nothing is drawn, where there are not as many.
+        """
+        at, end = self._at, self._at + n
+        if end > len(self._ahead):
+            return None
+        table = self._tables.get(make)
+        if table is None:
+            table = self._tables[make] = make(self._ahead)
+        self._at = end
+        return table[..., at:end]
+
     def long_words(self, n: int) -> np.ndarray:
         """``n`` words of 64 bits."""
-        self._fresh = self._fresh and not n
-        drawn: np.ndarray = self._words.randint(0, 2**64, size=n, dtype=np.uint64)
-        return drawn
+        if 2 * n >= _LARGE:
+            self._put_back()
+        if self._at == len(self._ahead) and 2 * n > SMALL:
+            self._fresh = False
+            drawn: np.ndarray = self._words.randint(0, 2**64, size=n, dtype=np.uint64)
+            return drawn
+        words = self.words(2 * n).astype(np.uint64)
+        long = words[::2] << np.uint64(32)
+        long |= words[1::2]
+        return long
 
     def singles(self, n: int) -> np.ndarray:
-        """``n`` numbers from 0 up to 1 in float32, of 24 bits of a word each."""
-        out = (self.words(n) & np.uint32(0xFFFFFF)).astype(np.float32)
-        out *= np.float32(2**-24)
-        return out
+        """``n`` numbers from 0 up to 1 in float32, of 24 bits of a word each, in an array that must not be changed."""
+        found = self.looked_up(n, as_singles) if n <= SMALL else None
+        return as_singles(self.words(n)) if found is None else found
 
     def doubles(self, n: int) -> np.ndarray:
         """``n`` numbers from 0 up to 1 in float64, of 53 bits of two words each."""
-        out = (self.long_words(n) & np.uint64(2**53 - 1)).astype(np.float64)
+        out = (self.long_words(n) & _MASK).astype(np.float64)
         out *= 2.0**-53
         return out
 
@@ -78,6 +142,7 @@ class Stream:
 
     def to_bytes(self) -> bytes:
         """The state as torch writes it."""
+        self._put_back()
         state: Any = self._words.get_state()
         _, key, position = state[:3]
         # torch counts the words that are left; before the first draw it says that the next word is the first
@@ -109,6 +174,14 @@ class Stream:
         words.set_state(("MT19937", key, 624 if left == 1 else int(following), 0, 0.0))
         kept, valid = struct.unpack_from("<8xd8xi", raw, _NORMAL)
         kept_float, float_valid = struct.unpack_from("<f?", raw, _FLOAT)
-        self._words, self._fresh, self.initial = words, fresh, initial
+        self._begin(words)
+        self._fresh, self.initial = fresh, initial
         self.kept = kept if valid else None
         self._kept_float = kept_float if float_valid else None
+
+
+def as_singles(words: np.ndarray) -> np.ndarray:
+    """The numbers in float32 of 24 bits of each word."""
+    out = (words & np.uint32(0xFFFFFF)).astype(np.float32)
+    out *= np.float32(2**-24)
+    return out

@@ -20,6 +20,9 @@ from torchish_mlx.parity.scheduler_pair import Pair, words
 
 STEPS = 500
 every_case = pytest.mark.parametrize("case", CASES)
+#: Of each class the first case and every third after it; test_500_steps has all of them.
+SHORT = {case for name, rows in TABLE.items() for case in [f"{name}-{label}" for label in rows][::3]}
+some_cases = pytest.mark.parametrize("case", mostly_long(CASES, SHORT.__contains__))
 #: Cases that both sides refuse at some step, and after how many.
 ENDS = {
     "StepLR-size-0": 0,
@@ -56,7 +59,7 @@ def test_500_steps(case, groups):
     assert Pair(CASES[case], groups=groups).run(STEPS) == ENDS.get(case, STEPS)
 
 
-@every_case
+@some_cases
 @pytest.mark.parametrize("groups", mostly_long([3, 1], lambda groups: groups == 3))
 def test_learning_rates_that_are_tensors(case, groups):
     """They keep their identity, and nothing that a scheduler remembers is the same object or moves with them."""
@@ -75,7 +78,7 @@ def test_learning_rates_that_are_tensors(case, groups):
             assert [float(value) for value in remembered] == before
 
 
-@every_case
+@some_cases
 def test_other_optimizers(case):
     """What an optimizer can't do (momentum that it has not) is refused on both sides."""
     cycles = class_of(case) in ("CyclicLR", "OneCycleLR") or "cycl" in case
@@ -112,7 +115,7 @@ def test_saved_and_loaded_at_any_step(case, order):
             break
 
 
-@every_case
+@some_cases
 def test_each_others_state_dicts(case):
     """A run of torch goes on here, and one of ours there."""
     whole = Pair(CASES[case], groups=3)
@@ -129,7 +132,7 @@ def test_each_others_state_dicts(case):
         part.check()
 
 
-@every_case
+@some_cases
 def test_saved_and_loaded_with_tensors(case):
     """The same with learning rates that are tensors."""
     whole = Pair(CASES[case], groups=2, lrs=tensors)
@@ -148,7 +151,10 @@ def test_saved_and_loaded_with_tensors(case):
 NO_LAST_EPOCH = ("ReduceLROnPlateau", "ChainedScheduler")
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if class_of(c) not in NO_LAST_EPOCH and c != "SWALR-chained"])
+GO_ON = [case for case in CASES if class_of(case) not in NO_LAST_EPOCH and case != "SWALR-chained"]
+
+
+@pytest.mark.parametrize("case", mostly_long(GO_ON, SHORT.__contains__))
 def test_resuming_with_last_epoch(case):
     """From the optimizer's state alone, which has the initial rates."""
     whole = Pair(CASES[case], groups=2)

@@ -16,6 +16,7 @@ import torch
 import torchish_mlx
 from compat_tests.optim.lr_scheduler.test_lr_scheduler_curves import both_sides, mixed
 from compat_tests.two_sides import OURS, Side
+from tests.each import each
 from torchish_mlx.parity.scheduler_cases import CASES, class_of, made, named, optimizer_of, train
 from torchish_mlx.parity.scheduler_pair import SIDES, advance, outcome, words
 
@@ -187,7 +188,7 @@ def parts(side: Side, case: str) -> tuple[Any, Any]:
 
 
 @both_sides
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_no_reference_cycles(side, case):
     """Without the garbage collector the scheduler goes when its last name does, and then the optimizer."""
     gc.disable()

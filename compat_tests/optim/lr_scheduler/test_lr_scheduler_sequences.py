@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compat_tests.optim.lr_scheduler.test_lr_scheduler_parity import tensors
-from tests.marks import mostly_long
+from tests.marks import examples, mostly_long
 from torchish_mlx.parity.scheduler_cases import CASES, class_of
 from torchish_mlx.parity.scheduler_pair import SIDES, Pair
 
@@ -105,7 +105,7 @@ SHORT = ("ChainedScheduler", "CosineAnnealingWarmRestarts", "CyclicLR", "LRSched
 
 
 @pytest.mark.parametrize("name", mostly_long(PLAIN, SHORT.__contains__))
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(EXAMPLES), deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_any_sequence(name, data):
     """Up to the first operation that both sides refuse, in the same words."""

@@ -14,6 +14,7 @@ import torch
 
 from compat_tests.optim.lr_scheduler.test_lr_scheduler_curves import both_sides, close, mixed, rates
 from compat_tests.two_sides import OURS, THEIRS, Side
+from tests.each import each
 from torchish_mlx.parity.scheduler_cases import CASES, Warmup, made, named, optimizer_of, train
 from torchish_mlx.parity.scheduler_pair import advance, words
 
@@ -82,7 +83,7 @@ def through_torch(state: Any, weights_only: bool) -> Any:
 
 
 @both_sides
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_a_state_dict_goes_through_a_file(side, case):
     """Of every class: pickle, and torch.save with weights_only or not; then into a fresh scheduler."""
     optimizer = optimizer_of(side)
@@ -282,7 +283,7 @@ def test_no_initial_rate_to_go_on_from(side, last_epoch):
 
 
 @both_sides
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_copies_go_on_alone(side, case):
     """A copy of a scheduler has a copy of its optimizer, and both go on as the original does."""
     optimizer = optimizer_of(side, "Adam", 2)

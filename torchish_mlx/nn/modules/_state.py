@@ -168,7 +168,7 @@ class State(Members):
                 continue
             if not member.ndim and given.shape == (1,):  # as files of torch before 0.4 have numbers
                 given = given[0]
-            if given.shape != member.shape and not getattr(member, "_uninitialized", False):
+            if not getattr(member, "_uninitialized", False) and given.shape != member.shape:
                 error_msgs.append(
                     f"size mismatch for {key}: copying a param with shape {given.shape} from checkpoint, the shape in "
                     f"current model is {member.shape}."

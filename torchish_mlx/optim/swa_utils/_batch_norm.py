@@ -12,10 +12,12 @@ import mlx.nn as nn
 from ..._core.device import check_placement
 from ..._tensor.modes import no_grad
 from ..._tensor.tensor import Tensor
+from ...nn.modules.batchnorm import _BatchNorm
+from ...nn.modules.module import Module as TorchModule
 
 
-def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> None:
-    """Set the running statistics of every ``mlx.nn.BatchNorm`` to their average over the batches of ``loader``.
+def update_bn(loader: Iterable[Any], model: nn.Module | TorchModule, device: Any = None) -> None:
+    """Set the running statistics of every BatchNorm to their average over the batches of ``loader``.
 
     Averaged weights have seen no data, so the statistics that came with them belong to other weights. Every call of a
     layer counts the same: its mean, and its variance with ``n - 1``, as MLX and torch keep it. Without BatchNorm in
@@ -23,7 +25,8 @@ def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> No
 
     Args:
         loader (iterable): batches: an array or Tensor, or a list or tuple that begins with it.
-        model (mlx.nn.Module): is called with each batch in training mode; the mode of ``model`` is set back at the end.
+        model: a model of ``mlx.nn``, or of the modules of this package. It is called with each batch in training mode, and
+            its mode is set back at the end.
         device (optional): one that this machine has, or None. There is only one memory, so nothing is moved.
 
     If something raises, the momenta, the mode and the statistics are as they were.
@@ -38,6 +41,9 @@ def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> No
     Source: ``torch.optim.swa_utils.update_bn``.
     """
     check_placement(device)
+    if isinstance(model, TorchModule):
+        _update_modules(loader, model, device)
+        return
     norms = list({id(m): m for m in model.modules() if isinstance(m, nn.BatchNorm)}.values())
     if not norms:
         return
@@ -51,6 +57,31 @@ def update_bn(loader: Iterable[Any], model: nn.Module, device: Any = None) -> No
                 mx.async_eval(model.state, mx.random.state)  # all that a forward pass may have written
         finally:
             model.train(was_training)
+
+
+def _update_modules(loader: Iterable[Any], model: TorchModule, device: Any) -> None:
+    """:func:`update_bn` of a model of this package's modules: with ``momentum=None`` a BatchNorm takes the mean."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    before, was_training = [norm.momentum for norm in norms], model.training
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    model.train()
+    try:
+        with no_grad():
+            for batch in loader:
+                first = batch[0] if isinstance(batch, (list, tuple)) else batch
+                model(first if device is None else first.to(device))
+    except BaseException:
+        model.load_state_dict(kept)
+        raise
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
+        model.train(was_training)
 
 
 @contextmanager

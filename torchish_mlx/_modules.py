@@ -1,0 +1,25 @@
+"""Which module of the package is about a type of device."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from . import cpu, cuda, mps, mtia, xpu
+from ._core.device import Device, accelerator
+
+_MODULES = {"cpu": cpu, "cuda": cuda, "mps": mps, "mtia": mtia, "xpu": xpu}
+
+
+def get_device_module(device: Any = None) -> ModuleType:
+    """The module for a type of device, such as ``torch.mps``; without one that of the GPU, or of the CPU.
+
+    Raises:
+        RuntimeError: a type that has no module.
+
+    Source: ``torch.get_device_module``.
+    """
+    kind = (accelerator() or "cpu") if device is None else Device(device).type
+    if kind not in _MODULES:
+        raise RuntimeError(f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'.")
+    return _MODULES[kind]
