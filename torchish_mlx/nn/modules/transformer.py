@@ -72,7 +72,9 @@ class _Layer(Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({"activation": F.relu, **state})
 
-    def _attended(self, attention: Any, dropout: Any, x: Tensor, other: Tensor, mask: Any, padding: Any, causal: Any) -> Any:
+    def _attended(
+        self, attention: Any, dropout: Any, x: Tensor, other: Tensor, mask: Any, padding: Any, causal: Any
+    ) -> Any:
         """Attention of ``x`` to ``other``, after dropout."""
         found = attention(
             x, other, other, attn_mask=mask, key_padding_mask=padding, is_causal=causal, need_weights=False
