@@ -25,7 +25,6 @@ SECTIONS: dict[str, Any] = {
         f"torch.{name}": importlib.import_module(f"torch.{name}")
         for name in (
             "autograd",
-            "distributed",
             "autograd.graph",
             "nn",
             "nn.functional",
