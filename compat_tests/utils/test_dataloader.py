@@ -306,6 +306,7 @@ class Failing:
         return i
 
 
+@pytest.mark.long  # torch takes ten seconds to end its workers
 @pytest.mark.parametrize("error", [ValueError("no"), KeyError("key"), Bad(1, 2), StopIteration()], ids=repr)
 def test_an_error_in_a_worker(error):
     def run(module):
@@ -328,7 +329,9 @@ def test_an_error_of_the_worker_init_fn():
         raise ValueError("not today")
 
     def run(module):
-        with pytest.raises(ValueError, match=r"^Caught ValueError in DataLoader worker process 0\.\nOriginal") as raised:
+        with pytest.raises(
+            ValueError, match=r"^Caught ValueError in DataLoader worker process 0\.\nOriginal"
+        ) as raised:
             list(module.utils.data.DataLoader([1], num_workers=1, worker_init_fn=fail))
         return str(raised.value).splitlines()[-1]
 

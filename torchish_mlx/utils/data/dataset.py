@@ -145,9 +145,7 @@ class StackDataset(Dataset[Any]):
         for dataset in self._parts():
             column = items_of(dataset, indices)
             if len(column) != len(indices):
-                raise ValueError(
-                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}"
-                )
+                raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}")
             columns.append(column)
         return [self._sample(parts) for parts in zip(*columns, strict=True)]
 
@@ -273,7 +271,7 @@ class Subset(Dataset[T_co]):
 
 def items_of(dataset: Any, indices: Sequence[Any]) -> list[Any]:
     """The samples at ``indices``, by the dataset's ``__getitems__`` where it has one."""
-    together = getattr(dataset, "__getitems__", None)
+    together: Any = getattr(dataset, "__getitems__", None)
     if callable(together):
         found: list[Any] = together(indices)
         return found
