@@ -1,4 +1,4 @@
-"""Batches from samples: where it can be done, all of them become one array at once. MLX takes a while for each array."""
+"""Batches from samples. Where it can be done all of them become one array at once, as MLX takes a while for each."""
 
 from __future__ import annotations
 
