@@ -38,6 +38,7 @@ from ._tensor.modes import is_inference_mode_enabled as is_inference_mode_enable
 from ._tensor.modes import no_grad as no_grad
 from ._tensor.modes import set_grad_enabled as set_grad_enabled
 from ._tensor.parameter import Parameter as Parameter
+from ._tensor.repr import set_printoptions as set_printoptions
 from ._tensor.tensor import Tensor as Tensor
 from .autograd._anomaly import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
 from .autograd._anomaly import is_anomaly_enabled as is_anomaly_enabled
