@@ -78,10 +78,9 @@ def normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype, con
     whole = n // BLOCK * BLOCK
     # torch draws a word for each number (in halves for those of whole blocks), and makes the last 16 again of new ones
     surplus = n - whole if DIGITS[dtype] > 11 else 0
-    if n <= SMALL and dtype != mx.float64:
+    if n <= SMALL - BLOCK and dtype != mx.float64:
         polar = stream.looked_up(whole + surplus + (BLOCK if n % BLOCK else 0), _polar)
-        if polar is not None:
-            return rounded(scaled32(_few(polar, n, whole), std, mean), dtype)
+        return rounded(scaled32(_few(polar, n, whole), std, mean), dtype)
     turn, kind, scaled = _kernel(stream, n, dtype)
     out = np.empty(n, kind)
     for start in range(0, whole, _CHUNK):
