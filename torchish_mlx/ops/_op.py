@@ -111,7 +111,9 @@ class Op:
         self.defaults = {n: d for n, d in zip(self.names, defaults, strict=True) if d is not empty}
         self._binders: dict[Any, Any] = {}
         made = fn.__globals__.get(signature.return_annotation)
-        self.fields = ("result", *residuals) if residuals else getattr(made, "_fields", ("result",))
+        results = getattr(made, "_fields", ("result",))
+        #: what the body returns: the result or the fields of a named one, and the residuals behind it
+        self.fields, self.single = (*results, *residuals), results == ("result",)
         #: where a formula finds what it names, in (g, *arguments, *shapes of the arguments, *fields of the result)
         names = ["g", *self.names, *[n + "_shape" for n in self.names], *self.fields]
         self.place = {n: i for i, n in reversed(list(enumerate(names)))}
@@ -183,7 +185,16 @@ class Op:
         out = self.fn(*now)
         if kind in ("compare", "bool"):
             return out, dtype
-        return ((cast(out[0], dtype), *out[1:]) if self.residuals else cast(out, dtype)), dtype
+        if not self.residuals:
+            return cast(out, dtype), dtype
+        first = out[0]
+        return (cast(first, dtype) if self.single else first._make([cast(x, dtype) for x in first]), *out[1:]), dtype
+
+    def results(self, arrays: Sequence[Any]) -> list[mx.array]:
+        """What the body returns without the residuals, as a list."""
+        out = self.fn(*arrays)
+        out = out[0] if self.residuals else out
+        return [out] if self.single else list(out)
 
 
 class Recipe:
@@ -239,7 +250,7 @@ class Recipe:
         self.extra = bool(self.shapes or self.results)
         self.unknown = [None] * op.arity  # the shapes of the arguments, until a call knows them
         self.keeps_result = self.results[:1] == [0]
-        self.plain = self.results == list(range(1, len(op.fields)))  # all but the result itself
+        self.plain = op.single and self.results == list(range(1, len(op.fields)))  # all but the result itself
         fields = [] if op.residuals else [op.place[op.fields[k]] - 1 for k in self.results]
         self.inner = [*self.keep, *self.spare, *fields]
         #: Tensors that may have been broadcast against each other
@@ -280,7 +291,7 @@ class Recipe:
             arrays = list(known[: op.arity])
             for i in zeros:
                 arrays[i] = mx.zeros(known[op.arity + i], g.dtype)
-            return vjp_of(lambda *a: [op.fn(*a)[0] if op.residuals else op.fn(*a)], arrays, wants, [g])
+            return vjp_of(lambda *a: op.results(a), arrays, wants, [g] if op.single else g)
 
         return gradients
 

@@ -88,7 +88,7 @@ def record(
     if recipe.spare:
         node.spare = _versions(op, recipe.spare, args)
     if type(out) is not ARRAY:
-        if not op.residuals:
+        if not (op.residuals and op.single):
             return _several(op, recipe, node, out, ndim)
         out = out[0]
     made = NEW(Tensor)
@@ -128,13 +128,16 @@ def _kinds(op: Op, arrays: list[Any], wants: list[int]) -> list[Any]:
 
 
 def _named(recipe: Recipe, out: Any) -> list[Any]:
-    """The fields of the result that formulas name, and None for the others."""
+    """The fields of the result and the residuals that formulas name, and None for the others."""
+    if recipe.op.residuals:
+        out = (*((out[0],) if recipe.op.single else out[0]), *out[1:])
     return [x if k in recipe.results else None for k, x in enumerate(out)]
 
 
 def _several(op: Op, recipe: Recipe, node: Recorded, out: Any, ndim: int) -> Any:
     """The results of a recorded call that are several."""
     made = finished(op, out, ndim)
+    out = out[0] if op.residuals else out
     node.outs, node.outputs = [(o.shape, o.dtype) for o in out], len(made)
     if type(node) is RecordedLast:
         node.of_several(out, ndim)

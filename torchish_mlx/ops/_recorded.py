@@ -75,7 +75,7 @@ class Recorded(Node):
             return by(g, known)
         if self.recipe.op.promote is not None and self.fit[0][1] is not None:  # halves are computed in float32
             known = [widened(x) if isinstance(x, ARRAY) else x for x in known]
-            g = widened(g)
+            g = widened(g) if isinstance(g, ARRAY) else list(map(widened, g))
         return self._fitted(by(g, known))
 
     def pull(self, grads: list[Any]) -> Any:

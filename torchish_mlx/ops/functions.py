@@ -44,6 +44,7 @@ from . import (  # noqa: F401 - each adds its functions to the registry
     pixels,
     pooling,
     products,
+    recurrent,
     reduction,
     resizing,
     rounding,
