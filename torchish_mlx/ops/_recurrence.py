@@ -96,7 +96,15 @@ def _added(x: mx.array, h: mx.array, turned: mx.array) -> mx.array:
 
 
 def simple(
-    input: mx.array, h: mx.array, w_ih: mx.array, w_hh: mx.array, b_ih: Any, b_hh: Any, relu: bool, sizes: Any, reverse: Any
+    input: mx.array,
+    h: mx.array,
+    w_ih: mx.array,
+    w_hh: mx.array,
+    b_ih: Any,
+    b_hh: Any,
+    relu: bool,
+    sizes: Any,
+    reverse: Any,
 ) -> tuple[mx.array, list[mx.array], Any]:
     """h' = f(W_ih x + b_ih + W_hh h + b_hh), where f is the hyperbolic tangent or ReLU."""
     steps, turned = apart(projected(input, w_ih, b_ih, b_hh), sizes), mx.swapaxes(w_hh, 0, 1)

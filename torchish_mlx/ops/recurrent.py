@@ -178,8 +178,7 @@ def _check_layer(input: Tensor, states: Sequence[Tensor], weights: Sequence[Any]
     for x, w in ((input, w_ih), (states[0], w_hh)):
         if x.dtype != w.dtype:
             raise RuntimeError(
-                "mat1 and mat2 must have the same dtype, but got "
-                f"{NAMES[x.array.dtype]} and {NAMES[w.array.dtype]}"
+                f"mat1 and mat2 must have the same dtype, but got {NAMES[x.array.dtype]} and {NAMES[w.array.dtype]}"
             )
         if x.shape[-1] != w.shape[1]:
             total = x.array.size // max(x.shape[-1], 1)
@@ -252,8 +251,8 @@ def _packed_sizes(name: str, data: Tensor, batch_sizes: Tensor) -> Sizes:
     return sizes
 
 
-_DENSE = "input hx params has_biases num_layers dropout train bidirectional batch_first".split()
-_PACKED = "data batch_sizes hx params has_biases num_layers dropout train bidirectional".split()
+_DENSE = ["input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first"]
+_PACKED = ["data", "batch_sizes", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional"]
 
 
 def _bound(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -376,9 +375,7 @@ def _check_cell(input: Tensor, states: Sequence[Tensor], w_ih: Tensor, w_hh: Ten
         raise RuntimeError(f"input has inconsistent input_size: got {input.shape[1]} expected {w_ih.shape[1]}")
     for k, state in enumerate(states):
         if state.shape[0] != input.shape[0]:
-            raise RuntimeError(
-                f"Input batch size {input.shape[0]} doesn't match hidden{k} batch size {state.shape[0]}"
-            )
+            raise RuntimeError(f"Input batch size {input.shape[0]} doesn't match hidden{k} batch size {state.shape[0]}")
         if state.shape[1] != w_hh.shape[1]:
             raise RuntimeError(
                 f"hidden{k} has inconsistent hidden_size: got {state.shape[1]}, expected {w_hh.shape[1]}"

@@ -12,7 +12,6 @@ from ._draws import exponential
 from ._rounding import rounded
 from ._stream import Stream
 
-
 #: How many uniforms are looked at ahead at first; twice as many each time.
 _FIRST = 64
 
