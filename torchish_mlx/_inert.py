@@ -19,7 +19,7 @@ _GROUPS = {
         backends.cudnn.depthwise_kernel backends.mkldnn.enabled backends.mkldnn.deterministic
         backends.opt_einsum.enabled backends.opt_einsum.strategy backends.cuda.enable_flash_sdp
         backends.cuda.enable_mem_efficient_sdp backends.cuda.enable_math_sdp backends.cuda.enable_cudnn_sdp
-        backends.mha.set_fastpath_enabled
+        backends.mha.set_fastpath_enabled nn.RNNBase.flatten_parameters
     """,
     "It permits less precise products and demands none; MLX computes float32 products in float32 on the CPU, and "
     "elsewhere as the variable MLX_ENABLE_TF32 of the environment says": """

@@ -115,7 +115,9 @@ class Pair:
         self.dtype, self.pairs = dtype, list[tuple[Any, Any]]()
         args, kwargs = sample.constructor_input.args, sample.constructor_input.kwargs
         mine, theirs = getattr(tm.nn, name), getattr(torch.nn, name)
-        placed = {"dtype": dtype} if "dtype" in inspect.signature(theirs).parameters and dtype != torch.float32 else {}
+        takes = "dtype" in inspect.signature(theirs).parameters or issubclass(theirs, torch.nn.RNNBase)
+        takes = takes and "dtype" not in kwargs
+        placed = {"dtype": dtype} if takes and dtype != torch.float32 else {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.manual_seed(3)

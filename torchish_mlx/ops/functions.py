@@ -36,6 +36,7 @@ from . import (  # noqa: F401 - each adds its functions to the registry
     losses,
     margins,
     matmul,
+    multi_head,
     normalizing,
     norms,
     operators,

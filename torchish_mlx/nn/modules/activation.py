@@ -10,6 +10,7 @@ from ..._tensor.tensor import Tensor
 from ...ops.creation import empty
 from .. import functional as F
 from .. import init
+from ._attention import MultiheadAttention
 from ._smooth import (
     GELU,
     GLU,
@@ -42,6 +43,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "MultiheadAttention",
     "PReLU",
     "RReLU",
     "ReLU",

@@ -3,6 +3,7 @@
 import typing as _typing
 
 from ..._absent import getter as _getter
+from . import rnn
 from .average_gradients import average_gradients_
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
@@ -12,6 +13,7 @@ __all__ = [
     "clip_grad_value_",
     "clip_grads_with_norm_",
     "get_total_norm",
+    "rnn",
     "average_gradients_",
 ]
 
