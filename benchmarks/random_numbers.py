@@ -9,6 +9,7 @@ takes here. ``--many`` adds 100 million normal numbers, which need 2 GB of memor
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -90,6 +91,12 @@ def seconds(call: Call, times: int, repeats: int) -> float:
     return best
 
 
+def say(line: str) -> None:
+    """Write a line of the table."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="only the calls whose name has this in it")
@@ -98,12 +105,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     mx.set_default_device(mx.cpu)
-    print(f"| {'call':<32} | {'here, us':>12} | {'torch, us':>12} | {'times':>6} |")
-    print(f"|{'-' * 34}|{'-' * 14}|{'-' * 14}|{'-' * 8}|")
+    say(f"| {'call':<32} | {'here, us':>12} | {'torch, us':>12} | {'times':>6} |")
+    say(f"|{'-' * 34}|{'-' * 14}|{'-' * 14}|{'-' * 8}|")
     for name, (times, make) in (CALLS | (MANY if args.many else {})).items():
         if args.only in name:
             mine, theirs = (seconds(make(m), times, args.repeats) for m in (torchish_mlx, torch))
-            print(f"| {name:<32} | {mine * 1e6:12,.1f} | {theirs * 1e6:12,.1f} | {mine / theirs:6.1f} |", flush=True)
+            say(f"| {name:<32} | {mine * 1e6:12,.1f} | {theirs * 1e6:12,.1f} | {mine / theirs:6.1f} |")
 
 
 if __name__ == "__main__":

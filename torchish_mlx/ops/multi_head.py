@@ -137,7 +137,7 @@ def _with_biases(k: Tensor, v: Tensor, bias_k: Any, bias_v: Any, fixed_k: Any, f
         if fixed is not None:
             raise AssertionError(f"bias cannot be added to static {name}.")
     batch, width = k.shape[1:]
-    return tuple(cat([x, expand(b, (1, batch, width))]) for x, b in ((k, bias_k), (v, bias_v)))  # type: ignore[return-value]
+    return tuple(cat([x, expand(b, (1, batch, width))]) for x, b in ((k, bias_k), (v, bias_v)))
 
 
 @composed(module="nn.functional", shape="(l, n, e), (s, n, k) and (s, n, v) give (l, n, e), and weights (n, l, s)")
@@ -207,9 +207,7 @@ def multi_head_attention_forward(
     if width % num_heads:
         raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
     if use_separate_proj_weight and key.shape[:2] != value.shape[:2]:
-        raise AssertionError(
-            f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}"
-        )
+        raise AssertionError(f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}")
     if not use_separate_proj_weight and key.shape != value.shape:
         raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
     if use_separate_proj_weight:

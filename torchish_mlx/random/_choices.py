@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -16,13 +17,14 @@ from ._stream import Stream
 _FIRST = 64
 
 
-def poisson(stream: Stream, n: int, rates: np.ndarray, dtype: mx.Dtype) -> np.ndarray:
+def poisson(stream: Stream, n: int, rates: np.ndarray, dtype: mx.Dtype) -> np.ndarray:  # noqa: ARG001
     """A number for each of ``n`` rates. Each begins where the one before it has ended: this is a loop in Python."""
     uniforms: list[float] = []
     ahead: list[float] = []  # the last of them, which are not used up yet
     at, size = 0, _FIRST
     out: list[float] = []
-    last, count = math.nan, _nothing
+    last: float = math.nan
+    count: Any = _nothing
     for rate in rates.tolist():
         if rate != last:
             last, count = rate, _counting(rate)

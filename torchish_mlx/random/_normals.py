@@ -82,7 +82,7 @@ def normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype, con
         polar = stream.looked_up(whole + surplus + (BLOCK if n % BLOCK else 0), _polar)
         return rounded(scaled32(_few(polar, n, whole), std, mean), dtype)
     turn, kind, scaled = _kernel(stream, n, dtype)
-    out = np.empty(n, kind)
+    out: np.ndarray = np.empty(n, kind)
     for start in range(0, whole, _CHUNK):
         count = min(_CHUNK, whole - start)
         out[start : start + count] = scaled(turn(count), std, mean).ravel()
@@ -141,7 +141,7 @@ def _singles(u: np.ndarray) -> np.ndarray:
 
 
 def _polar(words: np.ndarray) -> np.ndarray:
-    """Radius, cosine and sine of the uniform of each word: of two words, one's radius and the other's direction count."""
+    """Radius, cosine and sine of the uniform of each word: of two, one's radius and the other's direction count."""
     u = as_singles(words)
     return np.stack([_radii(u), *_directions(u)])
 

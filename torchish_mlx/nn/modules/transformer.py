@@ -53,10 +53,12 @@ def _causal(mask: Tensor | None, is_causal: bool | None, x: Tensor, batch_first:
 
 def _function(activation: Any) -> Callable[[Tensor], Tensor]:
     if not isinstance(activation, str):
-        return activation  # type: ignore[no-any-return]
+        own: Callable[[Tensor], Tensor] = activation
+        return own
     if activation not in ("relu", "gelu"):
         raise RuntimeError(f"activation should be relu/gelu, not {activation}")
-    return getattr(F, activation)  # type: ignore[no-any-return]
+    named: Callable[[Tensor], Tensor] = getattr(F, activation)
+    return named
 
 
 def _copies(layer: Any, count: int) -> ModuleList:
@@ -72,7 +74,9 @@ class _Layer(Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({"activation": F.relu, **state})
 
-    def _attended(self, attention: Any, dropout: Any, x: Tensor, other: Tensor, mask: Any, padding: Any, causal: Any) -> Any:
+    def _attended(
+        self, attention: Any, dropout: Any, x: Tensor, other: Tensor, mask: Any, padding: Any, causal: Any
+    ) -> Any:
         """Attention of ``x`` to ``other``, after dropout."""
         found = attention(
             x, other, other, attn_mask=mask, key_padding_mask=padding, is_causal=causal, need_weights=False
