@@ -2,10 +2,10 @@
 
     python benchmarks/data_loading.py [--quick]
 
-Digits are samples of 8x8 in batches of 64, images samples of 3x32x32 in batches of 128, both in float32 and with a label.
-*rows* is a ``TensorDataset``; *items* is a class whose ``__getitem__`` indexes a Tensor; *made* is one that makes a Tensor
-of a NumPy array; *arrays* gives the array itself. Times are those of the wall clock: the mean over the batches of the best of
-some epochs, whose order is exchanged between the two sides, without the first batches of an epoch.
+Digits are samples of 8x8 in batches of 64, images samples of 3x32x32 in batches of 128, both in float32 and with a
+label. *rows* is a ``TensorDataset``; *items* is a class whose ``__getitem__`` indexes a Tensor; *made* is one that
+makes a Tensor of a NumPy array; *arrays* gives the array itself. Times are those of the wall clock: the mean over the
+batches of the best of some epochs, whose order is exchanged between the two sides, without the first batches.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ Lines that say what to use instead stay as they are; the names of torch that hav
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 import textwrap
 import types
@@ -25,7 +26,6 @@ SECTIONS: dict[str, Any] = {
         f"torch.{name}": importlib.import_module(f"torch.{name}")
         for name in (
             "autograd",
-            "distributed",
             "autograd.graph",
             "nn",
             "nn.functional",
@@ -61,7 +61,9 @@ def is_torchs(name: str, value: Any) -> bool:
 def names_of(section: str) -> list[str]:
     """The public names of a section, in order."""
     where = SECTIONS[section]
-    names = {*dir(where), *LAZY} if where is torch else getattr(where, "__all__", dir(where))
+    names = {*dir(where), *LAZY} if where is torch else {*getattr(where, "__all__", dir(where))}
+    if section == "torch.utils":  # its modules are attributes once something has imported them
+        names |= {module.name for module in pkgutil.iter_modules(where.__path__)}
     return sorted(name for name in names if is_torchs(name, getattr(where, name, None)))
 
 

@@ -33,6 +33,7 @@ if _typing.TYPE_CHECKING:
     from . import mps as mps
     from . import mtia as mtia
     from . import multiprocessing as multiprocessing
+    from . import onnx as onnx
     from . import profiler as profiler
     from . import testing as testing
     from . import utils as utils
@@ -87,6 +88,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "mps",
         "mtia",
         "multiprocessing",
+        "onnx",
         "profiler",
         "testing",
         "utils",

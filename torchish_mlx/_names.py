@@ -65,6 +65,7 @@ from ._tensor.modes import is_inference_mode_enabled as is_inference_mode_enable
 from ._tensor.modes import no_grad as no_grad
 from ._tensor.modes import set_grad_enabled as set_grad_enabled
 from ._tensor.parameter import Parameter as Parameter
+from ._tensor.repr import set_printoptions as set_printoptions
 from ._tensor.shown_storage import TypedStorage as TypedStorage
 from ._tensor.shown_storage import UntypedStorage as UntypedStorage
 from ._tensor.shown_storage import is_storage as is_storage

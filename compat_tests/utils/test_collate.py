@@ -59,7 +59,7 @@ BATCHES = {
     "transposed": lambda m: [m.arange(6).reshape(2, 3).t() * 1, m.arange(6).reshape(2, 3).t()],
     "broadcast": lambda m: [m.tensor([[1.0]]).expand(2, 3), m.tensor([[2.0]]).expand(2, 3)],
     "every second": lambda m: [m.arange(9)[::2], m.arange(9)[::2] + 1],
-    "rows of one": lambda m: list(m.arange(12).reshape(4, 3)[i] for i in (3, 0, -1)),
+    "rows of one": lambda m: [x[i] for x in [m.arange(12).reshape(4, 3)] for i in (3, 0, -1)],
     "rows of a view": lambda m: [m.arange(12).reshape(4, 3).t()[i] for i in (2, 0)],
     "rows of several": lambda m: [m.arange(6).reshape(2, 3)[1], m.ones(2, 3, dtype=m.int64)[0]],
     "parts of rows": lambda m: [m.arange(6).reshape(2, 3)[1, :2], m.arange(6).reshape(2, 3)[0, :2]],

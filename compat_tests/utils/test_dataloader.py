@@ -306,6 +306,7 @@ class Failing:
         return i
 
 
+@pytest.mark.long  # torch takes ten seconds to end its workers
 @pytest.mark.parametrize("error", [ValueError("no"), KeyError("key"), Bad(1, 2), StopIteration()], ids=repr)
 def test_an_error_in_a_worker(error):
     def run(module):

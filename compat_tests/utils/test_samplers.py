@@ -15,7 +15,7 @@ SIDES = (torch, torchish_mlx)
 
 
 def both(run):
-    """What ``run(module)`` gives for both sides: values, or the type and the text of an error; and the state after it."""
+    """What ``run(module)`` gives on both sides: values or an error, warnings, and the state that it leaves."""
     found = []
     for module in SIDES:
         module.manual_seed(3)
@@ -148,7 +148,7 @@ def test_random_split(lengths):
 
     theirs, ours = both(run)
     assert ours == theirs
-    assert sorted(sum(ours[0][: len(lengths)], [])) == list(range(10))
+    assert sorted(i for part in ours[0][: len(lengths)] for i in part) == list(range(10))
 
 
 def test_datasets():

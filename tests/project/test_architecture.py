@@ -27,7 +27,6 @@ BELOW: dict[str, set[str]] = {
     "amp": {"_core", "_tensor", "ops", "optim"},
     "backends": {"_core"},
     "cuda": {"_core", "_tensor", "random", "amp"},
-    "utils": {"_core", "_tensor", "random", "ops"},
     "checkpoint": {"_core", "_tensor", "random", "optimizers", "bridge", "optim", "serialization"},
     "testing": {"_core", "_tensor", "optim"},
     "utils": {"_core", "_tensor", "random", "ops", "autograd", "amp"},

@@ -33,7 +33,7 @@ def test_a_name_that_is_public_is_seen():
     """Each comes from an import ``x as x``, an assignment, or the stub."""
     seen = set()
     for file in (PACKAGE / "__init__.py", PACKAGE / "_names.py", STUB):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 seen |= {alias.name for alias in node.names if alias.asname == alias.name}
             elif isinstance(node, ast.Assign):

@@ -265,7 +265,9 @@ class ArrayLike(Methods):
         return int(self._number())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if not self.array.ndim else object.__format__(self, spec)
+        # as in torch a subclass, such as Parameter, is never formatted as its number
+        number = type(self).__bases__ == (ArrayLike,) and not self.array.ndim
+        return format(self.item(), spec) if number else object.__format__(self, spec)
 
     def __repr__(self) -> str:
         return tensor_repr(self)

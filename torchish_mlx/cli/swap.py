@@ -13,11 +13,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .. import version
-
 PACKAGE = "torchish_mlx"
-#: The version that programs are told: that of the torch whose behaviour this package has.
-VERSION = version.__version__
+
+
+def _version() -> str:
+    """The version that programs are told: that of the torch whose behaviour this package has."""
+    package: Any = sys.modules[PACKAGE]
+    told: str = package.version.__version__
+    return told
 
 
 class _Metadata(importlib.metadata.Distribution):
@@ -25,7 +28,9 @@ class _Metadata(importlib.metadata.Distribution):
 
     def read_text(self, filename: str) -> str | None:
         if filename in ("METADATA", "PKG-INFO"):
-            return f"Metadata-Version: 2.1\nName: torch\nVersion: {VERSION}\nSummary: torchish_mlx, in torch's place\n"
+            return (
+                f"Metadata-Version: 2.1\nName: torch\nVersion: {_version()}\nSummary: torchish_mlx, in torch's place\n"
+            )
         return None
 
     def locate_file(self, path: Any) -> Any:
@@ -88,7 +93,7 @@ def install() -> Finder:
     finder: Any = Finder()
     sys.meta_path.insert(0, finder)
     package: Any = sys.modules[PACKAGE]
-    package.__version__ = VERSION
+    package.__version__ = _version()
     _start = multiprocessing.spawn.get_command_line
     multiprocessing.spawn.get_command_line = lambda **kwargs: _with_swap(_start(**kwargs))
     found: Finder = finder

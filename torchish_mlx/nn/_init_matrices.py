@@ -68,7 +68,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
         tensor.zero_()
         rows = [group * of_group + channel for group in range(groups) for channel in same]
         if rows:
-            tensor[(rows, list(same) * groups, *(size // 2 for size in kernel))] = 1
+            middle = [size // 2 for size in kernel]
+            place = (rows, list(same) * groups, *middle)
+            tensor[place] = 1
     return tensor
 
 

@@ -11,6 +11,7 @@ import mlx.core as mx
 import numpy as np
 
 from .._core.device import made_on
+from .._tensor.modes import mode
 from .._tensor.tensor import Tensor, wrap
 from ..random._order import in_shape, memory_order
 from ..random._rounding import as_array
@@ -18,7 +19,7 @@ from ..random.generator import Generator, chosen
 from ._arguments import sizes as in_order
 from ._declare import op
 from ._op import Array
-from ._view import refuse_overlap, refuse_write
+from ._view import overwrite, refuse_overlap, refuse_write
 from .ranges import made
 
 #: A function of a stream, a count and further arguments, which are behind it.
@@ -77,6 +78,8 @@ def fill(name: str, self: Tensor, generator: Any, *draw: Any, by: Tensor | None 
     strides = self._storage.strides()
     refuse_overlap(self.shape, strides)
     numbers = wrap(drawn(source, draw, self.array.dtype, self.shape, memory_order(self.shape, strides)))
+    if by is None and not (self._requires_grad and mode.enabled):
+        return overwrite(self, numbers)  # nothing to record
     return self.copy_(numbers if by is None else replaced(by, numbers))
 
 
@@ -99,6 +102,8 @@ def sizes(name: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...
 
 def number(name: str, argument: str, value: Any) -> float:
     """An argument as a float: a number, or a Tensor of one element without dimensions."""
+    if type(value) is float:
+        return value
     if isinstance(value, (Tensor, mx.array)) and not value.ndim:
         value = value.item()
     if isinstance(value, (bool, str, complex)) or not isinstance(value, (int, float, np.number)):

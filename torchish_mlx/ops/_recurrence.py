@@ -45,7 +45,7 @@ class _Rows:
         """The states of all sequences after the step that comes last."""
         if not self.aside:
             return states
-        return [mx.concatenate(each) for each in zip(states, *reversed(self.aside), strict=True)]
+        return [mx.concatenate(list(each)) for each in zip(states, *reversed(self.aside), strict=True)]
 
 
 def order(sizes: Sequence[int], reverse: bool) -> Sequence[int]:
@@ -61,7 +61,9 @@ def apart(rows: mx.array, sizes: Sequence[int]) -> list[mx.array]:
     for n in sizes[:-1]:
         total += n
         ends.append(total)
-    return mx.split(rows, ends)
+    parts: Any = mx.split(rows, ends)
+    found: list[mx.array] = parts
+    return found
 
 
 def joined(steps: Arrays) -> mx.array:
@@ -85,7 +87,9 @@ def projected(input: mx.array, weight: mx.array, *biases: mx.array | None) -> mx
 
 def _halves(bias: mx.array | None, w_hh: mx.array) -> Sequence[mx.array | None]:
     """Of a bias of a GRU: what is for both of its gates, and what is for the new state."""
-    return (None, None) if bias is None else mx.split(bias, [2 * w_hh.shape[1]])
+    halves: Any = (None, None) if bias is None else mx.split(bias, [2 * w_hh.shape[1]])
+    found: Sequence[mx.array | None] = halves
+    return found
 
 
 def _added(x: mx.array, h: mx.array, turned: mx.array) -> mx.array:
@@ -123,7 +127,10 @@ def simple(
 def gru(
     input: mx.array, h: mx.array, w_ih: mx.array, w_hh: mx.array, b_ih: Any, b_hh: Any, sizes: Any, reverse: Any
 ) -> tuple[mx.array, list[mx.array], Any]:
-    """r, z = sigmoid(W_ih x + b_ih + W_hh h + b_hh); n = tanh(W_in x + b_in + r (W_hn h + b_hn)); h' = n + z (h - n)."""
+    """h' = n + z (h - n), where n = tanh(W_in x + b_in + r (W_hn h + b_hn)).
+
+    The gates r and z are sigmoid(W_ih x + b_ih + W_hh h + b_hh).
+    """
     (of_both, of_new), (w_both, w_new) = (mx.split(w, [2 * w_hh.shape[1]]) for w in (w_ih, w_hh))
     i_both, i_new = _halves(b_ih, w_hh)
     b_both, b_new = _halves(b_hh, w_hh)

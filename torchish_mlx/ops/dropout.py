@@ -48,8 +48,7 @@ def _work(dtype: mx.Dtype) -> Any:
 def _dropped(input: Array, p: float, shape: tuple[int, ...], order: tuple[int, ...]) -> Any:
     """input times 1 / (1 - p), or times 0, by a mask of ``shape``."""
     work = _work(input.dtype)
-    values = rounded(np.array([0, 1], work) / work(1 - p), input.dtype)
-    noise = as_array(values[_mask(p, shape, order).astype(np.int8)], input.dtype)
+    noise = as_array(_mask(p, shape, order) * rounded(np.array(1, work) / work(1 - p), input.dtype), input.dtype)
     return input * noise, noise
 
 

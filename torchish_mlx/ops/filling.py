@@ -18,6 +18,8 @@ from .shaping import expand
 
 def _named(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments ``from`` and ``to``, which can't be parameters in Python."""
+    if not args and not kwargs:
+        return {}
     if len(args) > 2:
         raise TypeError(f"{name}() takes from 0 to 2 positional arguments but {len(args)} were given")
     given: dict[str, Any] = dict(zip(("from", "to"), args, strict=False))
@@ -42,7 +44,7 @@ def _uniform_(self: Tensor, *args: Any, generator: Any = None, **kwargs: Any) ->
     tensor([1.4963, 1.7682, 1.0885])
     """
     given = _named("uniform_", args, kwargs)
-    low, high = (number("uniform_", key, given.get(key, usual)) for key, usual in (("from", 0.0), ("to", 1.0)))
+    low, high = number("uniform_", "from", given.get("from", 0.0)), number("uniform_", "to", given.get("to", 1.0))
     dtype = self.array.dtype
     _bounds.refuse_uniform(low, high, dtype)
     return fill("uniform_", self, generator, _draws.uniform, low, high, dtype)

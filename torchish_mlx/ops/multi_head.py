@@ -137,7 +137,7 @@ def _with_biases(k: Tensor, v: Tensor, bias_k: Any, bias_v: Any, fixed_k: Any, f
         if fixed is not None:
             raise AssertionError(f"bias cannot be added to static {name}.")
     batch, width = k.shape[1:]
-    return tuple(cat([x, expand(b, (1, batch, width))]) for x, b in ((k, bias_k), (v, bias_v)))  # type: ignore[return-value]
+    return tuple(cat([x, expand(b, (1, batch, width))]) for x, b in ((k, bias_k), (v, bias_v)))
 
 
 @composed(module="nn.functional", shape="(l, n, e), (s, n, k) and (s, n, v) give (l, n, e), and weights (n, l, s)")

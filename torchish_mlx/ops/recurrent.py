@@ -7,6 +7,7 @@ Each layer is one recorded op in each direction: the loop over the steps and the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -237,7 +238,7 @@ def _packed_sizes(name: str, data: Tensor, batch_sizes: Tensor) -> Sizes:
     sizes = tuple(batch_sizes.tolist())
     if not sizes:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-    if any(n < m for n, m in zip(sizes, sizes[1:], strict=False)) or sizes[-1] < 0:
+    if any(n < m for n, m in pairwise(sizes)) or sizes[-1] < 0:
         raise RuntimeError(
             f"{name}(): the batch sizes of a packed sequence never grow from one step to the next, but they are "
             f"{list(sizes)}"
@@ -245,14 +246,14 @@ def _packed_sizes(name: str, data: Tensor, batch_sizes: Tensor) -> Sizes:
     rows = data.shape[0]
     if sum(sizes) != rows:
         raise RuntimeError(
-            f"{name}(): the batch sizes of a packed sequence add up to the number of rows of its data, which is {rows}, "
-            f"but their sum is {sum(sizes)}"
+            f"{name}(): the batch sizes of a packed sequence add up to the number of rows of its data, which is "
+            f"{rows}, but their sum is {sum(sizes)}"
         )
     return sizes
 
 
-_DENSE = "input hx params has_biases num_layers dropout train bidirectional batch_first".split()
-_PACKED = "data batch_sizes hx params has_biases num_layers dropout train bidirectional".split()
+_DENSE = ["input", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional", "batch_first"]
+_PACKED = ["data", "batch_sizes", "hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional"]
 
 
 def _bound(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -278,10 +279,11 @@ def _run(name: str, layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) -
     states = [hx] if isinstance(hx, Tensor) else list(hx)
     if name == "lstm" and len(states) != 2:
         raise RuntimeError("lstm expects two hidden states")
-    shared = [given[k] for k in ("params", "has_biases", "num_layers", "dropout", "train", "bidirectional")]
+    names = {"params": "params", "has_biases": "biases", "num_layers": "num_layers", "dropout": "p", "train": "train"}
+    shared: Any = {to: given[k] for k, to in {**names, "bidirectional": "bidirectional"}.items()}
     if "data" in given:
         data = given["data"]
-        return _stacked(layer, data, states, *shared, _packed_sizes(name, data, given["batch_sizes"]))
+        return _stacked(layer, data, states, sizes=_packed_sizes(name, data, given["batch_sizes"]), **shared)
     input = given["input"]
     if input.ndim != 3:
         raise RuntimeError(f"{name}(): input is (steps, sequences, features), but it has {input.ndim} dimensions")
@@ -289,7 +291,7 @@ def _run(name: str, layer: Layer, args: Sequence[Any], kwargs: dict[str, Any]) -
         input = transpose(input, 0, 1)
     if not input.shape[0]:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-    found = _stacked(layer, input, states, *shared, (input.shape[1],) * input.shape[0])
+    found = _stacked(layer, input, states, sizes=(input.shape[1],) * input.shape[0], **shared)
     return (transpose(found[0], 0, 1), *found[1:]) if given["batch_first"] else found
 
 

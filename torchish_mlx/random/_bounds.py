@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -17,6 +18,7 @@ COMMON = NUMPY.keys() - {mx.uint16, mx.uint32, mx.uint64}
 _LEAST = -(2**63)
 
 
+@functools.cache
 def largest(dtype: mx.Dtype) -> Any:
     """The largest number of a dtype, as a Python number."""
     if dtype == mx.bool_:
@@ -46,6 +48,8 @@ def refuse_dtype(kernel: str, dtype: mx.Dtype, accepted: Any = INEXACT) -> None:
 
 def refuse_uniform(low: float, high: float, dtype: mx.Dtype) -> None:
     """Refuse bounds of a uniform number."""
+    if dtype == mx.float32 and -1 <= low <= high <= 1:
+        return  # the usual ones
     refuse_dtype("check_uniform_bounds", dtype)
     real = mx.float32 if dtype == mx.complex64 else dtype
     _inside("from", low, real)

@@ -45,7 +45,7 @@ def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) ->
 
 
 def _scaled(u: np.ndarray, low: np.float32, high: np.float32, dtype: mx.Dtype) -> np.ndarray:
-    out = rounded(scaled32(u, high - low, low), dtype)
+    out = rounded(scaled32(u, float(high - low), float(low)), dtype)
     if low == 0 and high == 1 and dtype == mx.float32:
         return out  # none is 1
     end = rounded(high, dtype)

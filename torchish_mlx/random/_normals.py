@@ -78,12 +78,11 @@ def normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype, con
     whole = n // BLOCK * BLOCK
     # torch draws a word for each number (in halves for those of whole blocks), and makes the last 16 again of new ones
     surplus = n - whole if DIGITS[dtype] > 11 else 0
-    if n <= SMALL and dtype != mx.float64:
+    if n <= SMALL - BLOCK and dtype != mx.float64:
         polar = stream.looked_up(whole + surplus + (BLOCK if n % BLOCK else 0), _polar)
-        if polar is not None:
-            return rounded(scaled32(_few(polar, n, whole), std, mean), dtype)
+        return rounded(scaled32(_few(polar, n, whole), std, mean), dtype)
     turn, kind, scaled = _kernel(stream, n, dtype)
-    out = np.empty(n, kind)
+    out: np.ndarray = np.empty(n, kind)
     for start in range(0, whole, _CHUNK):
         count = min(_CHUNK, whole - start)
         out[start : start + count] = scaled(turn(count), std, mean).ravel()
@@ -142,7 +141,7 @@ def _singles(u: np.ndarray) -> np.ndarray:
 
 
 def _polar(words: np.ndarray) -> np.ndarray:
-    """Radius, cosine and sine of the uniform of each word: of two words, one's radius and the other's direction count."""
+    """Radius, cosine and sine of the uniform of each word: of two, one's radius and the other's direction count."""
     u = as_singles(words)
     return np.stack([_radii(u), *_directions(u)])
 

@@ -9,6 +9,8 @@ import numpy as np
 
 def memory_order(shape: Sequence[int], strides: Sequence[int]) -> list[int]:
     """The axes from the slowest to the fastest one in memory; a repeated axis stays where it is."""
+    if len(shape) < 2:
+        return list(range(len(shape)))
     order = list(range(len(shape)))[::-1]
     for i in range(1, len(order)):
         moving = i
@@ -31,6 +33,8 @@ def in_order(shape: Sequence[int], order: Sequence[int]) -> bool:
 
 def in_shape(flat: np.ndarray, shape: Sequence[int], order: Sequence[int]) -> np.ndarray:
     """Numbers in the order of memory as an array of ``shape``."""
+    if len(shape) == 1:
+        return flat
     made = flat.reshape([shape[axis] for axis in order])
     return np.transpose(made, [order.index(axis) for axis in range(len(order))])
 

@@ -76,23 +76,17 @@ class Stream:
 
     def words(self, n: int) -> np.ndarray:
         """``n`` words of 32 bits, in an array that must not be changed."""
-        self._fresh = self._fresh and not n
-        at, end = self._at, self._at + n
-        if end <= len(self._ahead):
-            self._at = end
-            return self._ahead[at:end]
+        if n <= SMALL:
+            return self.looked_up(n, np.asarray)
+        self._fresh = False
+        if n <= len(self._ahead) - self._at:
+            self._at += n
+            return self._ahead[self._at - n : self._at]
         if n >= _LARGE:
             self._put_back()
         first = self._ahead[self._at :]
-        missing = n - len(first)
         self._begin(self._words)
-        if n <= SMALL:
-            self._before = self._words.get_state()
-            self._ahead = self._drawn(_AHEAD)
-            self._at = missing
-            rest = self._ahead[:missing]
-        else:
-            rest = self._drawn(missing)
+        rest = self._drawn(n - len(first))
         return np.concatenate([first, rest]) if len(first) else rest
 
     def _drawn(self, n: int) -> np.ndarray:
@@ -100,19 +94,33 @@ class Stream:
         drawn: np.ndarray = self._words.randint(0, 2**32, size=n, dtype=np.uint32)
         return drawn
 
-    def looked_up(self, n: int, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
-        """``make`` of the next ``n`` words, where these were drawn ahead: it was computed of all of them at once.
+    def looked_up(self, n: int, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """``make`` of the next ``n`` words, of ``SMALL`` at most: it is computed of all that are drawn ahead at once.
 
-        Its last axis is that of the words. None, and nothing is drawn, where there are not as many.
+        ``make`` keeps the axis of the words, as its last one. The array must not be changed.
         """
+        self._fresh = self._fresh and not n
         at, end = self._at, self._at + n
-        if end > len(self._ahead):
-            return None
+        if end <= len(self._ahead):
+            self._at = end
+            return self._table(make)[..., at:end]
+        first = self._table(make)[..., at:] if at < len(self._ahead) else None
+        self._draw_ahead()
+        self._at = n if first is None else n - first.shape[-1]
+        rest = self._table(make)[..., : self._at]
+        return rest if first is None else np.concatenate([first, rest], -1)
+
+    def _draw_ahead(self) -> None:
+        self._begin(self._words)
+        self._before = self._words.get_state()
+        self._ahead = self._drawn(_AHEAD)
+
+    def _table(self, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """``make`` of all words that were drawn ahead."""
         table = self._tables.get(make)
         if table is None:
             table = self._tables[make] = make(self._ahead)
-        self._at = end
-        return table[..., at:end]
+        return table
 
     def long_words(self, n: int) -> np.ndarray:
         """``n`` words of 64 bits."""
@@ -122,21 +130,31 @@ class Stream:
             self._fresh = False
             drawn: np.ndarray = self._words.randint(0, 2**64, size=n, dtype=np.uint64)
             return drawn
-        words = self.words(2 * n).astype(np.uint64)
-        long = words[::2] << np.uint64(32)
-        long |= words[1::2]
-        return long
+        return _long(self.words(2 * n))
 
     def singles(self, n: int) -> np.ndarray:
         """``n`` numbers from 0 up to 1 in float32, of 24 bits of a word each, in an array that must not be changed."""
-        found = self.looked_up(n, as_singles) if n <= SMALL else None
-        return as_singles(self.words(n)) if found is None else found
+        return self.looked_up(n, as_singles) if n <= SMALL else as_singles(self.words(n))
 
     def doubles(self, n: int) -> np.ndarray:
         """``n`` numbers from 0 up to 1 in float64, of 53 bits of two words each."""
-        out = (self.long_words(n) & _MASK).astype(np.float64)
-        out *= 2.0**-53
-        return out
+        return _doubles(self.long_words(n))
+
+    def next_doubles(self, n: int) -> np.ndarray:
+        """Some of the numbers that :meth:`doubles` gives next, at least one and at most ``n``: none of them is used up.
+
+        For those of which it is not known before how many are used: :meth:`use` says it.
+        """
+        if len(self._ahead) - self._at < 2:
+            self._put_back()
+            self._draw_ahead()
+        n = min(n, (len(self._ahead) - self._at) // 2)
+        return _doubles(_long(self._ahead[self._at : self._at + 2 * n]))
+
+    def use(self, n: int) -> None:
+        """Use up ``n`` of the numbers that :meth:`next_doubles` has given."""
+        self._fresh = self._fresh and not n
+        self._at += 2 * n
 
     # -- the state ---------------------------------------------------------------------------------------
 
@@ -178,6 +196,20 @@ class Stream:
         self._fresh, self.initial = fresh, initial
         self.kept = kept if valid else None
         self._kept_float = kept_float if float_valid else None
+
+
+def _long(words: np.ndarray) -> np.ndarray:
+    """Two words as one of 64 bits, the first one high."""
+    out = words[::2].astype(np.uint64) << np.uint64(32)
+    out |= words[1::2]
+    return out
+
+
+def _doubles(long: np.ndarray) -> np.ndarray:
+    """The numbers in float64 of 53 bits of each word of 64."""
+    out = (long & _MASK).astype(np.float64)
+    out *= 2.0**-53
+    return out
 
 
 def as_singles(words: np.ndarray) -> np.ndarray:

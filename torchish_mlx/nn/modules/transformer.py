@@ -53,10 +53,12 @@ def _causal(mask: Tensor | None, is_causal: bool | None, x: Tensor, batch_first:
 
 def _function(activation: Any) -> Callable[[Tensor], Tensor]:
     if not isinstance(activation, str):
-        return activation  # type: ignore[no-any-return]
+        own: Callable[[Tensor], Tensor] = activation
+        return own
     if activation not in ("relu", "gelu"):
         raise RuntimeError(f"activation should be relu/gelu, not {activation}")
-    return getattr(F, activation)  # type: ignore[no-any-return]
+    named: Callable[[Tensor], Tensor] = getattr(F, activation)
+    return named
 
 
 def _copies(layer: Any, count: int) -> ModuleList:

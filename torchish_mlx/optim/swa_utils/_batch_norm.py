@@ -25,8 +25,8 @@ def update_bn(loader: Iterable[Any], model: nn.Module | TorchModule, device: Any
 
     Args:
         loader (iterable): batches: an array or Tensor, or a list or tuple that begins with it.
-        model: a model of ``mlx.nn``, or of the modules of this package. It is called with each batch in training mode, and
-            its mode is set back at the end.
+        model: a model of ``mlx.nn``, or of the modules of this package. It is called with each batch in training mode,
+            and its mode is set back at the end.
         device (optional): one that this machine has, or None. There is only one memory, so nothing is moved.
 
     If something raises, the momenta, the mode and the statistics are as they were.

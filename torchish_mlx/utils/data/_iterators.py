@@ -14,7 +14,10 @@ class _BaseDataLoaderIter:
     """One epoch: indices from the sampler, batches from ``_next_data`` of the subclass."""
 
     def __init__(self, loader: Any) -> None:
-        self._loader = loader
+        # The loader itself is not kept: it keeps the iterator where workers are persistent, and a cycle ends late.
+        self._dataset = loader.dataset
+        self._num_workers: int = loader.num_workers
+        self._pin_memory = loader.pin_memory
         self._index_sampler = loader._index_sampler
         if loader.pin_memory and loader.pin_memory_device:
             warnings.warn(
@@ -41,15 +44,15 @@ class _BaseDataLoaderIter:
 
     def __next__(self) -> Any:
         data = self._next_data()
-        if self._loader.pin_memory:
+        if self._pin_memory:
             data = pin_memory(data)
         self._num_yielded += 1
         if self._len_called is not None and self._num_yielded > self._len_called:
             message = (
-                f"Length of IterableDataset {self._loader.dataset} was reported to be {self._len_called}"
+                f"Length of IterableDataset {self._dataset} was reported to be {self._len_called}"
                 f"(when accessing len(dataloader)), but {self._num_yielded} samples have been fetched. "
             )
-            if self._loader.num_workers > 0:
+            if self._num_workers > 0:
                 message += (
                     "With workers, each of them iterates over the whole dataset unless its __iter__ asks "
                     "get_worker_info() which part is its own."

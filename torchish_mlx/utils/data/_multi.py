@@ -20,13 +20,16 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         super().__init__(loader)
         if loader.prefetch_factor <= 0:
             raise AssertionError("prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter")
+        self._prefetch_factor: int = loader.prefetch_factor
+        self._persistent_workers = loader.persistent_workers
+        self._timeout = loader.timeout or None
+        self._in_order = loader.in_order
         self._workers = workers = Workers(loader.multiprocessing_context or multiprocessing.get_context())
         # __del__ would be called too late: in a cycle of references the connections may be closed before it.
         weakref.finalize(self, workers.shut_down)
         if workers.forks:
             settle(loader.dataset, loader.collate_fn, loader.worker_init_fn)
-        self._count: int = loader.num_workers
-        for i in range(self._count):
+        for i in range(self._num_workers):
             workers.start(
                 Job(
                     loader.dataset,
@@ -37,17 +40,17 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
                     self._base_seed,
                     loader.worker_init_fn,
                     i,
-                    self._count,
+                    self._num_workers,
                 )
             )
         self._begin(loader)
 
     def _reset(self, loader: Any) -> None:
-        for i in range(self._count):
+        for i in range(self._num_workers):
             self._workers.tell(i, Resume())
         self._workers.arrived.clear()
         answered = 0
-        while answered < self._count:  # batches of an epoch that was left early are dropped
+        while answered < self._num_workers:  # batches of an epoch that was left early are dropped
             answered += isinstance(self._receive()[1], Resume)
         self._begin(loader)
 
@@ -58,14 +61,14 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._next = 0  #: the number of the next batch that is handed out
         self._worker_of: dict[int, int] = {}  #: of each task whose batch was not handed out
         self._batches: dict[int, Any] = {}  #: those that came before their turn
-        self._active = [True] * self._count  #: whether a worker has not come to the end of its stream
-        self._given = [0] * self._count  #: how many tasks each worker has
-        self._turns = itertools.cycle(range(self._count))
-        for _ in range(loader.prefetch_factor * self._count):
+        self._active = [True] * self._num_workers  #: whether a worker has not come to the end of its stream
+        self._given = [0] * self._num_workers  #: how many tasks each worker has
+        self._turns = itertools.cycle(range(self._num_workers))
+        for _ in range(self._prefetch_factor * self._num_workers):
             self._give()
 
     def _receive(self) -> tuple[int, Any, Any]:
-        return self._workers.receive(self._loader.timeout or None)
+        return self._workers.receive(self._timeout)
 
     def _answers(self, i: int) -> bool:
         """Whether a worker answers tasks: it does not when it is at its end or gone."""
@@ -77,9 +80,9 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             indices = next(self._sampler_iter)
         except StopIteration:
             return
-        most = self._loader.prefetch_factor * self._count // max(1, sum(map(self._answers, range(self._count))))
-        for i in itertools.islice(self._turns, self._count):
-            if self._answers(i) and (self._loader.in_order or self._given[i] < most):
+        most = self._prefetch_factor * self._num_workers // max(1, sum(map(self._answers, range(self._num_workers))))
+        for i in itertools.islice(self._turns, self._num_workers):
+            if self._answers(i) and (self._in_order or self._given[i] < most):
                 break
         else:
             return
@@ -94,7 +97,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
                 self._worker_of.pop(self._next, None)
                 self._next += 1
             if self._next == self._sent:
-                if not self._loader.persistent_workers:
+                if not self._persistent_workers:
                     self._workers.shut_down()
                 raise StopIteration
             if self._next in self._batches:
@@ -102,10 +105,10 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             i, number, batch = self._receive()
             if isinstance(batch, Ended):
                 self._active[i] = False
-                if not self._loader.persistent_workers:
+                if not self._persistent_workers:
                     self._workers.end(i)
                 self._give()
-            elif number == self._next or not self._loader.in_order:
+            elif number == self._next or not self._in_order:
                 return self._hand_out(number, batch)
             else:
                 self._batches[number] = batch

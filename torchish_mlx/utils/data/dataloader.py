@@ -98,7 +98,7 @@ class DataLoader(Generic[T_co]):
     pin_memory_device: str
     prefetch_factor: int | None
     _initialized = False
-    _iterator: _MultiProcessingDataLoaderIter | None = None
+    _iterator: Any = None
     _IterableDataset_len_called: int | None = None
     _context: BaseContext | None = None
 
@@ -164,16 +164,17 @@ class DataLoader(Generic[T_co]):
             batch_size = None
         elif batch_size is None and drop_last:
             raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
-        if sampler is None:
-            if self._iterable:
-                sampler = _InfiniteConstantSampler()
-            else:
-                sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        source: Any = dataset
+        order: Any = sampler
+        if order is None and self._iterable:
+            order = _InfiniteConstantSampler()
+        elif order is None:
+            order = RandomSampler(source, generator=generator) if shuffle else SequentialSampler(source)
         if batch_size is not None:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+            batch_sampler = BatchSampler(order, batch_size, drop_last)
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self.sampler = sampler
+        self.sampler = order
         self.batch_sampler = batch_sampler
         self.generator = generator
         self.collate_fn = collate_fn or (default_collate if self._auto_collation else default_convert)
@@ -222,7 +223,8 @@ class DataLoader(Generic[T_co]):
             self._iterator = self._get_iterator()
         else:
             self._iterator._reset(self)
-        return self._iterator
+        kept: Iterator[Any] = self._iterator
+        return kept
 
     def _get_iterator(self) -> Any:
         if self.num_workers == 0:

@@ -271,9 +271,8 @@ class Subset(Dataset[T_co]):
 
 def items_of(dataset: Any, indices: Sequence[Any]) -> list[Any]:
     """The samples at ``indices``, by the dataset's ``__getitems__`` where it has one."""
-    together = getattr(dataset, "__getitems__", None)
-    if callable(together):
-        found: list[Any] = together(indices)
+    if callable(getattr(dataset, "__getitems__", None)):
+        found: list[Any] = dataset.__getitems__(indices)
         return found
     return [dataset[index] for index in indices]
 

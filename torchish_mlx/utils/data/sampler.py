@@ -170,8 +170,8 @@ class WeightedRandomSampler(Sampler[int]):
     Source: ``torch.utils.data.WeightedRandomSampler``.
 
     >>> import torchish_mlx as torch
-    >>> list(WeightedRandomSampler([1.0, 0.0, 3.0], 5, generator=torch.Generator().manual_seed(0)))
-    [0, 2, 2, 2, 0]
+    >>> list(WeightedRandomSampler([1.0, 0.0, 2.0], 6, generator=torch.Generator().manual_seed(3)))
+    [0, 0, 2, 0, 2, 2]
     """
 
     weights: Tensor

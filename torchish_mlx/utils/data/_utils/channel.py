@@ -12,7 +12,6 @@ import os
 import pickle
 import tempfile
 import traceback
-from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any
@@ -66,7 +65,7 @@ class _Pickler(reduction.ForkingPickler):
                 )
             return _tensor, (obj.array, obj.requires_grad, obj._label)
         if isinstance(obj, mx.array):
-            plain = _plain(obj)
+            plain: Any = _plain(obj)
             memory = pickle.PickleBuffer(plain)
             self._of_arrays[id(memory)] = memory
             return _array, (
@@ -124,7 +123,7 @@ class Outbox:
         capacity = 0 if new is None else len(memory)
         self.connection.send_bytes(pickle.dumps((file.getbuffer().tobytes(), slot, capacity, places), 5))
         if new is not None:
-            reduction.send_handle(self.connection, new, os.getppid())  # type: ignore[arg-type]
+            reduction.send_handle(self.connection, new, os.getppid())
             os.close(new)
 
     def answer(self, key: Any, value: Any, where: str) -> None:
@@ -162,7 +161,7 @@ class Inbox:
         if slot is None:
             return pickle.loads(content, buffers=[part if copied else bytearray(part) for part, copied in parts])
         if capacity:
-            fd = reduction.recv_handle(self.connection)  # type: ignore[arg-type]
+            fd = reduction.recv_handle(self.connection)
             try:
                 self._maps.append(mmap.mmap(fd, capacity))
             finally:
@@ -199,14 +198,15 @@ class Failure:
         message: Any = f"Caught {self.name} {self.where}.\nOriginal {self.text}"
         if self.kind is KeyError:
             message = _Shown(message)
-        make: Callable[[], Any] = lambda: self.kind(message)  # noqa: E731
-        if getattr(self.kind, "message", None):
-            make = lambda: self.kind(message=message)  # noqa: E731
         try:
-            error = make()
+            kind: Any = self.kind
+            error = kind(message=message) if getattr(kind, "message", None) else kind(message)
         except Exception:
             raise RuntimeError(message) from None
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or this frame and the traceback would keep each other, and with them the workers
 
 
 class _Shown(str):

@@ -1,4 +1,4 @@
-"""Batches from samples. Where it can be done, all samples become one array at once: MLX takes a while for each array."""
+"""Batches from samples. Where it can be done all of them become one array at once, as MLX takes a while for each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _mapped(data: Any, values: dict[Any, Any]) -> Any:
             made = copy.copy(data)
             made.update(values)
             return made
-        return type(data)(values)  # type: ignore[call-arg]
+        return type(data)(values)
     except TypeError:
         return values
 
@@ -54,7 +54,7 @@ def _listed(data: Any, values: list[Any]) -> Any:
             for i, value in enumerate(values):
                 made[i] = value
             return made
-        return type(data)(values)  # type: ignore[call-arg]
+        return type(data)(values)
     except TypeError:
         return values
 
@@ -153,7 +153,7 @@ def _joined(arrays: list[mx.array]) -> mx.array:
     mx.eval(arrays)
     parts = [memoryview(array) for array in arrays]  # type: ignore[arg-type]
     plain = FORMATS[parts[0].format]
-    contents = [part if part.c_contiguous else np.ascontiguousarray(part) for part in parts]
+    contents: list[Any] = [part if part.c_contiguous else np.ascontiguousarray(part) for part in parts]
     shape = (len(arrays), *arrays[0].shape)
     made = mx.array(np.frombuffer(b"".join(contents), plain).reshape(shape))
     return made if made.dtype == arrays[0].dtype else mx.view(made, arrays[0].dtype)
@@ -161,7 +161,6 @@ def _joined(arrays: list[mx.array]) -> mx.array:
 
 def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:  # noqa: ARG001
     """Tensors of one shape, stacked. Gradients are recorded."""
-    first = batch[0]
     if any(type(each) is not Tensor or (each._requires_grad and mode.enabled) for each in batch):
         return stack(batch)
     made = _of_one(batch)

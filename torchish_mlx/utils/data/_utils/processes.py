@@ -50,9 +50,9 @@ class Workers:
                 process.start()
         except (TypeError, AttributeError, pickle.PicklingError):
             warnings.warn(
-                "Got pickle error when attempting to start a worker Process. The dataset, collate_fn and worker_init_fn "
-                "have to be picklable, unless processes are forked: multiprocessing_context='fork' does that, which is "
-                "the default on Linux before Python 3.14.",
+                "Got pickle error when attempting to start a worker Process. The dataset, collate_fn and "
+                "worker_init_fn have to be picklable, unless processes are forked: multiprocessing_context='fork' does "
+                "that, which is the default on Linux before Python 3.14.",
                 stacklevel=4,
             )
             raise

@@ -7,6 +7,7 @@ would be computed on the parent's stream and never end (``settle``).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import pickle
@@ -92,8 +93,8 @@ class Ended:
 def settle(*roots: Any) -> None:
     """Evaluate all arrays that there are, so that a forked process can use them.
 
-    ``roots`` are what the process will work with: where objects are exempt from garbage collection (``gc.freeze``), which
-    hides them, they are searched for arrays.
+    ``roots`` are what the process will work with. They are searched for arrays where objects are exempt from garbage
+    collection (``gc.freeze``), which hides them.
     """
     found = [value for value in gc.get_objects() if type(value) is mx.array]
     found += list(mx.random.state)  # type: ignore[call-overload]
@@ -161,10 +162,9 @@ def run(job: Job, tasks: Connection, results: Connection, inherited: list[Connec
     """
     for connection in inherited:
         connection.close()
-    try:
+    # The main process stops, too, or has stopped.
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
         _serve(job, tasks, Outbox(results))
-    except (KeyboardInterrupt, BrokenPipeError, ConnectionResetError):
-        pass  # the main process stops, too, or has stopped
 
 
 def _serve(job: Job, tasks: Connection, outbox: Outbox) -> None:
