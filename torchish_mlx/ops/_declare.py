@@ -63,7 +63,8 @@ def op(
             with ``"argument"``.
         casts: the result may have any dtype, and ``name_`` takes it.
         uniform: all elements of the result are equal, and ``name_`` may write them through repeated dimensions.
-        residuals: the names of what the body returns after its result, for the formulas.
+        residuals: the names of what the body returns after its result, or after a named tuple of results, for the
+            formulas.
         check: refuses arguments before they are promoted, where not all are of float32.
         always: the check is of operands of float32 too.
         name: torch's name, where Python has a function of that name that the module uses.
