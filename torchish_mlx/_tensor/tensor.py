@@ -67,6 +67,7 @@ class Tensor(ArrayLike, Placement):
     #: The names of the class of the module that it was made for, and of those that this is derived from.
     _layer: str = ""
 
+    _formats = True  #: a number as one, which no subclass does
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
