@@ -25,6 +25,9 @@ from torchish_mlx.parity.sides import DTYPES, to_array
 INFOS = {info.name.removeprefix("nn."): info for info in module_db if hasattr(tm.nn, info.name.removeprefix("nn."))}
 #: Of the largest number: torch's own results in float32 differ as much from those in float64.
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-12, torch.bfloat16: 2**-7}
+#: How much of the tolerance is lost where many operations follow each other: in float32 torch's gradients of attention
+#: differ by 7e-6 from those in float64, and of the Transformer by 9e-6.
+DEEP = {name: 3.0 for name in INFOS if name == "MultiheadAttention" or name.startswith("Transformer")}
 
 
 def arrayed(tensor: Any) -> mx.array:
@@ -46,13 +49,38 @@ def ours(value: Any, pairs: list[tuple[Any, Any]]) -> Any:
         return made
     if isinstance(value, torch.dtype):
         return DTYPES[value]
-    if isinstance(value, torch.nn.PairwiseDistance):
-        return tm.nn.PairwiseDistance(value.norm, value.eps, value.keepdim)
+    if isinstance(value, torch.nn.Module):
+        return made_as(value)
+    if inspect.isfunction(value) or inspect.isbuiltin(value):
+        return getattr(tm.nn.functional, value.__name__)
     if isinstance(value, dict):
         return {key: ours(v, pairs) for key, v in value.items()}
     if type(value) in (list, tuple):
         return type(value)(ours(v, pairs) for v in value)
     return value
+
+
+def made_as(module: torch.nn.Module) -> Any:
+    """Our module of the same kind with the same state, by the arguments that ``module`` keeps."""
+    if isinstance(module, torch.nn.PairwiseDistance):
+        return tm.nn.PairwiseDistance(module.norm, module.eps, module.keepdim)
+    layer: Any = module
+    attention = layer.self_attn
+    kind = getattr(tm.nn, type(module).__name__)
+    made = kind(
+        attention.embed_dim,
+        attention.num_heads,
+        layer.linear1.out_features,
+        layer.dropout.p,
+        ours(layer.activation, []),
+        layer.norm1.eps,
+        attention.batch_first,
+        layer.norm_first,
+        attention.in_proj_bias is not None,
+        dtype=DTYPES[layer.linear1.weight.dtype],
+    )
+    made.load_state_dict({name: tm.Tensor(arrayed(value)) for name, value in layer.state_dict().items()})
+    return made
 
 
 def leaves(value: Any, dtype: torch.dtype | None = None) -> Any:
@@ -87,8 +115,12 @@ def numbers(tensor: Any) -> np.ndarray:
     return np.array(tensor.detach().tolist())
 
 
-def near(mine: Any, theirs: Any, what: str, dtype: torch.dtype = torch.float32, exact: Any = None) -> None:
+def near(
+    mine: Any, theirs: Any, what: str, dtype: torch.dtype = torch.float32, exact: Any = None, more: float = 1.0
+) -> None:
     """Same dtype and shape, and equal to the tolerance of the largest number; exactly where they are no floats.
+
+    The tolerance is ``more`` times the usual one.
 
     With ``exact``, torch's result in float64, mine may be nearer to that instead than torch's is.
     """
@@ -98,7 +130,7 @@ def near(mine: Any, theirs: Any, what: str, dtype: torch.dtype = torch.float32, 
     scale = max(1.0, np.abs(b[np.isfinite(b)]).max(initial=0.0)) if b.dtype.kind == "f" else 0.0
     if exact is not None and np.abs(a - numbers(exact)).max(initial=0) <= np.abs(b - numbers(exact)).max(initial=0):
         return
-    np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE[dtype] * scale, err_msg=what)
+    np.testing.assert_allclose(a, b, rtol=0, atol=more * TOLERANCE[dtype] * scale, err_msg=what)
 
 
 def samples(info: Any, dtype: torch.dtype, training: bool) -> Iterator[Any]:
@@ -112,7 +144,7 @@ class Pair:
     """A module on both sides from one seed, with the same inputs."""
 
     def __init__(self, name: str, sample: Any, dtype: torch.dtype, training: bool = True) -> None:
-        self.dtype, self.pairs = dtype, list[tuple[Any, Any]]()
+        self.dtype, self.pairs, self.more = dtype, list[tuple[Any, Any]](), DEEP.get(name, 1.0)
         args, kwargs = sample.constructor_input.args, sample.constructor_input.kwargs
         mine, theirs = getattr(tm.nn, name), getattr(torch.nn, name)
         takes = "dtype" in inspect.signature(theirs).parameters or issubclass(theirs, torch.nn.RNNBase)
@@ -122,8 +154,9 @@ class Pair:
             warnings.simplefilter("ignore")
             torch.manual_seed(3)
             self.theirs = theirs(*copy.deepcopy(args), **kwargs, **placed)
+            given = ours(args, []), ours({**kwargs, **placed}, [])  # a module among them draws its Parameters
             tm.manual_seed(3)
-            self.mine = mine(*ours(args, []), **ours(kwargs, []), **ours(placed, []))
+            self.mine = mine(*given[0], **given[1])
         self.call = sample.forward_input
         if hasattr(theirs, "cls_to_become"):
             self.make_parameters()
@@ -169,7 +202,7 @@ class Pair:
             if exactly:
                 assert content(mine[name]) == content(theirs[name]), name
             else:
-                near(mine[name], theirs[name], name, self.dtype, exact and exact[name])
+                near(mine[name], theirs[name], name, self.dtype, exact and exact[name], self.more)
 
     def compare(self, backward: bool) -> None:
         exact, states = self.in_float64() if self.dtype == torch.bfloat16 else ([], None)
@@ -180,7 +213,7 @@ class Pair:
         generator = np.random.default_rng(0)
         mine_sum, their_sum = 0, 0
         for i, (a, b) in enumerate(zip(flat(mine), flat(theirs), strict=True)):
-            near(a, b, f"result {i}", self.dtype, exact[i] if exact else None)
+            near(a, b, f"result {i}", self.dtype, exact[i] if exact else None, self.more)
             if backward and b.requires_grad:
                 weight = generator.standard_normal(b.shape).astype("f4")
                 mine_sum = mine_sum + (a * tm.tensor(weight)).sum()
@@ -192,7 +225,7 @@ class Pair:
             for i, (a, b) in enumerate([*self.pairs, *members]):
                 assert (a.grad is None) == (b.grad is None), i
                 if b.grad is not None:
-                    near(a.grad, b.grad, f"gradient {i}", self.dtype)
+                    near(a.grad, b.grad, f"gradient {i}", self.dtype, None, self.more)
         self.compare_states(exactly=False, exact=states)
 
 
