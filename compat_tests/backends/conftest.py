@@ -8,4 +8,4 @@ import torch
 
 @pytest.fixture(autouse=True)
 def flags_may_be_set() -> None:
-    setattr(torch.backends.m, "__allow_nonbracketed_mutation_flag", True)  # noqa: B010 - as it is spelled
+    setattr(torch.backends.m, "__allow_nonbracketed_mutation_flag", True)
