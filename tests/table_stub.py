@@ -168,7 +168,14 @@ UNCHECKED = {
     **{(f"max_unpool{n}d", "output_size"): "Sequence[_int]" for n in (1, 2, 3)},
 }
 #: What is returned where that is no Tensor.
-RESULTS = {"allclose": "_bool", "equal": "_bool", "native_dropout": "DropoutResult"}
+RESULTS = {
+    "allclose": "_bool",
+    "equal": "_bool",
+    "native_dropout": "DropoutResult",
+    **dict.fromkeys(("rnn_tanh", "rnn_relu", "gru", "lstm_cell"), "tuple[Tensor, Tensor]"),
+    "lstm": "tuple[Tensor, Tensor, Tensor]",
+    "multi_head_attention_forward": "tuple[Tensor, Tensor | None]",
+}
 EXTREMES = """\
 @overload
 def {name}({first}, *, out: Tensor | None = None) -> Tensor: ...

@@ -308,7 +308,7 @@ def greater_equal(input: _TensorLike, other: _Operand, *, out: Tensor | None = N
     """Whether input >= other, as booleans."""
 def group_norm(input: _TensorLike, num_groups: _int, weight: _TensorLike | None = None, bias: _TensorLike | None = None, eps: _float = 1e-05, cudnn_enabled: _bool = True) -> Tensor:
     """Mean 0 and variance 1 over each group of channels of each sample; times weight, plus bias, by channel."""
-def gru(*args: Any, **kwargs: Any) -> Tensor:
+def gru(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     """The output and the last state of layers of gated recurrent units, one over the other."""
 def gru_cell(input: _TensorLike, hx: _TensorLike, w_ih: _TensorLike, w_hh: _TensorLike, b_ih: _TensorLike | None = None, b_hh: _TensorLike | None = None) -> Tensor:
     """One step of ``gru``. Errors as ``rnn_tanh_cell``."""
@@ -404,9 +404,9 @@ def logit(input: _TensorLike, eps: _float | None = None, *, out: Tensor | None =
     """log(input / (1 - input)), of the input between ``eps`` and 1 - ``eps`` where that is given."""
 def logsumexp(input: _TensorLike, dim: _Dim, keepdim: _bool = False, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the sum of exp(input) over ``dim``."""
-def lstm(*args: Any, **kwargs: Any) -> Tensor:
+def lstm(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor, Tensor]:
     """The output and both last states of layers with long short-term memory, one over the other."""
-def lstm_cell(input: _TensorLike, hx: Any, w_ih: _TensorLike, w_hh: _TensorLike, b_ih: _TensorLike | None = None, b_hh: _TensorLike | None = None) -> Tensor:
+def lstm_cell(input: _TensorLike, hx: Any, w_ih: _TensorLike, w_hh: _TensorLike, b_ih: _TensorLike | None = None, b_hh: _TensorLike | None = None) -> tuple[Tensor, Tensor]:
     """One step of ``lstm``: both new states. Errors as ``rnn_tanh_cell``."""
 def lt(input: _TensorLike, other: _Operand, *, out: Tensor | None = None) -> Tensor:
     """Whether input < other, as booleans."""
@@ -536,11 +536,11 @@ def reshape(input: _TensorLike, *shape: _int | Sequence[_int], **named: Any) -> 
     """The same elements in another shape: a view where torch has one, else a copy."""
 def rms_norm(input: _TensorLike, normalized_shape: Sequence[_int], weight: _TensorLike | None = None, eps: _float | None = None) -> Tensor:
     """``input`` over the root of its mean square over the last dimensions, whose shape is given; times weight."""
-def rnn_relu(*args: Any, **kwargs: Any) -> Tensor:
+def rnn_relu(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     """The output and the last state of layers h' = relu(W_ih x + b_ih + W_hh h + b_hh), one over the other."""
 def rnn_relu_cell(input: _TensorLike, hx: _TensorLike, w_ih: _TensorLike, w_hh: _TensorLike, b_ih: _TensorLike | None = None, b_hh: _TensorLike | None = None) -> Tensor:
     """relu(W_ih x + b_ih + W_hh h + b_hh). Errors as ``rnn_tanh_cell``."""
-def rnn_tanh(*args: Any, **kwargs: Any) -> Tensor:
+def rnn_tanh(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     """The output and the last state of layers h' = tanh(W_ih x + b_ih + W_hh h + b_hh), one over the other."""
 def rnn_tanh_cell(input: _TensorLike, hx: _TensorLike, w_ih: _TensorLike, w_hh: _TensorLike, b_ih: _TensorLike | None = None, b_hh: _TensorLike | None = None) -> Tensor:
     """tanh(W_ih x + b_ih + W_hh h + b_hh)."""

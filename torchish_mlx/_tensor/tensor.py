@@ -294,10 +294,9 @@ class Tensor(ArrayLike, Placement):
         """Have ``backward`` fill ``grad`` of this Tensor although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._edge is None or self._retains:
-            return
-        self._retains = True
-        self._retain()
+        if self._edge is not None and not self._retains:
+            self._retains = True
+            self._retain()
 
     @property
     def retains_grad(self) -> bool:

@@ -26,10 +26,12 @@ _PRODUCTS = (
     "conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d linear matmul mm bmm addmm "
     "addbmm baddbmm prelu scaled_dot_product_attention einsum.pair chain_matmul"
 )
+_CELLS = "lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+_LAYERS = "lstm gru rnn_tanh rnn_relu"
 
 
-def _table(lower: str, full: str, widest: str, kept: str = "") -> dict[str, str]:
-    named = {"lower": lower, "full": full, "widest": widest, "kept": kept}
+def _table(lower: str, full: str, widest: str, kept: str = "", first: str = "") -> dict[str, str]:
+    named = {"lower": lower, "full": full, "widest": widest, "kept": kept, "first": first}
     return {name: kind for kind, names in named.items() for name in names.split()}
 
 
@@ -41,17 +43,25 @@ _GPU = _table(
     "addcdiv addcmul atan2 arctan2 bilinear cross dot index_put tensordot scatter_add",
 )
 #: Type of device -> name of a function -> what is done with its Tensors. ``kept``: they are not cast, nor is what the
-#: function is made of here.
+#: function is made of here. ``first``: they are cast to the dtype of the first one, as torch's states of a GRU are,
+#: which has its products in fewer bits and adds them to a state that it does not cast.
 POLICIES: dict[str, dict[str, str]] = {
     "cpu": _table(
-        _PRODUCTS,
+        f"{_PRODUCTS} lstm rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",
         f"{_LOSSES} binary_cross_entropy avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d max_unpool2d "
         "max_unpool3d fractional_max_pool2d fractional_max_pool3d cdist prod quantile nanquantile trace pad",
         "cat concat concatenate stack index_copy",
         "bilinear",
+        "gru gru_cell lstm_cell",
     ),
-    "mps": {**_GPU, "batch_norm": "full"},
-    "cuda": {**_GPU, "vdot": "widest", "rms_norm": "full", "binary_cross_entropy": "refused"},
+    "mps": {**_GPU, **_table("", "", "", first=f"{_CELLS} {_LAYERS}"), "lstm_cell": "lower", "batch_norm": "full"},
+    "cuda": {
+        **_GPU,
+        **_table(f"{_CELLS} {_LAYERS}", "", ""),
+        "vdot": "widest",
+        "rms_norm": "full",
+        "binary_cross_entropy": "refused",
+    },
 }
 #: The dtype of each type of device until another one is set.
 DTYPES: dict[str, mx.Dtype] = {"cpu": mx.bfloat16}
@@ -137,6 +147,8 @@ def _floats(values: Any) -> list[tuple[str, Tensor]]:
 def _dtype(kind: str, how: str, given: list[tuple[str, Tensor]]) -> mx.Dtype:
     if how == "widest" and all(t.array.dtype == dtype_for(kind) for of, t in given if of == kind):
         return dtype_for(kind)
+    if how == "first":
+        return next(t.array.dtype for of, t in given if of == kind)
     return dtype_for(kind) if how == "lower" else mx.float32
 
 
