@@ -28,11 +28,12 @@ def _check_sizes(
 ) -> None:
     """Refuse what no layer can be made of, in torch's words and order."""
     number = isinstance(dropout, numbers.Number) and dropout is not True and dropout is not False
-    if not number or not 0 <= dropout <= 1:
+    rate: Any = dropout
+    if not number or not 0 <= rate <= 1:
         raise ValueError(
             "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
         )
-    if dropout > 0 and num_layers == 1:
+    if rate > 0 and num_layers == 1:
         warnings.warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects num_layers "
             f"greater than 1, but got dropout={dropout} and num_layers={num_layers}",
