@@ -71,8 +71,19 @@ class _Layer(Module):
     __constants__: ClassVar = ["norm_first"]
     activation: Any
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The attributes, with the name of a function of ``nn.functional`` in its place: pickle finds it by that."""
+        state, function = dict(self.__dict__), self.__dict__.get("activation")
+        name = getattr(function, "__name__", "")
+        return {**state, "activation": name} if name and getattr(F, name, None) is function else state
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({"activation": F.relu, **state})
+        activation = state.get("activation", F.relu)
+        if isinstance(activation, str):
+            activation = getattr(F, activation)
+        if "activation" not in state.get("_modules", ()):
+            state = {**state, "activation": activation}
+        super().__setstate__(state)
 
     def _attended(
         self, attention: Any, dropout: Any, x: Tensor, other: Tensor, mask: Any, padding: Any, causal: Any
