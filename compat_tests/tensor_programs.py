@@ -58,20 +58,8 @@ OUR_OWN = (
 )
 #: Functions in which a difference of rounding becomes one of any size, besides those that give no floating numbers.
 ROUGH = ("floor", "remainder", "fmod", "round", "trunc", "ceil", "frac", "sign", "sgn", "heaviside", "histc", "masked_")
-ROUGH += (
-    "sin",
-    "cos",
-    "tan",
-    "rsqrt",
-    "reciprocal",
-    "unique",
-    "normalize",
-    "group_norm",
-    "layer_norm",
-    "corrcoef",
-    "erfinv",
-    "atanh",
-)
+ROUGH += ("sin", "cos", "tan", "rsqrt", "reciprocal", "unique", "erfinv", "atanh", "arctanh", "logit")
+ROUGH += ("normalize", "group_norm", "layer_norm", "corrcoef")
 #: What torch says before it has changed anything, where a call that changes something is refused.
 EARLY = (
     "a leaf Variable that requires grad",
