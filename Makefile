@@ -41,6 +41,10 @@ pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ again, to
 schedules: $(VENV)/.examples ## draw every learning-rate scheduler, writes out/schedules.png
 	@$(RUN) examples/schedules.py
 
+# Whatever the environment says of bytecode: without it each worker rewrites all tests, and each process that a test
+# starts compiles the package, again.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.test ## run the tests, but for the long ones (PYTEST_ARGS="tests/optim -k adam" picks some)
 	$(RUN) -m pytest -m "not long" $(PYTEST_ARGS)
 

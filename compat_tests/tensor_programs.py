@@ -57,7 +57,7 @@ OUR_OWN = (
     "to go round",
 )
 #: Functions in which a difference of rounding becomes one of any size, besides those that give no floating numbers.
-ROUGH = ("floor", "remainder", "fmod", "round", "trunc", "ceil", "frac", "sign", "sgn", "heaviside", "histc", "masked_")
+ROUGH = ("floor", "remainder", "fmod", "round", "trunc", "ceil", "frac", "sign", "sgn", "heaviside", "histc")
 ROUGH += (
     "sin",
     "cos",
@@ -65,13 +65,13 @@ ROUGH += (
     "rsqrt",
     "reciprocal",
     "unique",
-    "normalize",
-    "group_norm",
-    "layer_norm",
-    "corrcoef",
+    "unique_consecutive",
     "erfinv",
     "atanh",
+    "arctanh",
+    "logit",
 )
+ROUGH += ("normalize", "group_norm", "layer_norm", "corrcoef")
 #: What torch says before it has changed anything, where a call that changes something is refused.
 EARLY = (
     "a leaf Variable that requires grad",
@@ -185,7 +185,7 @@ class Program:
         name = self.what.removeprefix("no_grad: ")
         name = name.partition(".")[2] if name.startswith("t") and name[1:2].isdigit() else name
         discrete = bool(self.theirs) and not self.theirs[-1].is_floating_point()
-        return self.rounded and (discrete or name.removeprefix("nn.functional.").startswith(ROUGH))
+        return self.rounded and (discrete or name.removeprefix("nn.functional.").partition("(")[0].rstrip("_") in ROUGH)
 
     def look(self) -> None:
         """Note whether a number that is alive is not the same to the last digit."""

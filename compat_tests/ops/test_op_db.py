@@ -49,9 +49,8 @@ TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-7, torch.float64: 1e-12}
 #: Of values: torch rounds between the axes (6.8e-3 of the largest from those in float64, 3.7e-3 here).
 OF_VALUES = {("nn.functional.interpolate", torch.bfloat16): 1e-2}
 #: Of derivatives: torch loses digits where inputs are as large as 1e4 (5.5e-3 from those in float64, 1e-6 here).
-#: In a sample of cov the second derivative is 0, as a difference of numbers of about 800, and in one of layer_norm, of
-#: a row of one number, torch's is 1.2e-4 and that here 0.
-OF_DERIVATIVES = {"logcumsumexp": 1e-2, "cov": 3e-4, "nn.functional.layer_norm": 3e-4}
+#: In a sample of cov the second derivative is 0, as a difference of numbers of about 800.
+OF_DERIVATIVES = {"logcumsumexp": 1e-2, "cov": 3e-4}
 #: Functions that torch computes in bfloat16 step by step: what is expected is its result in float32.
 ROUNDED = {
     "nn.functional.binary_cross_entropy_with_logits",  # 6% off
@@ -59,7 +58,7 @@ ROUNDED = {
     "nn.functional.nll_loss",  # sums
 }
 #: Functions that may be nearer in bfloat16 to torch's result in float64 than torch's own is: in a sample of attention
-#: the weights of two keys depend on the last bit of scores above 100, and torch's result is 13% off, that here 10%.
+#: the weights of two keys depend on the last bit of scores that are above 100; torch's result is 13% off, ours 10%.
 STEEP = {"nn.functional.multi_head_attention_forward"}
 #: Which of several equal elements torch's algorithms find is not said: indices are compared by what they choose.
 TIED = {"sort", "argsort", "topk", "kthvalue", "median", "nanmedian", "mode"}
@@ -251,15 +250,19 @@ def part_of(found: list[Any], part: str, some: int) -> list[int]:
 @by_entry(ENTRIES)
 def test_samples(entry: Any, part: str) -> None:
     """``make test`` takes 16 samples in float32, and 6 in each other dtype."""
-    found = {dtype: [*samples(entry, dtype)] for dtype in COMPARED if dtype in entry.dtypes and not apart(entry, dtype)}
+    found = {
+        dtype: [(sample, torch.get_rng_state()) for sample in samples(entry, dtype)]
+        for dtype in COMPARED
+        if dtype in entry.dtypes and not apart(entry, dtype)
+    }
     some = {dtype: 16 if dtype == torch.float32 else 6 for dtype in found}
     cases = [(dtype, i) for dtype, given in found.items() for i in part_of(given, part, some[dtype])]
     if cases:
-        check_each(lambda dtype, i: check_sample(entry, found[dtype][i], dtype), cases)
+        check_each(lambda dtype, i: check_sample(entry, *found[dtype][i], dtype), cases)
 
 
-def check_sample(entry: Any, sample: Any, dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
+def check_sample(entry: Any, sample: Any, state: torch.Tensor, dtype: torch.dtype) -> None:
+    torch.set_rng_state(state)  # op_db sets it for each sample: the weights do not depend on which samples are taken
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):  # the other kernel has no second derivative
         warnings.simplefilter("ignore")
         check(entry, sample, dtype)

@@ -94,22 +94,24 @@ class Parameter(NamedTuple):
     default: str | None
 
 
-def overloads(body: list[ast.stmt], name: str) -> list[list[Parameter]]:
+Definitions = dict[str, list[ast.FunctionDef]]
+
+
+def overloads(definitions: Definitions, name: str) -> list[list[Parameter]]:
     """The parameters of each of the definitions of ``name``."""
     found = []
-    for node in body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            a = node.args
-            positional = [*a.posonlyargs, *a.args]
-            defaults = [None] * (len(positional) - len(a.defaults)) + [ast.unparse(d) for d in a.defaults]
-            found.append(
-                [Parameter(p.arg, "positional", d) for p, d in zip(positional, defaults, strict=True)]
-                + [Parameter(p.arg, "*", None) for p in [a.vararg] if p]
-                + [
-                    Parameter(p.arg, "keyword", None if d is None else ast.unparse(d))
-                    for p, d in zip(a.kwonlyargs, a.kw_defaults, strict=True)
-                ]
-            )
+    for node in definitions.get(name, ()):
+        a = node.args
+        positional = [*a.posonlyargs, *a.args]
+        defaults = [None] * (len(positional) - len(a.defaults)) + [ast.unparse(d) for d in a.defaults]
+        found.append(
+            [Parameter(p.arg, "positional", d) for p, d in zip(positional, defaults, strict=True)]
+            + [Parameter(p.arg, "*", None) for p in [a.vararg] if p]
+            + [
+                Parameter(p.arg, "keyword", None if d is None else ast.unparse(d))
+                for p, d in zip(a.kwonlyargs, a.kw_defaults, strict=True)
+            ]
+        )
     return found
 
 
@@ -117,9 +119,17 @@ def parsed(file: str) -> list[ast.stmt]:
     return ast.parse((STUBS / file).read_text(encoding="utf-8")).body
 
 
-TORCH_FUNCTIONS = parsed("_VariableFunctions.pyi")
-TORCH_METHODS = next(
-    node.body for node in parsed("__init__.pyi") if isinstance(node, ast.ClassDef) and node.name == "TensorBase"
+def by_name(body: list[ast.stmt]) -> Definitions:
+    found: Definitions = {}
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            found.setdefault(node.name, []).append(node)
+    return found
+
+
+TORCH_FUNCTIONS = by_name(parsed("_VariableFunctions.pyi"))
+TORCH_METHODS = by_name(
+    next(node.body for node in parsed("__init__.pyi") if isinstance(node, ast.ClassDef) and node.name == "TensorBase")
 )
 CASES: dict[str, tuple[Callable[..., Any], list[list[Parameter]]]] = {
     **{name: (f, overloads(TORCH_FUNCTIONS, name)) for name, f in FUNCTIONS.items()},

@@ -140,6 +140,11 @@ CALLS: dict[str, Call] = {
     "diag_embed of a number": lambda T, F: T.diag_embed(T.ones(())),
     "adaptive_avg_pool1d of no integers": lambda T, F: T.adaptive_avg_pool1d(T.zeros(0, 3).long(), 2),
     "adaptive_avg_pool1d of integers": lambda T, F: T.adaptive_avg_pool1d(T.zeros(2, 3).long(), 2),
+    **{
+        f"pad of {shape}, {mode}": lambda T, F, shape=shape, mode=mode: F.pad(T.zeros(shape), (0, 1), mode)
+        for shape in ((2, 0, 3), (0, 3), (0, 2, 3))
+        for mode in ("reflect", "replicate", "circular")
+    },
     "pad of booleans": lambda T, F: F.pad(T.zeros(2).bool(), (1, 1), value=0.5),
     "pad of integers": lambda T, F: F.pad(T.zeros(2).long(), (1, 1), value=1.5),
     "index_put of nothing": lambda T, F: T.index_put(

@@ -22,7 +22,6 @@ from compat_tests.exchange import (
     save,
 )
 from compat_tests.optim.lr_scheduler.test_lr_scheduler_parity import ENDS
-from compat_tests.traces import DISTINCT
 from compat_tests.two_sides import OURS, THEIRS, Side
 from tests.marks import mostly_long
 from torchish_mlx.parity.optimizer_cases import Case, allowed_error, collected, worst
@@ -72,8 +71,8 @@ def rates(run: Run) -> list[Any]:
 
 
 def short(case: Case, source: Side, target: Side) -> bool:
-    """Every state that there is, from torch; the defaults from here. Files go there and back in each test."""
-    return case in (DEFAULTS if source is OURS else DISTINCT)
+    """The defaults of each optimizer. Files go there and back in each test."""
+    return case in DEFAULTS
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def grown(sweep: Callable[[], None], times: int) -> tuple[int, int]:
 
 @pytest.mark.filterwarnings("ignore:.*GradScaler:UserWarning")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["SGD", "AdamW", "Adafactor"])
+@pytest.mark.parametrize("name", mostly_long(["SGD", "AdamW", "Adafactor"], lambda name: name == "AdamW"))
 def test_a_sweep_leaves_nothing(name: str, kind: str) -> None:
     def sweep() -> None:
         model = tied_model()
@@ -183,9 +183,9 @@ def test_the_peak_of_a_sweep_is_that_of_one_model() -> None:
         torch.backward(model, loss_of, mx.ones((4, 512)))
         optimizer.step()
         mx.eval(model.parameters(), optimizer.state)
+        mx.synchronize()  # until then MLX's thread holds the memory of the last operation
 
     sweep()
-    mx.synchronize()
     mx.reset_peak_memory()
     sweep()
     one = mx.get_peak_memory()

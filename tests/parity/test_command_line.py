@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import torchish_mlx
+from tests.marks import mostly_long
 from torchish_mlx import optim
 from torchish_mlx.__main__ import main
 from torchish_mlx.parity import command
@@ -25,7 +26,7 @@ def test_the_version():
     assert (process.returncode, process.stdout.strip()) == (0, f"torchish_mlx {torchish_mlx.__version__}")
 
 
-@pytest.mark.parametrize("arguments", [[], ["unknown"], ["--unknown"]])
+@pytest.mark.parametrize("arguments", mostly_long([[], ["unknown"], ["--unknown"]], lambda given: given == ["unknown"]))
 def test_what_is_no_command_is_refused(arguments):
     process = run(*arguments)
     assert process.returncode == 2
@@ -33,7 +34,7 @@ def test_what_is_no_command_is_refused(arguments):
     assert "Traceback" not in process.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["parity", "--help"]])
+@pytest.mark.parametrize("arguments", mostly_long([["--help"], ["parity", "--help"]], lambda given: len(given) == 2))
 def test_help_needs_no_torch(arguments):
     process = run(*arguments)
     assert process.returncode == 0, process.stderr

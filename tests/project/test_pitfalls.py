@@ -23,7 +23,8 @@ def named() -> dict[str, str]:
     """anchor -> where the package names it first."""
     found: dict[str, str] = {}
     for file in sorted(Path(torchish_mlx.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "see(" in text else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "see":
                 found.setdefault(ast.literal_eval(node.args[0]), file.name)
     return found

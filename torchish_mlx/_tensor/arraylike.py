@@ -266,7 +266,7 @@ class ArrayLike(Methods):
 
     def __format__(self, spec: str) -> str:
         # as in torch a subclass, such as Parameter, is never formatted as its number
-        number = type(self).__bases__ == (ArrayLike,) and not self.array.ndim
+        number = "_formats" in type(self).__dict__ and not self.array.ndim
         return format(self.item(), spec) if number else object.__format__(self, spec)
 
     def __repr__(self) -> str:

@@ -112,7 +112,7 @@ def _elements(values: np.ndarray) -> Format:
     if values.dtype.kind != "c":
         text, width = _format(values)
         return lambda v: text(v).rjust(width), width
-    (real, width), (imag, imag_width) = _format(values.real), _format(values.imag)
+    (real, width), (imag, imag_width) = _format(np.real(values)), _format(np.imag(values))
 
     def both(v: complex) -> str:
         behind = imag(v.imag).rjust(imag_width).lstrip() + "j"

@@ -67,6 +67,7 @@ class Tensor(ArrayLike, Placement):
     #: The names of the class of the module that it was made for, and of those that this is derived from.
     _layer: str = ""
 
+    _formats = True  #: a number as one, which no subclass does
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, requires_grad: bool = False) -> None:
@@ -293,10 +294,9 @@ class Tensor(ArrayLike, Placement):
         """Have ``backward`` fill ``grad`` of this Tensor although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._edge is None or self._retains:
-            return
-        self._retains = True
-        self._retain()
+        if self._edge is not None and not self._retains:
+            self._retains = True
+            self._retain()
 
     @property
     def retains_grad(self) -> bool:

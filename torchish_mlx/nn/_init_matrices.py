@@ -145,7 +145,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     zeros = math.ceil(sparsity * rows)
     with no_grad():
         tensor.normal_(0, std, generator=generator)
-        places = np.zeros((rows, columns), np.bool_)
+        places: Any = np.zeros((rows, columns), np.bool_)
         for column in range(columns):
             places[np.array(randperm(rows).array)[:zeros], column] = True
         return tensor.masked_fill_(wrap(mx.array(places)), 0)

@@ -43,8 +43,8 @@ _GPU = _table(
     "addcdiv addcmul atan2 arctan2 bilinear cross dot index_put tensordot scatter_add",
 )
 #: Type of device -> name of a function -> what is done with its Tensors. ``kept``: they are not cast, nor is what the
-#: function is made of here. ``first``: they are cast to the dtype of the first one, which the results of torch have:
-#: it has the products of a GRU in fewer bits, and adds them to a state that it does not cast.
+#: function is made of here. ``first``: they are cast to the dtype of the first one, as torch's states of a GRU are,
+#: which has its products in fewer bits and adds them to a state that it does not cast.
 POLICIES: dict[str, dict[str, str]] = {
     "cpu": _table(
         f"{_PRODUCTS} lstm rnn_tanh rnn_relu rnn_tanh_cell rnn_relu_cell",

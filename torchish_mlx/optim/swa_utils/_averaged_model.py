@@ -115,7 +115,8 @@ class AveragedModel(nn.Module, metaclass=_OfEither):
 
     @_no_grad.setter
     def _no_grad(self, names: set[str]) -> None:
-        self.__dict__["_no_grad"] = names
+        own: dict[str, Any] = vars(self)
+        own["_no_grad"] = names
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AveragedModel:
         new: AveragedModel = rebuilt(self, memo)  # Python's own way fails on most models of MLX
