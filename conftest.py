@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +12,11 @@ from hypothesis import settings
 # other's. Libraries read this when they are loaded, which in the workers is later than here.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# A shell gives a program in the background a SIGINT that is ignored, and each program that it starts. The tests of
+# Ctrl-C start programs which must take it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no failure. `make test` draws a quarter of the examples: see tests/marks.py.
 settings.register_profile("all examples", deadline=None)

@@ -36,6 +36,8 @@ TORCHS_OWN = (
     "Supports only ChannelsLast3d",  # pools of permuted memory
     "should be between 0 and 1",  # which is looked at where that costs little
     "weights sum to zero",  # this would be a look at the values of cov()
+    "Dimension out of range (expected to be in range of [-1, 0], but got -2)",  # unfold's record, before its own check
+    "A view was created in no_grad mode",  # the result of linear() with more than two sizes; true views raise here too
     "view size is not compatible",  # torch's results have the strides of permuted operands, and can't be viewed then
 )
 #: What is refused here alone. torch multiplies matrices of two dtypes where there is nothing to add up; it keeps

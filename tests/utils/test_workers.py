@@ -107,7 +107,7 @@ class Images(Dataset):
         assert compiled(x.array).shape == (3,)
         assert model(x.array).shape == (2,)
         y = torch.nn.functional.relu(torch.randn(3, 3)) @ torch.ones(3)
-        assert y.sum().item() > 0
+        assert y.shape == (3,) and y.min().item() >= 0
         w = torch.ones(3, requires_grad=True)
         (w * x).sum().backward()
         assert w.grad.tolist() == x.tolist()
