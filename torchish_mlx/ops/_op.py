@@ -268,6 +268,9 @@ class Recipe:
             if len(steps) == 2:
                 (one, _), (two, _) = steps
                 return lambda g, known: (one(g, known), two(g, known))
+            if len(steps) == 3:
+                (one, _), (two, _), (three, _) = steps
+                return lambda g, known: (one(g, known), two(g, known), three(g, known))
 
         def gradients(g: Any, known: list[Any]) -> list[Any]:
             found = list[Any]()
