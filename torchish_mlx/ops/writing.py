@@ -147,6 +147,7 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
 
     Source: ``torch.Tensor.type``.
     """
+    dtype = getattr(dtype, "torch_name", dtype)  # of an old type of Tensors
     if dtype is None:
         return f"torch.{NAMES[self.array.dtype]}Tensor"
     if isinstance(dtype, str):
