@@ -477,6 +477,7 @@ def send(
         recorded=recorded,
         shown=shown,
         inputs=None if inputs is None else [tensor._to() for tensor in inputs],
+        also=[output.array for output in outputs],
     )
 
 
