@@ -4,8 +4,8 @@
 
 Both sides have the same sizes, the same optimizer (AdamW) and the same batches. A step is forward, backward and update,
 evaluated. Times are those of the processor: the least and the median of rounds that take turns, in one process.
-``--growth`` runs that many steps of the torch side instead. After each tenth of them it prints the median time of a step,
-the memory of the process, that of MLX's arrays, and how many objects Python's collector tracks: nothing may grow.
+``--growth`` runs that many steps of the torch side instead. After each tenth of them it prints the median time of a
+step, the memory of the process, that of MLX's arrays, and how many objects Python's collector tracks: nothing may grow.
 """
 
 from __future__ import annotations
