@@ -23,14 +23,14 @@ RELATIVE = 1e-3  #: of a number, in losses over some dozens of steps; measured: 
 #: The programs that write their curves, which have all digits: the largest difference of any loss with --quick,
 #: relative to the first loss. About ten times what was measured, in brackets.
 CURVES = {
-    "accumulation": 1e-6,
-    "char_gpt": 1e-5,
-    "custom_optimizer": 3e-6,
-    "digits": 1e-6,
-    "fine_tuning": 1e-5,
-    "lbfgs_regression": 1e-5,
-    "photograph": 1e-5,
-    "vae": 1e-5,
+    "accumulation": 2e-7,  # (1.3e-8)
+    "char_gpt": 1e-5,  # (1.3e-6)
+    "custom_optimizer": 1e-5,  # (9e-7)
+    "digits": 3e-7,  # (1.4e-8)
+    "fine_tuning": 2e-6,  # (1.7e-7)
+    "lbfgs_regression": 1e-5,  # (1e-6: near the minimum the line search goes by rounding)
+    "photograph": 1e-5,  # (1e-6)
+    "vae": 3e-5,  # (2.9e-6)
 }
 
 

@@ -35,16 +35,16 @@ SEED = 6  # of the moments at which they are interrupted
 
 # How far the loss falls with --quick, last over first at most; about twice what was measured, in brackets.
 FALLS = {
-    "accumulation": 0.3,
-    "char_gpt": 0.8,
-    "custom_optimizer": 0.8,
-    "digits": 0.13,
-    "fine_tuning": 0.25,
-    "lbfgs_regression": 0.4,
-    "mlx_digits": 0.13,
-    "mlx_optimizer": 0.3,  # (0.14)
-    "photograph": 0.3,
-    "vae": 0.92,
+    "accumulation": 0.3,  # (0.15)
+    "char_gpt": 0.75,  # (0.54)
+    "custom_optimizer": 0.8,  # (0.65)
+    "digits": 0.13,  # (0.064)
+    "fine_tuning": 0.3,  # (0.15)
+    "lbfgs_regression": 0.35,  # (0.314, and 0.313 is the minimum)
+    "mlx_digits": 0.13,  # (0.062)
+    "mlx_optimizer": 0.3,  # (0.12)
+    "photograph": 0.3,  # (0.12)
+    "vae": 0.92,  # (0.865; it cannot come near 0)
 }
 
 
