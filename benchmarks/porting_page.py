@@ -33,7 +33,7 @@ def fenced(section: str, language: str) -> list[str]:
 
 
 def programs() -> dict[str, str]:
-    """The torch script, the same as ``run`` means it, the port, and the port with ``update`` and with ``mx.compile``."""
+    """The torch script, what ``run`` makes of it, the port, and the port with ``update`` and with ``mx.compile``."""
     on = sections()
     (original,) = fenced(on["The script"], "python")
     (swap,) = fenced(on["Swap the imports"], "diff")
