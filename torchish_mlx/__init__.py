@@ -4,11 +4,8 @@ import typing as _typing
 
 from . import amp as amp
 from . import autograd as autograd
-from . import checkpoint as checkpoint
 from . import compiler as compiler
 from . import nn as nn
-from . import optim as optim
-from . import optimizers as optimizers
 from . import random as random
 from . import serialization as serialization
 from . import version as version
@@ -25,6 +22,7 @@ if _typing.TYPE_CHECKING:
     from . import _dynamo as _dynamo
     from . import accelerator as accelerator
     from . import backends as backends
+    from . import checkpoint as checkpoint
     from . import cpu as cpu
     from . import cuda as cuda
     from . import distributed as distributed
@@ -34,6 +32,8 @@ if _typing.TYPE_CHECKING:
     from . import mtia as mtia
     from . import multiprocessing as multiprocessing
     from . import onnx as onnx
+    from . import optim as optim
+    from . import optimizers as optimizers
     from . import profiler as profiler
     from . import testing as testing
     from . import utils as utils
@@ -80,6 +80,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "_dynamo",
         "accelerator",
         "backends",
+        "checkpoint",
         "cpu",
         "cuda",
         "distributed",
@@ -89,6 +90,8 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "mtia",
         "multiprocessing",
         "onnx",
+        "optim",
+        "optimizers",
         "profiler",
         "testing",
         "utils",

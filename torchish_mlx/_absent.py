@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 PAGE = "docs/absent.md"
 FILE = Path(__file__).with_name("_absent.txt")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def parsed(text: str) -> dict[str, dict[str, str]]:
@@ -66,16 +68,22 @@ def fill_gaps(kind: Any) -> None:
     kind.__dir__ = lambda tensor: [name for name in object.__dir__(tensor) if name not in gaps]
 
 
-def getter(section: str, module: Any, later: Collection[str] = ()) -> Callable[[str], Any]:
+def getter(
+    section: str, module: Any, later: Collection[str] = (), parts: Mapping[str, str] = NOTHING
+) -> Callable[[str], Any]:
     """``__getattr__`` of a module that is ``section`` of torch; ``module`` is its dict.
 
-    The modules ``later`` are imported when somebody asks for them.
+    The modules ``later`` are imported when somebody asks for them, and the names ``parts`` from the modules that they
+    are mapped to.
     """
 
     def __getattr__(name: str) -> Any:
         where = module["__name__"]
         if name in later:
             return importlib.import_module(f"{where}.{name}")
+        if name in parts:
+            found = module[name] = getattr(importlib.import_module(f"{where}.{parts[name]}"), name)
+            return found
         raise absent(section, name, f"module {where!r}", sys.modules.get(where))
 
     return __getattr__

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
-from . import cpu, cuda, mps, mtia, xpu
 from ._core.device import Device, accelerator
 
-_MODULES = {"cpu": cpu, "cuda": cuda, "mps": mps, "mtia": mtia, "xpu": xpu}
+_MODULES = ("cpu", "cuda", "mps", "mtia", "xpu")
 
 
 def get_device_module(device: Any = None) -> ModuleType:
@@ -22,4 +22,5 @@ def get_device_module(device: Any = None) -> ModuleType:
     kind = (accelerator() or "cpu") if device is None else Device(device).type
     if kind not in _MODULES:
         raise RuntimeError(f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'.")
-    return _MODULES[kind]
+    module: ModuleType = getattr(sys.modules["torchish_mlx"], kind)  # the package imports it at its first use
+    return module

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -135,7 +138,7 @@ def test_the_two_ways_to_say_how_precise_products_are():
             m.set_float32_matmul_precision("foo")
 
 
-SETTINGS_TEXT = """get_num_threads() set_num_threads(0) set_num_threads("a") set_num_threads(True) set_num_threads(1.0)
+SETTINGS_TEXT = """set_num_threads(0) set_num_threads("a") set_num_threads(True) set_num_threads(1.0)
     set_num_interop_threads(0) set_num_interop_threads("a") set_float32_matmul_precision(1)
     get_float32_matmul_precision() are_deterministic_algorithms_enabled() use_deterministic_algorithms(1)
     use_deterministic_algorithms(True,warn_only=1) use_deterministic_algorithms(True,False)
@@ -153,6 +156,18 @@ def test_a_setting(text):
         assert (mine, theirs) == (False, True)  # torch can, and MLX can't
     else:
         assert mine == theirs
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("given", [{}, {"OMP_NUM_THREADS": "1"}])
+def test_threads_at_the_start(given):
+    """In processes of their own: in this one, what ran before may have set torch's."""
+    found = []
+    for module in ("torch", "torchish_mlx"):
+        others = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        program = f"import {module} as m; print(m.get_num_threads())"
+        found.append(subprocess.run([sys.executable, "-c", program], env={**others, **given}, capture_output=True))
+    assert found[0].stdout == found[1].stdout != b""
 
 
 def test_settings_are_read_back():

@@ -210,10 +210,13 @@ def vjp_of(fn: Any, arrays: list[Any], wants: list[int], grads: Sequence[Any]) -
 
 def unbroadcast(gradient: mx.array, shape: Sequence[int]) -> mx.array:
     """``gradient`` summed over the axes along which an input of ``shape`` was broadcast."""
-    if gradient.shape == shape:
+    own = gradient.shape
+    if own == shape:
         return gradient
-    lead = gradient.ndim - len(shape)
-    axes = [i for i, n in enumerate(gradient.shape) if i < lead or shape[i - lead] != n]
+    lead = len(own) - len(shape)
+    axes = [i for i, n in enumerate(own) if i < lead or shape[i - lead] != n]
     if axes and not gradient.size:  # MLX's CPU backend reads past the end of an array without elements
         return mx.zeros(shape, gradient.dtype)
-    return mx.reshape(mx.sum(gradient, axis=axes) if axes else gradient, shape)
+    if len(axes) == lead:  # no axis of size one is to be kept
+        return mx.sum(gradient, axis=axes) if axes else gradient
+    return mx.reshape(mx.sum(gradient, axis=axes), shape)

@@ -12,7 +12,9 @@ from ._tree import tree
 from .modules import *  # noqa: F403
 from .modules._members import Buffer
 from .parallel import DataParallel
-from .utils import average_gradients_
+
+if _typing.TYPE_CHECKING:
+    from .utils import average_gradients_ as average_gradients_
 
 __all__ = [
     "Buffer",
@@ -30,4 +32,4 @@ __all__ = [
 ]
 
 if not _typing.TYPE_CHECKING:
-    __getattr__ = _getter("torch.nn", globals())
+    __getattr__ = _getter("torch.nn", globals(), parts={"average_gradients_": "utils.average_gradients"})

@@ -200,11 +200,17 @@ def typed(fn: F) -> F:
     return function  # type: ignore[return-value]
 
 
+@functools.cache
+def parameters_of(fn: Any) -> tuple[inspect.Parameter, ...]:
+    """The parameters of a function. To read them takes a while, and all faces of a function ask for them at import."""
+    return tuple(inspect.signature(fn).parameters.values())
+
+
 class Arguments:
     """The kinds of the parameters of a function that is made of others, or of a view."""
 
     def __init__(self, function: str, fn: Any, skip: int = 0) -> None:
-        parameters = list(inspect.signature(fn).parameters.values())[skip:]
+        parameters = parameters_of(fn)[skip:]
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         self.function, self.skip = function, skip
         self.kinds = {p.name: kind_of(str(p.annotation)) for p in named}

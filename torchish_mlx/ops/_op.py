@@ -14,7 +14,7 @@ import mlx.core as mx
 
 from .._core.promotion import DEFAULTS, FLOATING, HALVES, IN_C, INEXACT, cast, result_type
 from .._tensor.tape import vjp_of
-from ._arguments import kind_of
+from ._arguments import kind_of, parameters_of
 from ._dtypes import supported
 
 # What a parameter of a body may be annotated with, and what it means. All of them are arrays, or numbers, there.
@@ -90,8 +90,7 @@ class Op:
             self.usual = checked(real, self.usual)
         elif real is not None:
             self.check = real if check is None else checked(real, check)
-        signature = inspect.signature(fn)
-        parameters = signature.parameters
+        parameters = {p.name: p for p in parameters_of(fn)}
         self.names, self.arity = tuple(parameters), len(parameters)
         kinds = [p.annotation for p in parameters.values()]
         self.operands = [i for i, k in enumerate(kinds) if k.startswith(("Operand", "Matched", "Exponent")) and promote]
@@ -110,7 +109,7 @@ class Op:
         self.tails = {n: defaults[n:] for n in range(required, by_position + 1)}
         self.defaults = {n: d for n, d in zip(self.names, defaults, strict=True) if d is not empty}
         self._binders: dict[Any, Any] = {}
-        made = fn.__globals__.get(signature.return_annotation)
+        made = fn.__globals__.get(fn.__annotations__.get("return"))
         results = getattr(made, "_fields", ("result",))
         #: what the body returns: the result or the fields of a named one, and the residuals behind it
         self.fields, self.single = (*results, *residuals), results == ("result",)
@@ -119,7 +118,7 @@ class Op:
         self.place = {n: i for i, n in reversed(list(enumerate(names)))}
         self.formulas = []
         for key, formula in (grad if isinstance(grad, dict) else {}).items():
-            wanted = tuple(inspect.signature(formula).parameters)
+            wanted = tuple([p.name for p in parameters_of(formula)])
             unknown = [n for n in (*key.split(", "), *wanted) if n not in self.place]
             if unknown:
                 raise TypeError(f"{name}: a formula names {unknown[0]!r}, which is no argument, result or shape of it")
@@ -269,6 +268,9 @@ class Recipe:
             if len(steps) == 2:
                 (one, _), (two, _) = steps
                 return lambda g, known: (one(g, known), two(g, known))
+            if len(steps) == 3:
+                (one, _), (two, _), (three, _) = steps
+                return lambda g, known: (one(g, known), two(g, known), three(g, known))
 
         def gradients(g: Any, known: list[Any]) -> list[Any]:
             found = list[Any]()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from collections.abc import Callable
 from typing import Any
 
 from .._tensor.tensor import Tensor
+from ._arguments import parameters_of
 from ._op import Op
 
 
@@ -82,7 +84,7 @@ def place(
             public = dressed(call, fn, name, shape, out=False, module=FUNCTIONAL)
         else:
             made = dressed(write, fn, name + "_", "", module=FUNCTIONAL)
-            switched = _switched(call, write, len(inspect.signature(fn).parameters))
+            switched = _switched(call, write, len(parameters_of(fn)))
             public = dressed(switched, fn, name, shape, out=False, module=FUNCTIONAL, inplace=True)
             if inplace is True:
                 enter(f"{FUNCTIONAL}.{name}_", Entry(made, declared, None, False, False, ""))
@@ -105,6 +107,12 @@ def _switched(call: Any, write: Any, count: int) -> Callable[..., Any]:
     return function
 
 
+@functools.cache
+def _untyped(fn: Any) -> tuple[inspect.Parameter, ...]:
+    """The parameters of ``fn`` without their types."""
+    return tuple([p.replace(annotation=p.empty) for p in parameters_of(fn)])
+
+
 def dressed(
     call: Any,
     fn: Any,
@@ -118,7 +126,7 @@ def dressed(
     """``call`` with the name, the signature and the docstring of ``fn``."""
     function: Any = types.FunctionType(call.__code__, call.__globals__, name, call.__defaults__, call.__closure__)
     function.__kwdefaults__ = call.__kwdefaults__
-    parameters = [p.replace(annotation=p.empty) for p in inspect.signature(fn).parameters.values()]
+    parameters = [*_untyped(fn)]
     if first:
         parameters[0] = parameters[0].replace(name=first)
     what = inspect.getdoc(fn) or ""
@@ -134,7 +142,7 @@ def dressed(
             _usual_shape([p.name for p in parameters]) if not first else "as it says; the memory is that of ``input``"
         )
         shape, source = shape or usual, f"{module}.{name}" if module else name
-    function.declared = {p.name: str(p.annotation) for p in inspect.signature(fn).parameters.values()}  # for the stub
+    function.declared = {p.name: str(p.annotation) for p in parameters_of(fn)}  # for the stub
     function.declared["inplace"] = "bool"
     function.__name__ = function.__qualname__ = name
     function.__module__ = fn.__module__

@@ -16,10 +16,6 @@ from .einsum import einsum
 from .matmul import check_factors, product, repeated
 
 
-def _rows(x: mx.array, width: int) -> mx.array:
-    return mx.reshape(x, (x.size // max(width, 1), width))
-
-
 def _input_gradient(g: mx.array, weight: mx.array) -> mx.array:
     return mx.expand_dims(g, -1) * weight if weight.ndim == 1 else product(g, weight)
 
@@ -27,9 +23,10 @@ def _input_gradient(g: mx.array, weight: mx.array) -> mx.array:
 def _weight_gradient(g: mx.array, input: mx.array, weight_shape: Sequence[int]) -> mx.array:
     if not input.size or not g.size:
         return mx.zeros(weight_shape, g.dtype)
-    columns = mx.swapaxes(_rows(g, weight_shape[0] if len(weight_shape) > 1 else 1), 0, 1)
-    found = product(columns, _rows(input, weight_shape[-1]))
-    return found if len(weight_shape) > 1 else mx.reshape(found, weight_shape)
+    if len(weight_shape) > 1 and input.ndim > 1:
+        return mx.matmul(mx.swapaxes(mx.flatten(g, 0, -2), 0, 1), mx.flatten(input, 0, -2))
+    columns = mx.reshape(g, (1, -1)) if len(weight_shape) == 1 else mx.expand_dims(g, 1)
+    return mx.reshape(mx.matmul(columns, mx.reshape(input, (-1, weight_shape[-1]))), weight_shape)
 
 
 def _bias_gradient(g: mx.array, bias_shape: tuple[int, ...]) -> mx.array:

@@ -42,7 +42,8 @@ def _input_gradient(
     if not g.size:
         return mx.zeros_like(g)
     wide, x = _in(_scaled(widened(g), weight, spread), blocks), _in(unit, blocks)
-    mean, along = (mx.mean(each, axis=over, keepdims=True) for each in (wide, wide * x))
+    mean = mx.mean(wide, axis=over, keepdims=True)
+    along = mx.mean(wide * x, axis=over, keepdims=True)
     return cast(_in(rstd * (wide - mean - x * along), g.shape), g.dtype)
 
 
@@ -98,27 +99,39 @@ def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
     return None if tensor is None else tensor._read().shape
 
 
-def _refuse_others(dtype: mx.Dtype, *given: Tensor | None) -> None:
-    """Refuse Tensors of another dtype."""
-    for tensor in given:
-        if tensor is not None and tensor._read().dtype != dtype:
-            raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[tensor._read().dtype]}")
+def _form_of(tensor: Tensor | None) -> tuple[tuple[int, ...], mx.Dtype] | None:
+    """The shape and the dtype."""
+    if tensor is None:
+        return None
+    array = tensor._read()
+    return array.shape, array.dtype
 
 
-def _refuse_mixed(dtype: mx.Dtype, *given: Tensor | None) -> None:
+def _dtypes_of(*given: Tensor | None) -> list[mx.Dtype]:
+    """The dtypes of those that are there."""
+    return [tensor._read().dtype for tensor in given if tensor is not None]
+
+
+def _refuse_others(dtype: mx.Dtype, others: Sequence[mx.Dtype]) -> None:
+    """Refuse other dtypes than the first."""
+    for other in others:
+        if other != dtype:
+            raise RuntimeError(f"expected scalar type {NAMES[dtype]} but found {NAMES[other]}")
+
+
+def _refuse_mixed(dtype: mx.Dtype, others: Sequence[mx.Dtype]) -> None:
     """Refuse weights and statistics of another dtype than the input: those of an input of halves may be of float32.
 
     All of them have one dtype, that of the first.
     """
-    first = next((tensor for tensor in given if tensor is not None), None)
-    if first is None:
+    if not others:
         return
-    found = first._read().dtype
+    found = others[0]
     if found != dtype and not (dtype in HALVES and found == mx.float32):
         if dtype not in FLOATS:
             raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
         raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
-    _refuse_others(found, *given)
+    _refuse_others(found, others)
 
 
 def _check_affine(of: str, shape: Sequence[int], words: str, **given: tuple[int, ...] | None) -> None:
@@ -144,9 +157,14 @@ def _check_normalized(shape: list[int], size: list[int], lead: str, **given: tup
 
 @functools.lru_cache(1024)
 def _layer_plan(shape: tuple[int, ...], size: tuple[int, ...], dtype: mx.Dtype, weight: Any, bias: Any) -> Any:
-    """The dimensions to normalize over, after what torch refuses; ``weight`` and ``bias`` are shapes or None."""
+    """The dimensions to normalize over, after what torch refuses.
+
+    ``weight`` and ``bias`` are (shape, dtype) or None.
+    """
+    given = {name: form for name, form in (("weight", weight), ("bias", bias)) if form is not None}
+    _refuse_mixed(dtype, [found for _, found in given.values()])
     floating_only("LayerNormKernelImpl", dtype)
-    _check_normalized(list(shape), list(size), "*, ", weight=weight, bias=bias)
+    _check_normalized(list(shape), list(size), "*, ", **{name: found for name, (found, _) in given.items()})
     return tuple(range(len(size) - len(shape), len(size)))
 
 
@@ -169,8 +187,7 @@ def layer(
     """``layer_norm``, of arguments that were looked at."""
     array = input._read()
     shape = tuple(normalized_shape)
-    _refuse_mixed(array.dtype, weight, bias)
-    over = _layer_plan(shape, array.shape, array.dtype, _shape_of(weight), _shape_of(bias))
+    over = _layer_plan(shape, array.shape, array.dtype, _form_of(weight), _form_of(bias))
     normal: Tensor = _normalized(input, weight, bias, array.shape, over, shape, eps)
     return normal
 
@@ -189,7 +206,7 @@ def group_norm(
     if len(size) < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(size)}")
     dtype = input._read().dtype
-    _refuse_mixed(dtype, weight, bias)
+    _refuse_mixed(dtype, _dtypes_of(weight, bias))
     floating_only("GroupNormKernelImpl", dtype)
     if num_groups <= 0:
         raise RuntimeError("Expected num groups to be greater than 0, got " + str(num_groups))
@@ -349,7 +366,7 @@ def batch(
         return copied(input if weight is None else input.to(result_type(array, weight.array)))
     axis(len(size), 1)
     floating_only("batch_norm", array.dtype)
-    _refuse_mixed(array.dtype, weight, bias, running_mean, running_var)
+    _refuse_mixed(array.dtype, _dtypes_of(weight, bias, running_mean, running_var))
     for tensor in (running_mean, running_var, weight, bias):
         if tensor is not None and tensor._read().size != size[1]:
             given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
@@ -397,9 +414,10 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
-    _refuse_mixed(input._read().dtype, weight, bias)
-    if running_mean is not None and running_mean._read().dtype == input._read().dtype:
-        _refuse_others(running_mean._read().dtype, running_var)  # torch looks at one of the input's dtype alone
+    dtype = input._read().dtype
+    _refuse_mixed(dtype, _dtypes_of(weight, bias))
+    if [dtype] == _dtypes_of(running_mean):
+        _refuse_others(dtype, _dtypes_of(running_var))  # torch looks at statistics of the input's dtype alone
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     _check_running(running_mean, running_var)
     for name, tensor in given.items():

@@ -17,16 +17,19 @@ from operator import attrgetter
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 
+from .._core.trace import tracing
 from ._hyper import FIRST
 from ._together import GroupIndex, group_indices
 
 MOST = 2**16  # elements of all that are joined into one array, which lives as long as any view of it
 LARGEST = 2**14  # elements of a parameter that is worth joining: a larger one costs more to copy than to call for
+MANY = 2**4  # arrays that Python joins faster than MLX
 MEMBERS = 2**8  # parameters of one array: those of more are slower to join and to cut
 BLOCK = 8  # pieces of one cut: each of them holds all others, so its time grows with their square
 
-_shape, _dtype = attrgetter("shape"), attrgetter("dtype")
+_shape, _dtype, _contiguous = attrgetter("shape"), attrgetter("dtype"), attrgetter("c_contiguous")
 
 
 class Bucket:
@@ -172,10 +175,27 @@ def _runs(members: Sequence[int], ps: Sequence[mx.array]) -> Iterator[list[int]]
 
 def flattened(arrays: Sequence[mx.array]) -> mx.array:
     """All elements of ``arrays``, one array after the other."""
+    if (joined := _copied(arrays)) is not None:
+        return joined
     return mx.concatenate([a if a.ndim == 1 else mx.flatten(a) for a in arrays])
+
+
+def _copied(arrays: Sequence[Any]) -> mx.array | None:
+    """The same as one copy by Python, which takes a fifth of the time that MLX takes for many small arrays.
+
+    It needs values, and memory that the processor reads: None where MLX traces, on an accelerator, for few arrays, and
+    where one of them is not contiguous.
+    """
+    if len(arrays) < MANY or mx.default_device() != mx.cpu or tracing():
+        return None
+    mx.eval(arrays)
+    memory = [memoryview(a) for a in arrays]
+    if not all(map(_contiguous, memory)):
+        return None
+    return mx.array(np.frombuffer(b"".join(memory), np.uint8)).view(arrays[0].dtype)
 
 
 def stacked(arrays: Sequence[mx.array]) -> mx.array:
     """``arrays`` of one shape as one with a further dimension in front. (``mx.stack`` takes an operation for each.)"""
     shape = arrays[0].shape
-    return (mx.concatenate([*arrays]) if shape else flattened(arrays)).reshape(len(arrays), *shape)
+    return flattened(arrays).reshape(len(arrays), *shape)
