@@ -31,6 +31,7 @@ BELOW: dict[str, set[str]] = {
     "testing": {"_core", "_tensor", "optim"},
     "utils": {"_core", "_tensor", "random", "ops", "autograd", "amp"},
     "distributed": set(),
+    "distributions": {"_core", "_tensor", "ops", "autograd"},
     "cli": set(),  # it runs programs, which see the package as its users do
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }

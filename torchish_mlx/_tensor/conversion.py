@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -23,6 +24,8 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
         data = data.array
     if isinstance(data, (bool, int, float, complex)):
         return mx.array(data, dtype or DEFAULTS[number_category(data)])
+    if not isinstance(data, (list, tuple, range, np.ndarray, np.generic, mx.array)):
+        data = _of_another_kind(data)
     if isinstance(data, (list, tuple, range)):
         if _holds_arrays(data):
             arrays = [to_array(d) for d in data]
@@ -38,9 +41,18 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
         if dtype is not None and dtype == mx.float64 and data.dtype == np.float64:
             return mx.array(data, mx.float64)
         data = mx.array(data)
-    elif not isinstance(data, mx.array):
-        data = mx.array(data)
     return data if dtype is None else cast(data, dtype)
+
+
+def _of_another_kind(data: Any) -> Any:
+    """An array of another library as MLX's, and any other sequence as a list."""
+    if any(hasattr(data, name) for name in ("__mlx_array__", "__dlpack__", "__array__")):
+        return mx.array(data)
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if isinstance(data, Mapping) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    return list(data)
 
 
 def array_of(value: Any, dtype: mx.Dtype | None = None) -> mx.array | None:
