@@ -58,6 +58,16 @@ from ._core.settings import set_warn_always as set_warn_always
 from ._core.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from ._core.tensor_types import set_default_tensor_type as set_default_tensor_type
 from ._tensor.arraylike import Size as Size
+from ._tensor.kinds import BFloat16Tensor as BFloat16Tensor
+from ._tensor.kinds import BoolTensor as BoolTensor
+from ._tensor.kinds import ByteTensor as ByteTensor
+from ._tensor.kinds import CharTensor as CharTensor
+from ._tensor.kinds import DoubleTensor as DoubleTensor
+from ._tensor.kinds import FloatTensor as FloatTensor
+from ._tensor.kinds import HalfTensor as HalfTensor
+from ._tensor.kinds import IntTensor as IntTensor
+from ._tensor.kinds import LongTensor as LongTensor
+from ._tensor.kinds import ShortTensor as ShortTensor
 from ._tensor.modes import enable_grad as enable_grad
 from ._tensor.modes import inference_mode as inference_mode
 from ._tensor.modes import is_grad_enabled as is_grad_enabled

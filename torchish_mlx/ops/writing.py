@@ -12,6 +12,7 @@ from .._core.device import CPU, check_placement, placed
 from .._core.dtypes import mlx_dtype
 from .._core.promotion import DEFAULTS, FLOATING, NAMES, cast, name_of, stored
 from .._tensor.conversion import origin_of
+from .._tensor.kinds import TensorType
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from ._declare import REGISTRY, attach, op
@@ -139,7 +140,7 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
 def _type(self: Tensor, dtype: Any = None) -> Any:
     """Without a dtype, torch's name of the type of Tensor: ``"torch.FloatTensor"``. Else the Tensor in that dtype.
 
-    The dtype may be given by such a name too.
+    The dtype may be given by such a name too, or as the type: ``torch.FloatTensor``.
 
     Raises:
         ValueError: a name that torch has not.
@@ -149,6 +150,8 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
     """
     if dtype is None:
         return f"torch.{NAMES[self.array.dtype]}Tensor"
+    if isinstance(dtype, TensorType):
+        dtype = dtype.torch_name
     if isinstance(dtype, str):
         if dtype == "torch.Tensor":
             return _to(self, DEFAULTS[FLOATING])
