@@ -63,6 +63,7 @@ def _bias_gradient(g: mx.array, bias: mx.array, spread: Sequence[int]) -> mx.arr
     grad={"input": _input_gradient, "weight": _weight_gradient, "bias": _bias_gradient},
     residuals=("unit", "rstd"),
     name="norm.blocks",
+    node="NativeLayerNormBackward0",
     function=False,
     method=False,
 )
@@ -192,7 +193,7 @@ def layer(
     return normal
 
 
-@composed(method=False, shape="that of ``input``")
+@composed(method=False, shape="that of ``input``", node="NativeGroupNormBackward0")
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -257,6 +258,7 @@ def _batch_gradients(
     grad={"input, weight, bias": _batch_gradients},
     residuals=("unit", "rstd"),
     name="norm.batch",
+    node="NativeBatchNormBackward0",
     channels="dim",
     function=False,
     method=False,
@@ -310,6 +312,7 @@ def _fixed_weight_gradient(
         "bias": lambda g, bias, dim: _bias_gradient(g, bias, _along(g.shape, dim)[1]),
     },
     name="norm.fixed",
+    node="NativeBatchNormBackward0",
     channels="dim",
     function=False,
     method=False,
@@ -391,7 +394,7 @@ def batch(
     return fixed
 
 
-@composed(method=False, shape="that of ``input``")
+@composed(method=False, shape="that of ``input``", node="ViewBackward0")
 def instance_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -451,6 +454,7 @@ def _rms_gradient(g: mx.array, input: mx.array, weight: mx.array | None, scale: 
     },
     residuals=("scale",),
     name="norm.rms",
+    node="MulBackward0",
     function=False,
     method=False,
 )

@@ -23,7 +23,7 @@ from .shaping import clone
 _TYPES = {f"torch.{name}Tensor": dtype for dtype, name in NAMES.items()}
 
 
-@op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False, channels="any")
+@op(grad={"input": lambda g: g}, name="to.dtype", node="ToCopyBackward0", function=False, method=False, channels="any")
 def _cast_to(input: Array, dtype: Any) -> mx.array:
     """In another dtype."""
     return input.astype(dtype)
