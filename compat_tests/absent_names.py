@@ -37,6 +37,8 @@ SECTIONS: dict[str, Any] = {
             "utils",
             "utils.data",
             "cuda",
+            "distributions",
+            "distributions.constraints",
         )
     },
 }

@@ -26,6 +26,7 @@ if _typing.TYPE_CHECKING:
     from . import cpu as cpu
     from . import cuda as cuda
     from . import distributed as distributed
+    from . import distributions as distributions
     from . import hub as hub
     from . import jit as jit
     from . import mps as mps
@@ -84,6 +85,7 @@ if not _typing.TYPE_CHECKING:  # all of these names are public, which a checker 
         "cpu",
         "cuda",
         "distributed",
+        "distributions",
         "hub",
         "jit",
         "mps",

@@ -79,11 +79,12 @@ def test_numbers_are_cut_off() -> None:
 
 def test_a_tensor_shares_its_memory() -> None:
     for library in (torchish_mlx, torch):
-        given = library.ones(2, requires_grad=True)
-        made = library.FloatTensor(given)
-        made[0] = 5
+        given = library.ones(2)
+        library.FloatTensor(given)[0] = 5
         assert given.tolist() == [5.0, 1.0]
-        assert not made.requires_grad
+        leaf = library.ones(2, requires_grad=True)
+        (library.FloatTensor(leaf) * 3).sum().backward()
+        assert leaf.grad.tolist() == [3.0, 3.0]
 
 
 @pytest.mark.filterwarnings("ignore:torch.set_default_tensor_type:UserWarning")
@@ -96,3 +97,15 @@ def test_the_default_type() -> None:
             library.set_default_tensor_type(library.FloatTensor)
         with pytest.raises(TypeError, match="only floating-point types"):
             library.set_default_tensor_type(library.LongTensor)
+
+
+def test_a_shape_is_no_data_for_tensor():
+    for side in (torchish_mlx, torch):
+        assert tuple(side.Tensor(side.Size([2, 3])).shape) == (2, 3)
+        assert tuple(side.Tensor((2, 3)).shape) == (2,)
+
+
+def test_another_device_is_refused():
+    for side in (torchish_mlx, torch):
+        with pytest.raises(RuntimeError, match="legacy constructor expects device type: cpu"):
+            side.FloatTensor(2, device="meta")

@@ -31,6 +31,7 @@ BELOW: dict[str, set[str]] = {
     "testing": {"_core", "_tensor", "optim"},
     "utils": {"_core", "_tensor", "random", "ops", "autograd", "amp"},
     "distributed": set(),
+    "distributions": {"_core", "_tensor", "ops", "autograd"},
     "cli": set(),  # it runs programs, which see the package as its users do
     "parity": set(),  # it sees the package as its users do: `imports_of_parity`
 }
@@ -117,9 +118,15 @@ def imports_of_parity(file: File) -> Iterator[str]:
 def dependencies(file: File) -> Iterator[str]:
     """Neither torch nor anything else that is not installed with the package is imported; not even where it is guarded.
 
-    But for parity/, whose command imports the report after it has seen that what that needs is there.
+    But for parity/, whose command imports the report after it has seen that what that needs is there, and for
+    ``_torch/names.py``, which imports what a trusted file names.
     """
-    command = file.path.parts[-2:] in (("parity", "command.py"), ("cli", "swap.py"), ("torchish_mlx", "_absent.py"))
+    command = file.path.parts[-2:] in (
+        ("parity", "command.py"),
+        ("cli", "swap.py"),
+        ("torchish_mlx", "_absent.py"),
+        ("_torch", "names.py"),
+    )
     allowed = MAY_BE_IMPORTED | (PARITY if file.folder == "parity" and not command else set())
     for node, module in file.imports:
         if module.split(".")[0] not in allowed:

@@ -129,7 +129,7 @@ def block_diag(*tensors: Sequence[_TensorLike]) -> Tensor:
 def bmm(input: _TensorLike, mat2: _TensorLike, *, out: Tensor | None = None) -> Tensor:
     """The products of two batches of matrices."""
 def broadcast_tensors(*tensors: Sequence[_TensorLike]) -> Tensor:
-    """The tensors, each expanded to the shape to which all broadcast."""
+    """The tensors, each expanded to the shape to which all broadcast; one that has it already is itself."""
 def broadcast_to(input: _TensorLike, *size: _int | Sequence[_int], **named: Any) -> Tensor:
     """Dimensions of size one repeated without a copy, as ``expand`` does."""
 def bucketize(input: _TensorLike, boundaries: _TensorLike, *, out_int32: _bool = False, right: _bool = False, out: Tensor | None = None) -> Tensor:

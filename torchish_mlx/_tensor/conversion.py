@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 from .._core.origin import MLX, Origin, of_another_library
-from .._core.promotion import DEFAULTS, FLOATING, cast, number_category, promoted
+from .._core.promotion import DEFAULTS, FLOATING, INEXACT, cast, number_category, promoted
+from .irregular import check_range, irregular, unequal
 from .storage import unaliased
 from .tensor import Tensor
 
@@ -22,15 +24,30 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
     if isinstance(data, Tensor):
         data = data.array
     if isinstance(data, (bool, int, float, complex)):
+        if type(data) is int and not -(2**63) <= data < 2**63:
+            if dtype is None or dtype not in INEXACT:
+                raise ValueError("Overflow when unpacking long long")
+            data = float(data)
+        if dtype is not None and dtype not in INEXACT:
+            check_range(np.asarray(data), data, dtype)
         return mx.array(data, dtype or DEFAULTS[number_category(data)])
+    if not isinstance(data, (list, tuple, range, np.ndarray, np.generic, mx.array)):
+        data = _of_another_kind(data)
     if isinstance(data, (list, tuple, range)):
         if _holds_arrays(data):
             arrays = [to_array(d) for d in data]
+            if any(array.shape != arrays[0].shape for array in arrays):
+                unequal(arrays)
             dtype = dtype or functools.reduce(promoted, [array.dtype for array in arrays])
             return mx.stack([cast(array, dtype) for array in arrays])
-        data = np.array(data)
-        if data.dtype == object:
-            raise ValueError("the data is not a regular nest of numbers")
+        made = _numbers(data)
+        if made is None or made.dtype.kind not in "biufc":
+            return irregular(data, dtype)
+        if dtype is not None and dtype not in INEXACT:
+            check_range(made, data, dtype)
+            if made.dtype.kind == "f" and dtype != mx.bool_:
+                made = made.astype(np.int64)  # MLX would round it to float32 first
+        data = made
         if dtype is None and data.dtype == np.float64:
             dtype = DEFAULTS[FLOATING]
     if isinstance(data, (np.ndarray, np.generic)):
@@ -38,9 +55,26 @@ def to_array(data: Any, dtype: mx.Dtype | None = None) -> mx.array:
         if dtype is not None and dtype == mx.float64 and data.dtype == np.float64:
             return mx.array(data, mx.float64)
         data = mx.array(data)
-    elif not isinstance(data, mx.array):
-        data = mx.array(data)
     return data if dtype is None else cast(data, dtype)
+
+
+def _numbers(data: Any) -> np.ndarray | None:
+    """NumPy's array of nested sequences; None where they are of several lengths."""
+    try:
+        return np.array(data)
+    except ValueError:
+        return None
+
+
+def _of_another_kind(data: Any) -> Any:
+    """An array of another library as MLX's, and any other sequence as a list."""
+    if any(hasattr(data, name) for name in ("__mlx_array__", "__dlpack__", "__array__")):
+        return mx.array(data)
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if isinstance(data, Mapping) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    return list(data)
 
 
 def array_of(value: Any, dtype: mx.Dtype | None = None) -> mx.array | None:

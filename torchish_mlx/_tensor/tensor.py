@@ -16,7 +16,7 @@ from .._core.handle import RemovableHandle
 from .._core.origin import Origin, of_another_library
 from .._core.promotion import INEXACT
 from .._core.sparse import RowSparse, added
-from .arraylike import ArrayLike
+from .arraylike import ArrayLike, Size
 from .construction import numbers_or_sizes
 from .history import ViewNode
 from .modes import mode
@@ -79,7 +79,7 @@ class Tensor(ArrayLike, Placement):
         elif not isinstance(given, Storage):
             if not isinstance(given, mx.array):
                 self._keep_origin(of_another_library(given))
-                given = numbers_or_sizes(given, sizes=len(data) != 1 or type(given) is int)
+                given = numbers_or_sizes(given, sizes=len(data) != 1 or type(given) in (int, Size))
             given = Storage(given)
         self._storage: Storage = given
         if requires_grad:

@@ -7,7 +7,7 @@ import typing as _typing
 
 from .._absent import getter as _getter
 from .._tensor.parameter import Parameter
-from . import functional, init, modules, parallel, utils
+from . import functional, init, modules, parallel, parameter, utils
 from ._tree import tree
 from .modules import *  # noqa: F403
 from .modules._members import Buffer
@@ -25,6 +25,7 @@ __all__ = [
     "init",
     "modules",
     "parallel",
+    "parameter",
     "tree",
     "utils",
     *modules.__all__,

@@ -293,10 +293,10 @@ def _common(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 @composed(method=False, lists=True)
 def broadcast_tensors(*tensors: Any) -> Any:
-    """The tensors, each expanded to the shape to which all broadcast."""
+    """The tensors, each expanded to the shape to which all broadcast; one that has it already is itself."""
     given = _flat(tensors)
     shape = _common([t.array.shape for t in given])
-    return tuple([expand(t, shape) for t in given])
+    return tuple([t if t.array.shape == shape else expand(t, shape) for t in given])
 
 
 def _flat(tensors: Sequence[Any]) -> list[Tensor]:

@@ -8,10 +8,13 @@ import mlx.core as mx
 import numpy as np
 
 from .._core import dtypes
-from .._core.device import check_placement
+from .._core.device import CPU, Device
+from .._core.layout import strided
 from .._core.promotion import IN_C, NAMES
+from .._tensor.arraylike import Size
 from .._tensor.tensor import Tensor
 from .creation import tensor
+from .shaping import as_view
 
 _OPTIONS = (
     "TensorOptions(dtype={}, device=cpu, layout=Strided, requires_grad=false (default), pinned_memory=false (default), "
@@ -41,23 +44,25 @@ class tensortype(type):
     dtype: dtypes.dtype
     torch_name: str
     is_cuda = is_sparse = False
+    layout = strided
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, Tensor) and instance.array.dtype == cls.dtype
+        return isinstance(instance, Tensor) and instance.array.dtype == cls.dtype and instance.device == CPU
 
     def __call__(cls, *data: Any, size: Any = None, device: Any = None) -> Tensor:
-        check_placement(device)
+        if device is not None and (kind := Device(device).type) != "cpu":
+            raise RuntimeError(f"legacy constructor expects device type: cpu but device type: {kind} was passed")
         if size is not None:
             data = tuple(size)
         sized = len(data) != 1 or (type(data[0]) is not bool and isinstance(data[0], (int, np.integer)))
         (given,) = data if len(data) == 1 else (data,)
-        if sized or type(given).__name__ == "Size":
+        if sized or type(given) is Size:
             return cls._of_sizes(given if isinstance(given, tuple) else (given,))
         if isinstance(given, Tensor):
             if given.array.dtype != cls.dtype:
                 wanted, found = _OPTIONS.format(IN_C[cls.dtype.mlx]), _OPTIONS.format(IN_C[given.array.dtype])
                 raise TypeError(f"expected {wanted} (got {found})")
-            return given.data
+            return as_view(given, given.shape)  # torch's alias, through which gradients go
         if isinstance(given, str):
             raise TypeError("new(): invalid data type 'str'")
         if isinstance(given, np.generic) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):

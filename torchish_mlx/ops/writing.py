@@ -139,7 +139,7 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
 def _type(self: Tensor, dtype: Any = None) -> Any:
     """Without a dtype, torch's name of the type of Tensor: ``"torch.FloatTensor"``. Else the Tensor in that dtype.
 
-    The dtype may be given by such a name too.
+    The dtype may be given by such a name too, or as the type: ``torch.FloatTensor``.
 
     Raises:
         ValueError: a name that torch has not.

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .._docs import see
 from ._shared.input import opened
 from ._torch.load import load_torch
 from ._torch.save import save_torch
@@ -14,7 +13,7 @@ from .safetensors.files import load_safetensors, save_safetensors
 
 
 def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
-    """Save what a training script keeps: state dicts of models, optimizers and schedulers, numbers, random states.
+    """Save what a training script keeps: state dicts of models, optimizers and schedulers, numbers, whole modules.
 
     A path that ends in ``.safetensors`` gets that format (see ``save_safetensors``). All else gets torch's own zip
     file, as ``torch.save`` writes it, which ``torch.load(f, weights_only=True)`` reads. ``load`` reads both.
@@ -31,7 +30,10 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     Args:
         obj: ``Tensor``, ``Parameter`` and ``mx.array``, None, bool, int, float, complex, str, bytes, bytearray,
             ``Size``, dtypes, devices, and NumPy's scalars (saved as Python's numbers), in any nest of list, tuple,
-            dict, OrderedDict, Counter and set. Of models and optimizers, save the state dicts.
+            dict, OrderedDict, Counter and set, is read by ``load(f)`` and by ``torch.load(f)``. Modules of ``nn``,
+            NumPy's arrays, and instances of other classes are saved as ``pickle`` does, their classes by torch's names;
+            ``load(f, weights_only=False)`` reads them, here and in torch. Of optimizers and of models of ``mlx.nn``,
+            save the state dicts.
         f: a path, or a binary file object, which is written from its current position and left open.
 
     Raises:
@@ -53,15 +55,16 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
     if isinstance(f, (str, os.PathLike)) and _named_safetensors(f):
         save_safetensors(obj, f)
     else:
-        save_torch(obj, f)
+        save_torch(obj, f, objects=True)
 
 
-def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weights_only: bool = True) -> Any:
+def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weights_only: bool | None = None) -> Any:
     """Load a file that ``save``, ``torch.save``, MLX or the safetensors package wrote; tensors become ``Tensor``.
 
     The format is recognized by the content: torch's zip file, the older format of torch (before 1.6), safetensors, and
-    the JSON index of a model in several safetensors files. Nothing in a file is executed: tensors and plain Python
-    values are built, and all else is refused by name.
+    the JSON index of a model in several safetensors files. Without ``weights_only=False`` nothing in a file is
+    executed: tensors and plain Python values are built, and all else is refused by name, but for what
+    ``serialization.add_safe_globals`` lists.
 
     The Tensors of a file that torch wrote remember that it did: see ``layout`` of :func:`torchish_mlx.load_state_dict`.
 
@@ -71,11 +74,11 @@ def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weig
             function of a storage and its location, which returns that storage or None. MLX's devices share their
             memory, so nothing moves: the argument is checked, a device that this machine has not got is refused, and
             the Tensors have the device ``cpu``. ``x.to("mps")`` gives them another one, and copies nothing.
-        weights_only: must be True. Any other object in a pickle is code that runs when it is loaded, and its classes
-            are torch's.
+        weights_only: None and True refuse what is no tensor and no plain value. False makes modules and every other
+            object, which imports what the file names and calls it: load only files that you trust so. Names of torch
+            in the file mean those of this package, so it may be a module that torch saved.
 
     Raises:
-        ValueError: ``weights_only`` is not True.
         RuntimeError, pickle.UnpicklingError: the file is damaged, or holds what cannot be loaded; the entry is named.
         FileNotFoundError: there is no such file.
 
@@ -89,15 +92,9 @@ def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weig
 
     Source: torch.load.
     """
-    if weights_only is not True:
-        raise ValueError(
-            f"load() has no weights_only={weights_only!r}: it would execute whatever code the file names. Load the "
-            "file where torch and its classes are, and save what is needed of it, such as model.state_dict()"
-            + see("code-in-a-file")
-        )
     if _is_safetensors(f):
         return load_safetensors(f, map_location)
-    return load_torch(f, map_location)
+    return load_torch(f, map_location, weights_only is None or bool(weights_only))
 
 
 def _named_safetensors(path: str | os.PathLike[str]) -> bool:

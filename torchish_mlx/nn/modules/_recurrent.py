@@ -158,6 +158,18 @@ class RNNBase(Module):
         """The Parameters of each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
+    def _torch_state(self) -> dict[str, Any]:
+        """The attributes in a file of torch's, which has all Parameters once more, in a list."""
+        names = [name for layer in self._all_weights for name in layer]
+        return {
+            **self.__dict__,
+            "_flat_weights_names": names,
+            "_flat_weights": [getattr(self, name) for name in names],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({name: value for name, value in state.items() if not name.startswith("_flat_weight")})
+
     def flatten_parameters(self) -> None:
         """Nothing: torch lays the Parameters out for cuDNN here, which MLX has not, and does nothing on a CPU either.
 

@@ -121,7 +121,7 @@ class State(Members):
     def _register_load_state_dict_pre_hook(
         self, hook: Callable[..., Any], with_module: bool = False
     ) -> RemovableHandle:
-        call = _WithModule(hook, self) if with_module else hook
+        call = _WrappedHook(hook, self) if with_module else hook
         return registered(self._load_state_dict_pre_hooks, call)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -265,11 +265,11 @@ class State(Members):
         return _IncompatibleKeys(missing, unexpected)
 
 
-class _WithModule:
-    """A hook that is given its module first."""
+class _WrappedHook:
+    """A hook that is given its module first; files have it by this name, and some without a module."""
 
     def __init__(self, hook: Callable[..., Any], module: Any) -> None:
-        self.hook, self.module = hook, module
+        self.hook, self.with_module, self.module = hook, True, module
 
     def __call__(self, *args: Any) -> Any:
-        return self.hook(self.module, *args)
+        return self.hook(self.module, *args) if self.with_module else self.hook(*args)

@@ -40,6 +40,10 @@ class _Layer(Module):
         name = getattr(function, "__name__", "")
         return {**state, "activation": name} if name and getattr(F, name, None) is function else state
 
+    def _torch_state(self) -> dict[str, Any]:
+        """The attributes in a file of torch's, which has the function itself."""
+        return self.__dict__
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         activation = state.get("activation", F.relu)
         if isinstance(activation, str):

@@ -159,6 +159,19 @@ class LazyModuleMixin(Module):
             return self(*args, **kwargs)
         return super().__call__(*args, **kwargs)
 
+    @property
+    def _lazy_load_hook(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} was saved by torch before its first call, with hooks of torch's own: call it in "
+            "torch once, and torch.save it again"
+        )
+
+    def _torch_state(self) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} has not been called, and cannot be saved as a whole yet: call it once with a "
+            "batch, or save its state_dict()"
+        )
+
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
         """Give the Parameters the shapes that the arguments of the first call say; classes write it."""
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from ..._docs import see
+
 _AGAIN = "and torch.save it again"
-_ANY = (
-    "In torch, load the file with weights_only=False if you trust it, keep the state dicts, tensors, numbers and text "
-    f"only, {_AGAIN}."
-)
 _FLOAT8 = f"In torch, convert it with .to(torch.bfloat16) {_AGAIN}."
 _SMALL = f"In torch, convert it with .to(torch.uint8) or unpack it {_AGAIN}."
 _QUANTIZED = f"In torch, save tensor.dequantize(), or tensor.int_repr() with its scale, {_AGAIN}."
 _COMPLEX = f"In torch, convert it with .to(torch.complex64) {_AGAIN}."
-_NUMBER = f"In torch, load it with weights_only=False, take float(x) or int(x) of NumPy's numbers {_AGAIN}."
 
 #: what to do about the dtypes of torch that MLX does not have
 NO_DTYPE = {
@@ -24,11 +21,8 @@ NO_DTYPE = {
     **dict.fromkeys(("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"), _SMALL),
 }
 
-# by the beginning of the name, the longest first
+# what this package does not have, by the beginning of the name
 _ADVICE = (
-    ("numpy.", "scalar", _NUMBER),
-    ("numpy.", "dtype", _NUMBER),
-    ("numpy.", "", f"In torch, load it with weights_only=False, take torch.from_numpy(a) of NumPy's arrays {_AGAIN}."),
     ("torch._utils", "_rebuild_sparse_tensor", f"In torch, take tensor.to_dense() {_AGAIN}."),
     ("torch._utils", "_rebuild_sparse_csr_tensor", f"In torch, take tensor.to_dense() {_AGAIN}."),
     ("torch._utils", "_rebuild_qtensor", _QUANTIZED),
@@ -42,30 +36,34 @@ _ADVICE = (
         f"In torch, take tensor.full_tensor(), or torch.distributed.checkpoint's tools, {_AGAIN}.",
     ),
     ("torch.nn.parameter", "Buffer", f"In torch, take tensor.detach() {_AGAIN}."),
-    ("torch.nn", "", f"In torch, save model.state_dict() and not the model: load it with weights_only=False {_AGAIN}."),
     ("torch.optim.lr_scheduler", "", f"In torch, save scheduler.state_dict() and not the scheduler {_AGAIN}."),
     ("torch.optim", "", f"In torch, save optimizer.state_dict() and not the optimizer {_AGAIN}."),
     ("torch.jit", "", f"In torch, save the state_dict() {_AGAIN}."),
-    ("argparse", "Namespace", f"In torch, load it with weights_only=False, take vars(args) in its place {_AGAIN}."),
-    ("pathlib", "", f"In torch, load it with weights_only=False, take str(path) in its place {_AGAIN}."),
-    ("builtins", "slice", f"In torch, keep (start, stop, step) in its place {_AGAIN}."),
-    ("builtins", "range", f"In torch, keep list(range) in its place {_AGAIN}."),
-    ("builtins", "frozenset", f"In torch, keep set(x) in its place {_AGAIN}."),
-    ("collections", "deque", f"In torch, keep list(x) in its place {_AGAIN}."),
-    ("collections", "defaultdict", f"In torch, keep dict(x) in its place {_AGAIN}."),
 )
 
 
-def advice_for(module: str, name: str) -> str:
-    """What to do about the global ``module.name``."""
+def advice_for(module: str, name: str) -> str | None:
+    """What to do about the global ``module.name``; None where it is no part of torch that is missing here."""
     for begin, of, advice in _ADVICE:
-        if (module + ".").startswith(begin if begin.endswith(".") else begin + ".") and name.startswith(of):
+        if f"{module}.".startswith(f"{begin}.") and name.startswith(of):
             return advice
-    return _ANY
+    return None
+
+
+def permission(full: str) -> str:
+    """How the class or function ``full`` may be used, in torch's words as far as these say it."""
+    name = full.rpartition(".")[2]
+    return (
+        "Weights only load failed. This file can still be loaded with weights_only=False, which imports and runs what "
+        f"it names: do so only if you trust its source. Unsupported global: GLOBAL {full} was not an allowed global by "
+        f"default. Please use `torch.serialization.add_safe_globals([{name}])` or the "
+        f"`torch.serialization.safe_globals([{name}])` context manager to allowlist this global if you trust this "
+        f"class/function.{see('code-in-a-file')}"
+    )
 
 
 def storage_advice(name: str) -> str:
     """What to do about a class of storages whose dtype MLX does not have."""
     if name.startswith("Complex"):
         return _COMPLEX
-    return _QUANTIZED if name.startswith("Q") else _ANY
+    return _QUANTIZED if name.startswith("Q") else f"In torch, convert it to a dtype that MLX has {_AGAIN}."

@@ -15,7 +15,8 @@ from typing import Any
 from .._shared.input import AGAIN, Input, Pickled, Stream
 from .._shared.layout_note import mark_storages
 from .._shared.map_location import Restored
-from .fill import placed, survey
+from .fill import placed
+from .objects import objects_for
 from .rebuild import FileStorage, TorchBuilder, is_name
 from .unpickle import unpickle
 
@@ -32,7 +33,7 @@ def is_legacy(source: Input) -> bool:
         return False
 
 
-def load_legacy(source: Input, restored: Restored) -> Any:
+def load_legacy(source: Input, restored: Restored, weights_only: bool = True) -> Any:
     """The object in a file of the old format."""
     stream = Stream(source)
     unpickle(stream, TorchBuilder())
@@ -42,8 +43,9 @@ def load_legacy(source: Input, restored: Restored) -> Any:
         raise RuntimeError(f"Invalid protocol version: {shown}, where {_VERSION} is known. {AGAIN}")
     unpickle(stream, TorchBuilder())  # facts about the machine, which torch does not use either
     builder = TorchBuilder()
+    begin = stream.tell()
     made = unpickle(stream, builder)
-    survey(made)
+    objects = objects_for(made, builder, weights_only)
     offsets = _offsets(source, stream, builder)
 
     def read(stored: FileStorage, memory: memoryview) -> Callable[[], object]:
@@ -51,7 +53,7 @@ def load_legacy(source: Input, restored: Restored) -> Any:
 
     placed(made, builder, read, restored)
     mark_storages(builder.storages.values(), None)
-    return made
+    return made if objects is None else unpickle(Stream(source, begin), objects)
 
 
 def _offsets(source: Input, stream: Stream, builder: TorchBuilder) -> dict[Any, int]:

@@ -8,10 +8,12 @@ The order of the calls, which are one level below the other::
       unpickle                 reads data.pkl, opcode by opcode, into a TorchBuilder      (unpickle.py)
         TorchBuilder           makes the object, with tensors that have no numbers yet    (rebuild.py)
       survey                   looks the object over, and refuses what can't be here      (fill.py)
+      objects_for            says what makes the rest, where that may be made           (objects.py)
       (all storages are compared with the tensors, before memory is taken for any)
       placed                   takes the memory, reads each record, checks its CRC, and
                                gives the tensors their arrays                             (fill.py)
       mark_storages            notes whose layout the tensors have                        (_shared/layout_note.py)
+      unpickle               reads data.pkl again, into an ObjectBuilder, where there is one
     load_legacy                does the same for the format before the zip                (legacy.py)
 """
 
@@ -27,14 +29,15 @@ import numpy as np
 from .._shared.input import AGAIN, Input, Pickled, opened
 from .._shared.layout_note import RECORD, mark_storages
 from .._shared.map_location import Restored, restorer
-from .fill import entry_of, placed, survey
+from .fill import entry_of, placed
 from .legacy import is_legacy, load_legacy
+from .objects import objects_for
 from .rebuild import FileStorage, TorchBuilder
 from .unpickle import unpickle
 from .zip_read import Archive, has_zip_end
 
 
-def load_torch(f: Any, map_location: Any = None) -> Any:
+def load_torch(f: Any, map_location: Any = None, weights_only: bool = True) -> Any:
     """The object in a file of ``torch.save`` or ``torchish_mlx.save``, in torch's zip format or the one before it.
 
     Args:
@@ -42,6 +45,7 @@ def load_torch(f: Any, map_location: Any = None) -> Any:
         map_location: as in torch; all devices share one memory here, so it moves nothing and is only checked. A
             function is called with the ``Storage`` of each tensor and the location in the file, and returns that
             storage or None.
+        weights_only: False makes the objects of every class that the file names, and runs its code.
 
     Raises:
         pickle.UnpicklingError: the pickle is damaged, or has what ``weights_only`` loading refuses.
@@ -52,16 +56,17 @@ def load_torch(f: Any, map_location: Any = None) -> Any:
     restored = restorer(map_location)
     with opened(f) as source:
         if source.read(0, 4) == b"PK\x03\x04" or has_zip_end(source):
-            return _load_zip(Archive(source), restored)
+            return _load_zip(Archive(source), restored, weights_only)
         if not is_legacy(source):
             raise _unknown(source)
-        return load_legacy(source, restored)
+        return load_legacy(source, restored, weights_only)
 
 
-def _load_zip(archive: Archive, restored: Restored) -> Any:
+def _load_zip(archive: Archive, restored: Restored, weights_only: bool) -> Any:
     builder = TorchBuilder()
-    made = unpickle(Pickled(archive.read("data.pkl")), builder)
-    survey(made)
+    pickled = archive.read("data.pkl")
+    made = unpickle(Pickled(pickled), builder)
+    objects = objects_for(made, builder, weights_only)
 
     def read(stored: FileStorage, memory: memoryview) -> Callable[[], None]:
         name = f"data/{stored.key}"
@@ -88,7 +93,7 @@ def _load_zip(archive: Archive, restored: Restored) -> Any:
             )
     placed(made, builder, read, restored)
     mark_storages(builder.storages.values(), archive.read(RECORD) if RECORD in archive else None)
-    return made
+    return made if objects is None else unpickle(Pickled(pickled), objects)
 
 
 def _swap(memory: memoryview, dtype: mx.Dtype | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from pickle import PicklingError
 from typing import Any
 
 import mlx.core as mx
@@ -21,6 +22,8 @@ from .._shared.keys import Keys
 from .._shared.layout_note import is_foreign
 from .._shared.refusal import refusal
 from .._shared.where import entry
+from .names import torch_name
+from .reduced import CODE, NEW, is_object, reduced
 
 #: How deep lists and dicts may be nested.
 DEEPEST = 1000
@@ -29,7 +32,7 @@ _BATCH = 1000
 # the opcodes of pickle that are used
 _MARK, _TUPLE, _TUPLES = b"(", b"t", (b")", b"\x85", b"\x86", b"\x87")
 _LIST, _APPENDS, _DICT, _SETITEMS = b"]", b"e", b"}", b"u"
-_GLOBAL, _REDUCE, _BUILD, _PERSISTENT = b"c", b"R", b"b", b"Q"
+_GLOBAL, _REDUCE, _NEW, _BUILD, _PERSISTENT = b"c", b"R", b"\x81", b"b", b"Q"
 
 # (key below the parent, or (), value): what a container asks to be written next
 _Part = tuple[tuple[Any, ...], Any]
@@ -41,7 +44,7 @@ class Pickler:
     Nothing recurses: every container is a generator that yields its parts, and the stack of generators is a list.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, objects: bool = False) -> None:
         self.storages: list[mx.array] = []
         self.foreign: set[int] = set()  # the keys of those that are not known to be in MLX's layout
         self._out = bytearray()
@@ -51,6 +54,7 @@ class Pickler:
         self._open: set[int] = set()  # what has to be complete before it can be referred to
         self._path: list[tuple[Any, ...]] = []
         self._checked = Keys()
+        self._objects = objects
 
     def dump(self, obj: Any) -> bytes:
         """The pickle of ``obj``."""
@@ -104,6 +108,8 @@ class Pickler:
                 self._tensor(value)
             elif kind in (bytes, bytearray, complex, Device, Size):
                 self._small(value)
+            elif self._objects and isinstance(value, CODE):
+                self._code(*torch_name(value))
             else:
                 return False
             self._remember(("id", id(value)), value)
@@ -135,6 +141,19 @@ class Pickler:
         if not self._known(("global", module, name)):
             self._out += _GLOBAL + f"{module}\n{name}\n".encode("ascii")
             self._remember(("global", module, name), None)
+
+    def _code(self, module: str, name: str) -> None:
+        """A class or function; what is declared inside of a class is an attribute of that."""
+        if not f"{module}.{name}".isascii():
+            raise PicklingError(f"can't pickle global identifier '{module}.{name}' using pickle protocol 2")
+        outer, _, own = name.rpartition(".")
+        if not outer:
+            self._global(module, name)
+            return
+        self._global("__builtin__", "getattr")
+        self._code(module, outer)
+        self._str(own)
+        self._out += _TUPLES[2] + _REDUCE
 
     def _small(self, value: Any) -> None:
         """A call of a type with a few numbers or texts."""
@@ -181,7 +200,31 @@ class Pickler:
             return self._complete(value, self._tuple(value))
         if kind is Counter or kind is set:
             return self._complete(value, self._counter(value) if kind is Counter else self._set(value))
+        if self._objects and is_object(value):
+            return self._object(value)
         raise refusal(value, self._where())
+
+    def _object(self, value: Any) -> Iterator[_Part]:
+        """An instance of any class: what makes it, what is put into it, and its state."""
+        found = reduced(value)
+        if isinstance(found, str):
+            self._code(getattr(value, "__module__", None) or "builtins", found)
+            self._remember(("id", id(value)), value)
+            return
+        if found.function is NEW:
+            yield (), found.args[0]
+            yield (), found.args[1:]
+            self._out += _NEW
+        else:
+            yield (), found.function
+            yield (), found.args
+            self._out += _REDUCE
+        self._remember(("id", id(value)), value)
+        yield from self._appended(() if found.items is None else list(found.items))
+        yield from self._items({} if found.pairs is None else dict(found.pairs))
+        if found.state is not None:
+            yield (), found.state
+            self._out += _BUILD
 
     def _list(self, value: list[Any]) -> Iterator[_Part]:
         self._out += _LIST

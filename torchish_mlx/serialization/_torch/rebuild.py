@@ -26,7 +26,7 @@ from ..._tensor.tensor import Tensor
 from .._shared.arrays import LARGEST, OF_STORAGE, OF_TORCH
 from .._shared.input import AGAIN
 from .._shared.keys import Keys
-from .advice import NO_DTYPE, advice_for, storage_advice
+from .advice import NO_DTYPE, advice_for, permission, storage_advice
 from .unpickle import Builder, Refusal
 
 _REPEATED = 2**26  # elements of a view that shows elements of its storage more than once
@@ -86,6 +86,8 @@ class TorchBuilder(Builder):
 
     def __init__(self) -> None:
         self.storages: dict[str, FileStorage] = {}
+        self.made: list[Tensor] = []  # in their order
+        self.code: set[str] = set()  # the classes and functions that were refused
         self._views: dict[Any, Piece] = {}
         self._at: dict[int, tuple[FileStorage, Layout, Tensor]] = {}
         self._copied = 0
@@ -107,8 +109,12 @@ class TorchBuilder(Builder):
         if module == "torch" and name in NO_DTYPE:
             return Refusal(f"of dtype {full}, which MLX has not", NO_DTYPE[name])
         shown = full if len(full) <= 200 else full[:197] + "..."
+        advice = advice_for(module, name)
+        if advice is not None:
+            return Refusal(f"a {shown}, which this package does not have (nothing was run)", advice)
+        self.code.add(full)
         return Refusal(
-            f"a {shown}, which weights_only loading does not make (nothing was run)", advice_for(module, name)
+            f"a {shown}, which weights_only loading does not make (nothing was run)", permission(shown), False
         )
 
     def call(self, function: Any, args: Any) -> Any:
@@ -161,7 +167,8 @@ class TorchBuilder(Builder):
 
     def persistent(self, identity: Any) -> Any:
         if type(identity) is tuple and identity and _text(identity[0]) == "module":
-            return Refusal("a torch.nn.Module, which is code", advice_for("torch.nn", ""))
+            self.code.add("torch.nn.Module")
+            return Refusal("a torch.nn.Module, which is code (nothing was run)", permission("torch.nn.Module"), False)
         if type(identity) is not tuple or not 5 <= len(identity) <= 6:
             raise _damaged(f"refers to a {type(identity).__name__} outside of it that is no storage")
         sign, kind, key, location, numel, *view = (_text(part) for part in identity)
@@ -238,6 +245,7 @@ class TorchBuilder(Builder):
     def _placed(self, kind: type[Tensor], stored: FileStorage, layout: Layout, grad: Any) -> Tensor:
         made = kind.__new__(kind)
         stored.tensors.append((made, layout))
+        self.made.append(made)
         self._at[id(made)] = stored, layout, made  # made is kept, so that its id stays its own
         made._requires_grad = self._wanted(made, grad)
         return made

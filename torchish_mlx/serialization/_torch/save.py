@@ -13,13 +13,14 @@ from .pickler import Pickler
 from .zip_write import write_torch_zip
 
 
-def save_torch(obj: Any, f: Any) -> None:
+def save_torch(obj: Any, f: Any, objects: bool = False) -> None:
     """Write ``obj`` as ``torch.save`` does: a zip file that ``torch.load(f, weights_only=True)`` reads.
 
     Args:
         obj: what ``torchish_mlx.save`` takes.
         f: a path, whose file is replaced as a whole, or a binary file object, which is written from its current
             position.
+        objects: whether modules and instances of other classes are saved too, which ``weights_only=False`` reads.
 
     Raises:
         TypeError, ValueError: an entry cannot be saved; nothing was written.
@@ -35,7 +36,7 @@ def save_torch(obj: Any, f: Any) -> None:
     Source: torch.save, torch/serialization.py.
     """
     check_target(f)
-    pickler = Pickler()
+    pickler = Pickler(objects)
     pickled = pickler.dump(obj)
     check_spread(obj)
     with saving(f) as file:

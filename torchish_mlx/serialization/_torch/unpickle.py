@@ -12,7 +12,7 @@ from __future__ import annotations
 import pickletools
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pickle import UnpicklingError
 from typing import Any
 
@@ -24,11 +24,12 @@ _DICTS = (dict, OrderedDict, Counter)
 class Refusal:
     """Takes the place of what is not built, until its entry is known; says what it is, and what to do."""
 
-    __slots__ = ("what", "hint")
+    __slots__ = ("what", "hint", "lacking")
 
-    def __init__(self, what: str, hint: str) -> None:
+    def __init__(self, what: str, hint: str, lacking: bool = True) -> None:
         self.what = what
         self.hint = hint
+        self.lacking = lacking  # False for a class or function, which is there for those who trust the file
 
 
 class Builder(ABC):
@@ -42,6 +43,10 @@ class Builder(ABC):
     def call(self, function: Any, args: Any) -> Any:
         """What ``function(*args)`` makes; ``function`` is any value of the pickle."""
 
+    def new(self, cls: Any, args: Any) -> Any:
+        """What ``cls.__new__(cls, *args)`` makes."""
+        return self.call(cls, args)
+
     @abstractmethod
     def set_state(self, value: Any, state: Any) -> Any:
         """``value`` with its attributes."""
@@ -53,6 +58,14 @@ class Builder(ABC):
     @abstractmethod
     def check_key(self, key: Any) -> None:
         """Refuse what cannot be a key, or would be slow as one."""
+
+    def extend(self, target: Any, values: list[Any]) -> None:  # noqa: ARG002
+        """Put ``values`` into an object that is no list and no set."""
+        raise UnpicklingError(f"the pickle appends to a {type(target).__name__}. {AGAIN}")
+
+    def update(self, target: Any, pairs: Iterator[tuple[Any, Any]]) -> None:  # noqa: ARG002
+        """Set the entries of an object that is no dict."""
+        raise UnpicklingError(f"the pickle sets entries of a {type(target).__name__}. {AGAIN}")
 
     #: the bytes of pickle that have been read
     read: int = 0
@@ -171,12 +184,6 @@ class _Machine:
 
     # -- filling containers
 
-    def _target(self, kinds: tuple[type, ...], what: str) -> Any:
-        target = self.top()
-        if type(target) in (*kinds, Refusal):
-            return target
-        raise UnpicklingError(f"the pickle {what} a {type(target).__name__}. {AGAIN}")
-
     def append(self, _: Any) -> None:
         value = self.pop()
         self._extend([value])
@@ -185,9 +192,11 @@ class _Machine:
         self._extend(self.items())
 
     def _extend(self, values: list[Any]) -> None:
-        target = self._target((list,), "appends to")
+        target = self.top()
         if type(target) is list:
             target.extend(values)
+        elif type(target) is not Refusal:
+            self.builder.extend(target, values)
 
     def setitem(self, _: Any) -> None:
         value = self.pop()
@@ -197,7 +206,7 @@ class _Machine:
         self._update(self.items())
 
     def _update(self, items: list[Any]) -> None:
-        target = self._target(_DICTS, "sets entries of")
+        target = self.top()
         if len(items) % 2:
             raise UnpicklingError(f"the pickle has a key without a value. {AGAIN}")
         if type(target) in _DICTS:
@@ -205,14 +214,18 @@ class _Machine:
             for i in range(0, len(items), 2):
                 check(items[i])
                 target[items[i]] = items[i + 1]
+        elif type(target) is not Refusal:
+            self.builder.update(target, zip(items[::2], items[1::2], strict=True))
 
     def additems(self, _: Any) -> None:
         items = self.items()
-        target = self._target((set,), "adds to")
+        target = self.top()
         if type(target) is set:
             for item in items:
                 self.builder.check_key(item)
                 target.add(item)
+        elif type(target) is not Refusal:
+            self.builder.extend(target, items)
 
     def dict_of_items(self, _: Any) -> None:
         items = self.items()
@@ -234,6 +247,10 @@ class _Machine:
     def call(self, _: Any) -> None:
         args = self.pop()
         self.stack.append(self.builder.call(self.pop(), args))
+
+    def new(self, _: Any) -> None:
+        args = self.pop()
+        self.stack.append(self.builder.new(self.pop(), args))
 
     def set_state(self, _: Any) -> None:
         state = self.pop()
@@ -302,7 +319,7 @@ _OPERATIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "GLOBAL": _Machine.find,
     "STACK_GLOBAL": _Machine.find_on_stack,
     "REDUCE": _Machine.call,
-    "NEWOBJ": _Machine.call,
+    "NEWOBJ": _Machine.new,
     "BUILD": _Machine.set_state,
     "BINPERSID": _Machine.persistent,
     "PROTO": _nothing,
