@@ -75,7 +75,7 @@ def rand(
             [0.0885, 0.1320]])
     """
     shape, kind = sizes("rand", sizes_, size), dtype_of("rand", dtype, out)
-    return new("rand", shape, range(len(shape)), kind, _uniforms(kind), generator, out, device, requires_grad)
+    return new("rand", shape, None, kind, _uniforms(kind), generator, out, device, requires_grad)
 
 
 def randn(
@@ -97,9 +97,7 @@ def randn(
     tensor([ 1.5410, -0.2934, -2.1788])
     """
     shape, kind = sizes("randn", sizes_, size), dtype_of("randn", dtype, out)
-    return new(
-        "randn", shape, range(len(shape)), kind, _normals_of(0.0, 1.0, kind), generator, out, device, requires_grad
-    )
+    return new("randn", shape, None, kind, _normals_of(0.0, 1.0, kind), generator, out, device, requires_grad)
 
 
 def _low_and_high(name: str, args: tuple[Any, ...], low: Any, high: Any) -> tuple[int, int]:
@@ -147,9 +145,7 @@ def randint(
     shape = sizes("randint", (), size)
     kind = dtype_of("randint", dtype, out, mx.int64)
     bounds = _low_and_high("randint", tuple(args), low, high)
-    return new(
-        "randint", shape, range(len(shape)), kind, _integers(*bounds, kind), generator, out, device, requires_grad
-    )
+    return new("randint", shape, None, kind, _integers(*bounds, kind), generator, out, device, requires_grad)
 
 
 def randperm(
@@ -313,7 +309,7 @@ def normal(
     if size is not None:
         kind, shape = dtype_of("normal", dtype, out), sizes("normal", (), size)
         draw = _normals_of(number("normal", "mean", mean), number("normal", "std", std), kind)
-        return new("normal", shape, range(len(shape)), kind, draw, generator, out, device, requires_grad)
+        return new("normal", shape, None, kind, draw, generator, out, device, requires_grad)
     if not given:
         raise TypeError("normal() of two numbers needs a size: normal(mean, std, size)")
     if dtype is not None or device is not None or requires_grad:

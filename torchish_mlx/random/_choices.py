@@ -10,13 +10,14 @@ import mlx.core as mx
 import numpy as np
 
 from ._draws import exponential
-from ._rounding import rounded
+from ._rounding import rounded, silent
 from ._stream import Stream
 
 #: How many uniforms are looked at ahead at first; twice as many each time.
 _FIRST = 64
 
 
+@silent
 def poisson(stream: Stream, n: int, rates: np.ndarray, dtype: mx.Dtype) -> np.ndarray:  # noqa: ARG001
     """A number for each of ``n`` rates. Each begins where the one before it has ended: this is a loop in Python."""
     uniforms: list[float] = []
@@ -93,6 +94,7 @@ def _rejecting(rate: float) -> Count:
     return count
 
 
+@silent
 def multinomial(stream: Stream, scores: np.ndarray, samples: int, replacement: bool, dtype: mx.Dtype) -> np.ndarray:
     """Places in each row of ``scores``, drawn in proportion to them; scores of halves are in float32.
 

@@ -5,54 +5,93 @@ Each function takes a stream and gives a flat array: the numbers in the order of
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
-from ._stream import Stream
+from ._rounding import (
+    DIGITS,
+    NUMPY,
+    VECTOR_KERNELS,
+    by_libm,
+    fma64,
+    log_of,
+    rounded,
+    scaled32,
+    scaled64,
+    settled,
+    silent,
+)
+from ._stream import SMALL, Stream
 
-#: How many numbers are transformed at a time, so that they stay in the cache of the processor.
-_CHUNK = 1 << 15
+#: How many numbers are made at a time, so that they stay in the cache of the processor.
+_CHUNK = 1 << 14
+#: Bounds up to this size are no surprise for float32.
+_HUGE = 1e30
 #: Up to this many numbers are permuted one after another.
 _FEW = 300
 #: From this span on torch takes two words for an integer.
 _LONG = 2**28
 
 
+def _in_parts(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """``function`` of a stream, a count, other arguments and a dtype, of many numbers in parts; without warnings."""
+
+    @functools.wraps(function)
+    @silent
+    def draw(stream: Stream, n: int, *args: Any) -> np.ndarray:
+        if n <= _CHUNK:
+            return function(stream, n, *args)
+        out = np.empty(n, NUMPY[args[-1]])
+        for start in range(0, n, _CHUNK):
+            part = out[start : start + _CHUNK]
+            part[:] = function(stream, len(part), *args)
+        return out
+
+    return draw
+
+
 def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     """From ``low`` up to ``high``, which is left out: a number that is rounded to ``high`` becomes ``low``.
 
-    Complex numbers are two of them, the real part first.
+    Complex numbers are two of them, the real part first. The array must not be changed.
     """
+    if n <= SMALL and dtype == mx.float32:
+        if low == 0 and high == 1:
+            return stream.singles(n)
+        if -_HUGE < low <= high < _HUGE:
+            return _scaled(stream.singles(n), low, high, dtype)
     if dtype == mx.complex64:
-        return uniform(stream, 2 * n, low, high, mx.float32).view(np.complex64)
-    if dtype == mx.float64:
-        out = scaled64(stream.doubles(n), high - low, low)
-        out[out == high] = low
-        return out
-    first: Any = np.float32(low)
-    last: Any = np.float32(high)
-    if n <= _CHUNK:
-        return _scaled(stream.singles(n), first, last, dtype)
-    out = np.empty(n, NUMPY[dtype])
-    for start in range(0, n, _CHUNK):
-        part = out[start : start + _CHUNK]
-        part[:] = _scaled(stream.singles(len(part)), first, last, dtype)
+        return _uniform(stream, 2 * n, low, high, mx.float32).view(np.complex64)
+    return _uniform(stream, n, low, high, dtype)
+
+
+@_in_parts
+def _uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
+    if dtype != mx.float64:
+        return _scaled(stream.singles(n), low, high, dtype)
+    out = scaled64(stream.doubles(n), high - low, low)
+    out[out == high] = low
     return out
 
 
-def _scaled(u: np.ndarray, low: np.float32, high: np.float32, dtype: mx.Dtype) -> np.ndarray:
-    out = rounded(scaled32(u, float(high - low), float(low)), dtype)
+def _scaled(u: np.ndarray, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     if low == 0 and high == 1 and dtype == mx.float32:
-        return out  # none is 1
-    end = rounded(high, dtype)
-    out[out == end] = rounded(low, dtype)
+        return u  # none is 1
+    first, last = np.float32(low), np.float32(high)
+    out = rounded(scaled32(u, float(last - first), float(first)), dtype)
+    end = last if dtype == mx.float32 else rounded(last, dtype)
+    at_end = out == end
+    if at_end.any():
+        out[at_end] = rounded(first, dtype)
     return out
 
 
+@silent
 def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     """From ``low`` up to ``high``, as ``rrelu`` draws: in float64, which torch for x86 has not fused there.
 
@@ -66,16 +105,26 @@ def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> 
 
 def between(stream: Stream, n: int, low: int, span: int, dtype: mx.Dtype) -> np.ndarray:
     """Integers from ``low`` up to ``low + span``, which is left out."""
+    if n <= SMALL and span < _LONG and dtype == mx.int64:
+        out = (stream.words(n) % np.uint32(span)).astype(np.int64)
+        return out + low if low else out
+    return _between(stream, n, low, span, dtype)
+
+
+@_in_parts
+def _between(stream: Stream, n: int, low: int, span: int, dtype: mx.Dtype) -> np.ndarray:
     words = stream.long_words(n) if span >= _LONG else stream.words(n).astype(np.uint64)
     shift = np.uint64(low % 2**64)
     return rounded((words % np.uint64(span) + shift).view(np.int64), dtype)
 
 
+@_in_parts
 def any_long(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
     """All integers of 64 bits with a sign."""
     return rounded(stream.long_words(n).view(np.int64), dtype)
 
 
+@_in_parts
 def any_of(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
     """The integers from 0 to the largest that ``dtype`` has; in floats to the largest below which it has all."""
     if dtype in (mx.int64, mx.float64):
@@ -154,7 +203,18 @@ def _sorted_steps(places: np.ndarray) -> np.ndarray:
 
 def bernoulli(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     """1 with probability ``p``, else 0: a uniform number of 53 bits is less, which integers tell faster."""
-    return rounded((stream.long_words(n) & np.uint64(2**53 - 1)) < np.uint64(math.ceil(p * 2**53)), dtype)
+    if 2 * n <= SMALL:
+        return _below(stream.low_bits(n), p, dtype)
+    return _bernoulli(stream, n, p, dtype)
+
+
+@_in_parts
+def _bernoulli(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
+    return _below(stream.low_bits(n), p, dtype)
+
+
+def _below(bits: np.ndarray, p: float, dtype: mx.Dtype) -> np.ndarray:
+    return (bits < np.uint64(math.ceil(p * 2**53))).astype(NUMPY[dtype], copy=False)
 
 
 def bernoulli_each(stream: Stream, n: int, p: np.ndarray, dtype: mx.Dtype) -> np.ndarray:
@@ -162,6 +222,7 @@ def bernoulli_each(stream: Stream, n: int, p: np.ndarray, dtype: mx.Dtype) -> np
     return rounded((stream.doubles(n) if p.dtype == np.float64 else stream.singles(n)) < p, dtype)
 
 
+@_in_parts
 def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndarray:
     """-log(1 - u) / rate."""
     u = stream.doubles(n)
@@ -172,6 +233,7 @@ def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndar
     return settled(near, lambda at: by_libm(math.log1p, -u[at]).tolist(), lambda x: rounded(scale * x, dtype))
 
 
+@_in_parts
 def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     """How many trials it takes, with probability ``p``: log(u) / log(1 - p), rounded up."""
     u = stream.doubles(n)
@@ -180,6 +242,7 @@ def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     return settled(near, lambda at: by_libm(log_of, u[at]).tolist(), lambda x: rounded(np.ceil(x / each), dtype))
 
 
+@_in_parts
 def cauchy(stream: Stream, n: int, median: float, sigma: float, dtype: mx.Dtype) -> np.ndarray:
     """median + sigma * tan(pi * (u - 1/2))."""
     angle = math.pi * (stream.doubles(n) - 0.5)
