@@ -86,7 +86,7 @@ def _scaled(u: np.ndarray, low: float, high: float, dtype: mx.Dtype) -> np.ndarr
     out = rounded(scaled32(u, float(last - first), float(first)), dtype)
     end = last if dtype == mx.float32 else rounded(last, dtype)
     at_end = out == end
-    if at_end.any():
+    if np.count_nonzero(at_end):
         out[at_end] = rounded(first, dtype)
     return out
 

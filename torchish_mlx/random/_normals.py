@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mlx.core as mx
 import numpy as np
@@ -84,7 +86,8 @@ def normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype, con
     Complex numbers are two of them, which have half of the variance each, and the mean each, as in torch.
     """
     if BLOCK <= n <= SMALL and contiguous and dtype == mx.float32 and std < _LARGE > abs(mean):
-        return scaled32(_few(stream, n, True), std, mean)
+        made = _few(stream, n, True)
+        return made if std == 1 and mean == 0 else scaled32(made, std, mean)
     return _any_normal(stream, n, mean, std, dtype, contiguous)
 
 
@@ -107,13 +110,14 @@ def _any_normal(stream: Stream, n: int, mean: float, std: float, dtype: mx.Dtype
             stream.long_words(n - whole)
             out[-BLOCK:] = _doubles(stream.doubles(BLOCK), std, mean)
         return out
-    out, work = np.empty(n, np.float32), _Work(min(n, _CHUNK))
-    for start in range(0, whole, _CHUNK):
-        part = out[start : min(start + _CHUNK, whole)]
-        work.normals(stream.words(len(part)), std, mean, part)
-    if n % BLOCK:
-        stream.skip(n - whole if single else 0)
-        work.normals(stream.words(BLOCK), std, mean, out[-BLOCK:])
+    out = np.empty(n, np.float32)
+    with _work() as work:
+        for start in range(0, whole, _CHUNK):
+            part = out[start : min(start + _CHUNK, whole)]
+            work.normals(stream.words(len(part)), std, mean, part)
+        if n % BLOCK:
+            stream.skip(n - whole if single else 0)
+            work.normals(stream.words(BLOCK), std, mean, out[-BLOCK:])
     return rounded(out, dtype)
 
 
@@ -137,10 +141,10 @@ def _few(stream: Stream, n: int, single: bool) -> np.ndarray:
 def _polar(words: np.ndarray) -> np.ndarray:
     """Radius, cosine and sine of the uniform of each word: of two, one's radius and the other's direction count."""
     out = np.empty((3, len(words)), np.float32)
-    work = _Work(_CHUNK)
-    for start in range(0, len(words), _CHUNK // 2):
-        part = words[start : start + _CHUNK // 2]
-        work.polar(part, part, out[:, start : start + len(part)])
+    with _work() as work:
+        for start in range(0, len(words), _CHUNK // 2):
+            part = words[start : start + _CHUNK // 2]
+            work.polar(part, part, out[:, start : start + len(part)])
     return out
 
 
@@ -149,16 +153,17 @@ def _blocks(polar: np.ndarray) -> np.ndarray:
     halves = polar.reshape(3, -1, 2, _HALF)
     out = np.empty((halves.shape[1], BLOCK), np.float32)
     np.multiply(halves[:1, :, 0], halves[1:, :, 1], out=out.reshape(-1, 2, _HALF).swapaxes(0, 1))
+    out += np.float32(0)  # which is no -0
     return out
 
 
 class _Work:
-    """What makes normals of up to ``n`` words at a time, with the memory for it."""
+    """What makes normals of up to ``_CHUNK`` words at a time, with the memory for it."""
 
-    def __init__(self, n: int) -> None:
-        self._room = _cephes.Room(n // 2)
-        self._words = np.empty(n // 2, np.uint32)
-        self._polar = np.empty((3, n // 2), np.float32)
+    def __init__(self) -> None:
+        self._room = _cephes.Room(_CHUNK // 2)
+        self._words = np.empty(_CHUNK // 2, np.uint32)
+        self._polar = np.empty((3, _CHUNK // 2), np.float32)
 
     def normals(self, words: np.ndarray, std: float, mean: float, out: np.ndarray) -> None:
         """Write normals: of each 16 words, the first eight give the radii and the last eight the directions."""
@@ -195,6 +200,21 @@ class _Work:
         whole &= LOW_BITS
         np.copyto(out, whole, casting="unsafe")
         out *= np.float32(2**-24)
+
+
+#: Nobody's memory at the moment.
+_spare: list[_Work] = []
+
+
+@contextmanager
+def _work() -> Iterator[_Work]:
+    """A ``_Work`` that no other thread uses. New memory would take as long as the numbers of a small Tensor."""
+    try:
+        work = _spare.pop()
+    except IndexError:
+        work = _Work()
+    yield work
+    _spare.append(work)
 
 
 def _doubles(u: np.ndarray, std: float, mean: float) -> np.ndarray:

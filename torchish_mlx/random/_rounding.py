@@ -101,7 +101,7 @@ def as_array(numbers: np.ndarray, dtype: mx.Dtype) -> mx.array:
     if dtype == mx.float64:
         return mx.array(numbers, mx.float64)
     # MLX takes memory in less time than an array of NumPy, of which it asks more
-    out = mx.array(numbers.data if numbers.flags.c_contiguous and numbers.flags.writeable else numbers)
+    out = mx.array(numbers.data if numbers.flags.carray else numbers)
     return out if out.dtype == dtype else out.astype(dtype)
 
 
