@@ -34,6 +34,8 @@ _CHUNK = 1 << 14
 _HUGE = 1e30
 #: Up to this many numbers are permuted one after another.
 _FEW = 300
+#: Up to this many numbers are permuted by a sort; of more, those of the first places by blocks.
+_SORTED = 1 << 17
 #: From this span on torch takes two words for an integer.
 _LONG = 2**28
 
@@ -146,7 +148,9 @@ def _permuted(stream: Stream, n: int) -> np.ndarray:
         steps = max(n - 1, 0)
         at = np.arange(steps, dtype=np.uint32)
         other = stream.words(steps) % (np.uint32(n) - at) + at
-        return _swapped(other) if n > _FEW else _swapped_in_turn(other)
+        if n <= _FEW:
+            return _swapped_in_turn(other)
+        return _swapped(other) if n <= _SORTED else _swapped_in_blocks(other)
     made = np.zeros(n, np.int64)
     for start in range(0, n, 1 << 20):  # the other way round, in blocks, because there are so many
         count = np.arange(start + 1, min(start + (1 << 20), n) + 1, dtype=np.uint64)
@@ -162,6 +166,36 @@ def _swapped_in_turn(other: np.ndarray) -> np.ndarray:
     for i, j in enumerate(other.tolist()):
         out[i], out[j] = out[j], out[i]
     return np.array(out, np.int64)
+
+
+def _swapped_in_blocks(other: np.ndarray) -> np.ndarray:
+    """The same for so many that they are not in the cache, where a step after another one is faster than a sort.
+
+    The steps of a block that have both of their places for themselves are done at once, and then the others in turn.
+    """
+    n = len(other) + 1
+    out = np.arange(n, dtype=np.int64)
+    each = memoryview(out)
+    last, shared = np.empty(n, np.int32), np.zeros(n, np.bool_)
+    at = 0
+    while n - at > _SORTED:
+        size = int((n - at) ** (2 / 3))  # so that about one in ten shares a place
+        steps, places = np.arange(at, at + size), other[at : at + size].astype(np.int64)
+        number = np.arange(size, dtype=np.int32)
+        last[places] = number  # of several steps with one place, the last one is kept
+        twice = places[(last[places] != number) | (places < at + size)]
+        shared[twice] = True
+        in_turn = shared[places] | shared[steps]
+        shared[twice] = False
+        alone = np.flatnonzero(~in_turn)
+        a, b = steps[alone], places[alone]
+        out[a], out[b] = out[b], out[a]
+        rest = np.flatnonzero(in_turn)
+        for i, j in zip(steps[rest].tolist(), places[rest].tolist(), strict=True):
+            each[i], each[j] = each[j], each[i]
+        at += size
+    out[at:] = out[at:][_swapped(other[at:] - np.uint32(at))]
+    return out
 
 
 def _swapped(other: np.ndarray) -> np.ndarray:
