@@ -12,8 +12,8 @@ import numpy as np
 from ._rounding import rounded, silent
 from ._stream import Stream
 
-#: How many uniforms are looked at ahead at first; twice as many each time.
-_FIRST = 64
+#: How many uniforms more than are needed on average are looked at ahead at first; twice as many each time.
+_FIRST = 16
 #: From this many numbers of one rate on they are made at once: of a rate from 10 on, and of a smaller one.
 _SEVERAL, _MANY = 32, 1000
 #: Of so many places after another, 2 to the power of this, only the first one is found in turn.
@@ -37,7 +37,7 @@ def _in_turn(stream: Stream, rates: list[float]) -> list[int]:
     """A number for each rate, in a loop in Python."""
     uniforms: list[float] = []
     ahead: list[float] = []  # the last of them, which are not used up yet
-    at, size = 0, _FIRST
+    at, size = 0, int(min(sum(rates), 4 * len(rates))) + len(rates) + _FIRST
     out: list[int] = []
     last = limit = math.nan
     count: Count | None = None

@@ -30,6 +30,8 @@ from ._stream import SMALL, Stream
 
 #: How many numbers are made at a time, so that they stay in the cache of the processor.
 _CHUNK = 1 << 14
+#: The largest number below 1 that is drawn in float32.
+_TOP = 1 - 2.0**-24
 #: Bounds up to this size are no surprise for float32.
 _HUGE = 1e30
 #: Up to this many numbers are permuted one after another.
@@ -85,11 +87,12 @@ def _scaled(u: np.ndarray, low: float, high: float, dtype: mx.Dtype) -> np.ndarr
     if low == 0 and high == 1 and dtype == mx.float32:
         return u  # none is 1
     first, last = np.float32(low), np.float32(high)
-    out = rounded(scaled32(u, float(last - first), float(first)), dtype)
-    end = last if dtype == mx.float32 else rounded(last, dtype)
-    at_end = out == end
-    if np.count_nonzero(at_end):
-        out[at_end] = rounded(first, dtype)
+    span, start = float(last - first), float(first)
+    out = scaled32(u, span, start)
+    if dtype == mx.float32 and np.float32(span * _TOP + start) != last:
+        return out  # not even the largest becomes the end
+    out, end = rounded(out, dtype), rounded(last, dtype)
+    out[out == end] = rounded(first, dtype)
     return out
 
 

@@ -33,6 +33,8 @@ NUMPY = {
 }
 #: Around a function whose numbers may be infinite or not fit into a dtype, of which torch does not warn.
 silent = np.errstate(all="ignore")
+#: Products of random numbers and larger factors are not too small for float32.
+_TINY = 1e-20
 _SPLIT = float(2**27 + 1)
 #: NumPy's functions are nearer than this to the libm's, relative to the result.
 _NEAR = 2.0**-49
@@ -60,6 +62,10 @@ def scaled32(x: np.ndarray, by: float, plus: float, out: np.ndarray | None = Non
     """x * by + plus of float32 numbers with one rounding, as float32; in the array ``out`` if there is one."""
     if by == 1 and plus == 0:
         return np.add(x, np.float32(0), out=out)  # which is no -0
+    if plus == 0 and by > _TINY:  # one product is rounded once
+        out = np.multiply(x, np.float32(by), out=out)
+        out += np.float32(0)
+        return out
     wide = x.astype(np.float64)
     wide *= float(np.float32(by))
     wide += float(np.float32(plus))

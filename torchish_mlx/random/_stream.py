@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,19 @@ class Stream:
         kept: the second of two normals that are made together, until it is asked for; or None.
     """
 
-    __slots__ = ("_ahead", "_at", "_before", "_fresh", "_kept_float", "_tables", "_words", "initial", "kept")
+    __slots__ = (
+        "_ahead",
+        "_at",
+        "_before",
+        "_fresh",
+        "_kept_float",
+        "_rows",
+        "_same",
+        "_tables",
+        "_words",
+        "initial",
+        "kept",
+    )
 
     def __init__(self, seed: int) -> None:
         self.seed(seed)
@@ -73,6 +85,8 @@ class Stream:
         self._at = 0
         self._before: Any = None
         self._tables: dict[Any, np.ndarray] = {}
+        self._same: Any = None  # the draw that would be the same again: (make, number of words, where they begin)
+        self._rows: Iterator[np.ndarray] = iter(())
 
     def _put_back(self) -> None:
         """Have NumPy's generator where this one is: at the first word that was drawn ahead and not used."""
@@ -128,6 +142,33 @@ class Stream:
             whole = (len(self._ahead) - first) // size * size
             table = self._tables[blocks, first] = blocks(self._table(each)[..., first : first + whole])
         return table[at // size : at // size + n // size]
+
+    def repeated(self, n: int, make: Make) -> np.ndarray | None:
+        """``make`` of the next ``n`` words where the draw before was the same, else None: then draw them otherwise.
+
+        Where a draw is repeated, ``make`` is computed of all words that are drawn ahead: of rows of ``n`` words, a row
+        for each. It takes less time than a table, in which each word has all that it might be needed for. The array
+        must not be changed.
+        """
+        at = self._at
+        same, self._same = self._same == (make, n, at), (make, n, at + n)
+        if not same:
+            self._rows = iter(())
+            return None
+        row = next(self._rows, None)
+        if row is None:
+            count = (len(self._ahead) - at) // n
+            if count and self._tables:
+                return None  # they are there already
+            words = self._ahead[at : at + count * n].reshape(-1, n) if count else self._over_the_end(n)[None]
+            rows = iter(make(words))
+            row = next(rows)
+            if not count:
+                self._same = (make, n, self._at)
+                return row
+            self._rows = rows
+        self._at = at + n
+        return row
 
     def _over_the_end(self, n: int) -> np.ndarray:
         """The next ``n`` words, of which there are fewer ahead: the others come from the next ones that are drawn."""
