@@ -43,10 +43,9 @@ _LONG = 2**28
 
 
 def _in_parts(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
-    """``function`` of a stream, a count, other arguments and a dtype, of many numbers in parts; without warnings."""
+    """``function`` of a stream, a count, other arguments and a dtype, of many numbers in parts."""
 
     @functools.wraps(function)
-    @silent
     def draw(stream: Stream, n: int, *args: Any) -> np.ndarray:
         if n <= _CHUNK:
             return function(stream, n, *args)
@@ -74,6 +73,7 @@ def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) ->
     return _uniform(stream, n, low, high, dtype)
 
 
+@silent
 @_in_parts
 def _uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     if dtype != mx.float64:
@@ -259,6 +259,7 @@ def bernoulli_each(stream: Stream, n: int, p: np.ndarray, dtype: mx.Dtype) -> np
     return rounded((stream.doubles(n) if p.dtype == np.float64 else stream.singles(n)) < p, dtype)
 
 
+@silent
 @_in_parts
 def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndarray:
     """-log(1 - u) / rate."""
@@ -270,6 +271,7 @@ def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndar
     return settled(near, lambda at: by_libm(math.log1p, -u[at]).tolist(), lambda x: rounded(scale * x, dtype))
 
 
+@silent
 @_in_parts
 def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     """How many trials it takes, with probability ``p``: log(u) / log(1 - p), rounded up."""
@@ -279,6 +281,7 @@ def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     return settled(near, lambda at: by_libm(log_of, u[at]).tolist(), lambda x: rounded(np.ceil(x / each), dtype))
 
 
+@silent
 @_in_parts
 def cauchy(stream: Stream, n: int, median: float, sigma: float, dtype: mx.Dtype) -> np.ndarray:
     """median + sigma * tan(pi * (u - 1/2))."""
