@@ -41,7 +41,7 @@ def drawn(
 def new(
     name: str,
     shape: Sequence[int],
-    order: Sequence[int],
+    order: Sequence[int] | None,
     dtype: mx.Dtype,
     draw: Draw,
     generator: Any,

@@ -49,7 +49,7 @@ def _in_parts(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     def draw(stream: Stream, n: int, *args: Any) -> np.ndarray:
         if n <= _CHUNK:
             return function(stream, n, *args)
-        out = np.empty(n, NUMPY[args[-1]])
+        out: np.ndarray = np.empty(n, NUMPY[args[-1]])
         for start in range(0, n, _CHUNK):
             part = out[start : start + _CHUNK]
             part[:] = function(stream, len(part), *args)
@@ -178,7 +178,7 @@ def _swapped_in_blocks(other: np.ndarray) -> np.ndarray:
     """
     n = len(other) + 1
     out = np.arange(n, dtype=np.int64)
-    each = memoryview(out)
+    each = out.data
     last, shared = np.empty(n, np.int32), np.zeros(n, np.bool_)
     at = 0
     while n - at > _SORTED:

@@ -107,7 +107,8 @@ def as_array(numbers: np.ndarray, dtype: mx.Dtype) -> mx.array:
     if dtype == mx.float64:
         return mx.array(numbers, mx.float64)
     # MLX takes memory in less time than an array of NumPy, of which it asks more
-    out = mx.array(numbers.data if numbers.flags.carray else numbers)
+    memory: Any = numbers.data if numbers.flags.carray else numbers
+    out = mx.array(memory)
     return out if out.dtype == dtype else out.astype(dtype)
 
 
