@@ -35,7 +35,11 @@ def drawn(
         return mx.zeros(shape, dtype)
     function, *args = draw
     numbers = source.draw(function, n, *args)
-    return as_array(numbers.reshape(shape) if order is None else in_shape(numbers, shape, order), dtype)
+    if order is not None:
+        numbers = in_shape(numbers, shape, order)
+    elif len(shape) != 1:
+        numbers = numbers.reshape(shape)
+    return as_array(numbers, dtype)
 
 
 def new(

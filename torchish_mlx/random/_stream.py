@@ -12,7 +12,7 @@ import numpy as np
 SIZE = 5056
 #: How many words are drawn ahead for small draws, which are those of at most ``SMALL`` words: few at first, and more
 #: where draw after draw is small, because a table of more words takes less time for each.
-_AHEAD, _MORE = 4096, 16384
+_AHEAD, _MORE = 4096, 32768
 SMALL = 1024
 #: From this number of words on it takes less time to put back what was drawn ahead than to copy the words.
 _LARGE = 1 << 16
