@@ -22,19 +22,22 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.examples ## train on handwritten digits, writes out/ (about a minute with set-up)
-	@if $(HAS_TORCH); then echo "By torch, which is installed in $(VENV):"; $(RUN) examples/digits_torch.py $(DEMO_ARGS); fi
-	@$(RUN) examples/demo.py $(DEMO_ARGS)
+	@$(call BY_TORCH,digits,$(DEMO_ARGS))
+	@echo "By MLX, the same file:"; $(RUN) -m torchish_mlx run examples/digits.py $(DEMO_ARGS)
+	@echo; $(RUN) examples/demo.py $(DEMO_ARGS)
+
+# The examples in plain torch, which are run by torch first, where it is installed; their pictures have both curves.
+PLAIN := accumulation char_gpt custom_optimizer digits fine_tuning lbfgs_regression photograph vae
+BY_TORCH = if $(HAS_TORCH); then echo "By torch, examples/$(1).py:"; $(RUN) examples/$(1).py $(2) --out out/torch; fi
 
 examples: $(VENV)/.examples ## run every example, writes out/ (some minutes; with torch's curves where it is installed)
-	@for original in examples/*_torch.py; do \
-		port=$${original%_torch.py}.py; \
-		if $(HAS_TORCH); then echo "== $$original"; $(RUN) $$original $(EXAMPLES_ARGS) || exit; fi; \
-		echo "== $$port"; $(RUN) $$port $(EXAMPLES_ARGS) || exit; \
-	done
+	@$(foreach name,$(PLAIN),$(call BY_TORCH,$(name),$(EXAMPLES_ARGS)) || exit; echo "By MLX:"; \
+		$(RUN) -m torchish_mlx run examples/$(name).py $(EXAMPLES_ARGS) || exit;)
+	@for name in mlx_digits mlx_optimizer; do echo "== $$name"; $(RUN) examples/$$name.py $(EXAMPLES_ARGS) || exit; done
 
 PICTURES := char_gpt digits vae lbfgs_regression fine_tuning custom_optimizer
-pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ again, torch's curves over ours (a few minutes)
-	@for name in $(PICTURES); do $(RUN) examples/$${name}_torch.py && $(RUN) examples/$$name.py || exit; done
+pictures: $(VENV)/.test ## draw the examples' pictures in docs/images/ again, with torch's curves (a few minutes)
+	@$(foreach name,$(PICTURES),$(call BY_TORCH,$(name)) && $(RUN) -m torchish_mlx run examples/$(name).py || exit;)
 	@$(PY) -c 'from PIL import Image; [Image.open(f"out/{a}.png").convert("RGB").quantize(64).save(f"docs/images/{b}.png") \
 		for a in "$(PICTURES)".split() for b in [a.replace("char_gpt", "training")]]'
 

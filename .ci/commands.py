@@ -24,7 +24,7 @@ BY_HAND = {
     r"pip install 'torchish-mlx\[parity\]'": "`make test` installs it",
     r"make test": "`make test-all` runs these tests and more",
     r"python -m torchish_mlx parity( --quick)?": "the tests run it for one optimizer",
-    r"python examples/\w+\.py": "the tests run each example, shorter",
+    r"python (-m torchish_mlx run )?examples/\w+\.py.*": "the tests run each example, shorter",
 }
 
 

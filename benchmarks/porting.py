@@ -1,4 +1,4 @@
-"""The programs of docs/porting.md, compared: the torch script, its port, and the port's optional steps.
+"""The programs of docs/porting.md, compared: the torch script, the same under ``run``, its port, and optional steps.
 
     OMP_NUM_THREADS=1 python benchmarks/porting.py [--rounds 7] [--quick]
 
@@ -57,6 +57,8 @@ def new_model(program: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -
     model = program["Net"]()
     if isinstance(model, torch.nn.Module):
         model.load_state_dict(weights)
+    elif isinstance(model, torchish_mlx.nn.Module):
+        model.load_state_dict({name: torchish_mlx.tensor(w.numpy()) for name, w in weights.items()})
     else:
         given = {
             name: torchish_mlx.Tensor(mx.array(w.numpy().transpose(0, 2, 3, 1) if w.ndim == 4 else w.numpy()))
@@ -67,7 +69,7 @@ def new_model(program: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -
 
 
 def in_torchs_layout(model: Any) -> dict[str, np.ndarray]:
-    if isinstance(model, torch.nn.Module):
+    if isinstance(model, (torch.nn.Module, torchish_mlx.nn.Module)):
         return {name: p.detach().numpy() for name, p in model.named_parameters()}
     arrays = {name: np.array(a) for name, a in tree_flatten(model.parameters())}
     return {name: a.transpose(0, 3, 1, 2) if a.ndim == 4 else a for name, a in arrays.items()}

@@ -1,4 +1,4 @@
-"""The programs of docs/porting.md: the torch script, its port, and the port with the page's optional steps applied."""
+"""The programs of docs/porting.md: the torch script, its imports swapped, its port, and the port's optional steps."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ def fenced(section: str, language: str) -> list[str]:
 
 
 def programs() -> dict[str, str]:
-    """The torch script, the port, and the port with ``update`` and with ``mx.compile``."""
+    """The torch script, what ``run`` makes of it, the port, and the port with ``update`` and with ``mx.compile``."""
     on = sections()
     (original,) = fenced(on["The script"], "python")
+    (swap,) = fenced(on["Swap the imports"], "diff")
     (port,) = fenced(on["The port"], "python")
     (update,) = fenced(on["Optional: MLX's own words"], "diff")
     (compiled,) = fenced(on["Optional: `mx.compile`"], "diff")
     by_update = patched(port, update)
     return {
         "torch": original,
+        "run": patched(original, swap),
         "step()": port,
         "update()": by_update,
         "update(), mx.compile": patched(by_update, compiled),

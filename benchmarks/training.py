@@ -4,7 +4,8 @@
 
 Both sides have the same sizes, the same optimizer (AdamW) and the same batches. A step is forward, backward and update,
 evaluated. Times are those of the processor: the least and the median of rounds that take turns, in one process.
-``--growth`` runs that many steps of the torch side and prints the memory of the process on the way.
+``--growth`` runs that many steps of the torch side instead. After each tenth of them it prints the median time of a
+step, the memory of the process, that of MLX's arrays, and how many objects Python's collector tracks: nothing may grow.
 """
 
 from __future__ import annotations
@@ -190,6 +191,24 @@ def compared(title: str, ours: Step, theirs: Step, rounds: int) -> None:
     )
 
 
+def growth(title: str, step: Step, steps: int) -> None:
+    """What a step takes, and what there is, after each tenth of the steps."""
+    say(f"{title:44}{'ms':>9}{'MiB at most':>13}{'MiB of arrays':>15}{'objects':>9}")
+    each = max(1, steps // 10)
+    times: list[float] = []
+    for i in range(1, steps + 1):
+        start = time.process_time()
+        step()
+        times.append(time.process_time() - start)
+        if i % each == 0:
+            middle = statistics.median(times) * 1e3
+            times.clear()
+            gc.collect()
+            most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            arrays = mx.get_active_memory() / 2**20
+            say(f"{f'step {i}':44}{middle:9.2f}{most:13.1f}{arrays:15.3f}{len(gc.get_objects()):9}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -202,11 +221,11 @@ def main() -> None:
     images, classes = rng.standard_normal((32, 3, 32, 32)).astype(np.float32), rng.integers(0, 10, 32)
     last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     if options.growth:
-        step = torchs(cnn(8), images[:4], classes[:4])
-        for i in range(options.growth + 1):
-            step()
-            if i % (options.growth // 10) == 0:
-                say(f"step {i:6}: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most")
+        for title, step in (
+            ("CNN with BatchNorm, 8 channels, batch 4", torchs(cnn(8), images[:4], classes[:4])),
+            ("GPT, 2 layers, 32 wide, batch 1 x 8", torchs(GPT(2, 8, 32, 2, 64), small[:, :-1], small[:, 1:])),
+        ):
+            growth(title, step, options.growth)
         return
     say(f"{'ms for a step, eager':44}{'ours':>9}{'mlx':>9}{'x':>7}{'median':>10}{'mlx':>9}{'x':>7}")
     for name, sizes, data in (

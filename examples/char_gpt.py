@@ -1,9 +1,9 @@
-"""Train a character GPT on Python's own source: OneCycleLR, clipping, an average, resume. Ported to MLX.
+"""Train a character GPT on Python's own source: OneCycleLR, clipping, an average, resume.
 
     python examples/char_gpt.py [--steps 400] [--batch-size 16] [--lr 0.004] [--seed 0] [--out out] [--quick]
     python examples/char_gpt.py --resume    # goes on where the last run was interrupted, with the same numbers
 
-Writes OUT/char_gpt.json, its curves, OUT/char_gpt.png, with char_gpt_torch.py's curves over them, and OUT/char_gpt.pt.
+Writes OUT/char_gpt.json, its curves, OUT/char_gpt.png, and OUT/char_gpt.pt, a checkpoint.
 """
 
 from __future__ import annotations
@@ -15,18 +15,13 @@ import os
 import sys
 from pathlib import Path
 
-import mlx.core as mx
 import numpy as np
-from mlx import nn
-from mlx.core.fast import scaled_dot_product_attention
-from mlx.nn import gelu
-from mlx.nn.losses import cross_entropy
-
-import torchish_mlx
-from torchish_mlx import checkpoint, optim
-from torchish_mlx.nn.utils import clip_grad_norm_
-from torchish_mlx.optim.lr_scheduler import OneCycleLR
-from torchish_mlx.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+import torch
+from torch import nn, optim
+from torch.nn.functional import cross_entropy, gelu, scaled_dot_product_attention
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 CONTEXT, WIDTH, HEADS, BLOCKS = 64, 64, 4, 2
 MODULES = ["argparse", "ast", "configparser", "dataclasses", "doctest", "inspect", "subprocess", "tarfile", "typing"]
@@ -41,10 +36,10 @@ def text() -> tuple[list[str], np.ndarray, np.ndarray]:
     return characters, data[: len(data) * 9 // 10], data[len(data) * 9 // 10 :]
 
 
-def batch(data: np.ndarray, size: int, key: list[int]) -> tuple[mx.array, mx.array]:
+def batch(data: np.ndarray, size: int, key: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Random pieces (size, CONTEXT), and the same pieces one character further."""
     starts = np.random.default_rng(key).integers(0, len(data) - CONTEXT, (size, 1)) + np.arange(CONTEXT)
-    return mx.array(data[starts]), mx.array(data[starts + 1])
+    return torch.tensor(data[starts]), torch.tensor(data[starts + 1])
 
 
 class Block(nn.Module):
@@ -59,12 +54,12 @@ class Block(nn.Module):
         self.up = nn.Linear(WIDTH, 4 * WIDTH)
         self.down = nn.Linear(4 * WIDTH, WIDTH)
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, t, _ = x.shape
         q, k, v = (
-            part.reshape(n, t, HEADS, WIDTH // HEADS).swapaxes(1, 2) for part in self.qkv(self.norm1(x)).split(3, -1)
+            part.reshape(n, t, HEADS, WIDTH // HEADS).swapaxes(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, -1)
         )
-        mixed = scaled_dot_product_attention(q, k, v, scale=(WIDTH // HEADS) ** -0.5, mask="causal")
+        mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.swapaxes(1, 2).reshape(n, t, WIDTH))
         return x + self.down(gelu(self.up(self.norm2(x))))
 
@@ -72,29 +67,28 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Indices of characters (n, t) -> logits of the next ones (n, t, characters)."""
 
-    def __init__(self, characters: int, seed: int) -> None:
+    def __init__(self, characters: int) -> None:
         super().__init__()
         self.character = nn.Embedding(characters, WIDTH)
         self.place = nn.Embedding(CONTEXT, WIDTH)
-        self.blocks = [Block() for _ in range(BLOCKS)]
+        self.blocks = nn.ModuleList([Block() for _ in range(BLOCKS)])
         self.norm = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, characters)
-        for name, p in torchish_mlx.named_parameters(self):
-            p.data = mx.array(common.initial(name, p.shape, seed))
 
-    def __call__(self, x: mx.array) -> mx.array:
-        x = self.character(x) + self.place(mx.arange(x.shape[1]))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.character(x) + self.place(torch.arange(x.shape[1]))
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x))
 
 
-def loss_fn(model: nn.Module, x: mx.array, y: mx.array) -> mx.array:
-    return cross_entropy(model(x), y, reduction="mean")
+def loss_fn(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return cross_entropy(model(x).flatten(0, 1), y.flatten())
 
 
 def validation(model: nn.Module, data: np.ndarray) -> float:
-    return loss_fn(model, *batch(data, 32, key=[0])).item()
+    with torch.no_grad():
+        return loss_fn(model, *batch(data, 32, key=[0])).item()
 
 
 def sample(model: nn.Module, characters: list[str], length: int, seed: int) -> str:
@@ -102,7 +96,8 @@ def sample(model: nn.Module, characters: list[str], length: int, seed: int) -> s
     rng = np.random.default_rng(seed)
     written = [characters.index(c) for c in "\n\ndef "]
     for _ in range(length):
-        logits = np.array(model(mx.array([written[-CONTEXT:]]))[0, -1]).astype(np.float64)
+        with torch.no_grad():
+            logits = model(torch.tensor([written[-CONTEXT:]]))[0, -1].double().numpy()
         odds = np.exp((logits - logits.max()) / 0.7)
         written.append(int(rng.choice(len(characters), p=odds / odds.sum())))
     return "".join(characters[i] for i in written).strip()
@@ -121,33 +116,41 @@ def options() -> argparse.Namespace:
 def main() -> None:
     args = options()
     characters, train, validate = text()
-    model = GPT(len(characters), args.seed)
-    optimizer = optim.AdamW(model, lr=args.lr)
+    torch.manual_seed(args.seed)
+    model = GPT(len(characters))
+    optimizer = optim.AdamW(model.parameters(), lr=args.lr)
     scheduler = OneCycleLR(optimizer, max_lr=args.lr, total_steps=args.steps)
     ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.95))
     log = common.Log(__file__, args)
-    parts = {"model": {"net": model, "ema": ema}, "optimizer": optimizer, "scheduler": scheduler}
     place, start = args.out / "char_gpt.pt", 0
     if args.resume:
         if not place.exists():
             sys.exit(f"--resume: there is no {place} to go on from.")
-        run = checkpoint.resume(place, **parts)
-        start = run.step
-        log.go_on(**run.extra)
-    weights = sum(p.numel() for p in torchish_mlx.parameters(model))
+        saved = torch.load(place)
+        model.load_state_dict(saved["model"])
+        ema.load_state_dict(saved["ema"])
+        optimizer.load_state_dict(saved["optimizer"])
+        scheduler.load_state_dict(saved["scheduler"])
+        start = saved["step"]
+        log.go_on(saved["curves"], saved["settings"])
+    weights = sum(p.numel() for p in model.parameters())
     print(f"{len(train)} characters, {len(characters)} different ones, {weights} weights, step {start} of {args.steps}")
 
     for step in log.steps(args.steps, start=start):
         optimizer.zero_grad()
-        loss = torchish_mlx.backward(model, loss_fn, *batch(train, args.batch_size, key=[args.seed, step]))
-        clip_grad_norm_(torchish_mlx.parameters(model), max_norm=1.0)
+        loss = loss_fn(model, *batch(train, args.batch_size, key=[args.seed, step]))
+        loss.backward()
+        clip_grad_norm_(model.parameters(), max_norm=1.0)
         optimizer.step()
         scheduler.step()
         ema.update_parameters(model)
         log.add(step, loss=loss.item())
         if step % args.save_every == 0 or step == args.steps:
             log.add(step, validation=validation(model, validate), averaged_validation=validation(ema, validate))
-            checkpoint.save(place, step=step, **parts, extra={"curves": log.curves, "settings": log.settings})
+            with common.whole(place) as file:
+                parts = {"model": model, "ema": ema, "optimizer": optimizer, "scheduler": scheduler}
+                states = {name: part.state_dict() for name, part in parts.items()}
+                torch.save({"step": step, "curves": log.curves, "settings": log.settings, **states}, file)
 
     print("\n" + sample(ema, characters, 200, args.seed) + "\n")
     common.wrote(place)

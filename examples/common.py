@@ -1,4 +1,4 @@
-"""What both sides of every example share: options, equal initial weights, batches, progress, files. No torch, no mlx.
+"""What the examples share: options, batches, progress, pictures, files. No torch, no mlx.
 
 Import it first: from then on Ctrl-C ends the script in one line, during the slow imports too.
 """
@@ -101,22 +101,16 @@ def seed(text: str) -> int:
     return value
 
 
-# Numbers that both sides begin with --------------------------------------------------------------------------------
+# Weights and batches -----------------------------------------------------------------------------------------------
 
 
-def initial(name: str, shape: tuple[int, ...], seed: int, channels_last: bool = False) -> np.ndarray:
-    """The first value of a parameter: uniform in +-1/sqrt(fan_in); vectors are 0, and 1 where they are a "weight".
-
-    ``channels_last`` is for MLX's convolutions: the numbers of torch's (out, in, height, width), with "in" moved last.
-    """
+def initial(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """How a Parameter of an ``mlx.nn`` model begins: uniform in +-1/sqrt(fan_in); vectors are 0, a norm's weight 1."""
     if len(shape) < 2:
         return np.full(shape, name.endswith("weight"), np.float32)
-    if channels_last:
-        shape = (shape[0], shape[-1], *shape[1:-1])
     bound = 1 / math.sqrt(math.prod(shape[1:]))
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    drawn = rng.uniform(-bound, bound, shape).astype(np.float32)
-    return np.moveaxis(drawn, 1, -1) if channels_last else drawn
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
 
 
 def batches(samples: int, size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -149,7 +143,7 @@ def wrote(path: Path, note: str = "") -> None:
 
 
 class Log:
-    """The curves of a run: lines and a progress bar while it trains, then OUT/NAME.json, and OUT/NAME.png of a port.
+    """The curves of a run: lines and a progress bar while it trains, then OUT/NAME.json and OUT/NAME.png.
 
     ``for epoch in log.steps(10, "epoch")`` counts from 1; ``log.add(epoch, loss=..., test_accuracy=...)`` adds a point
     to each of the curves, whose newest values are printed. ``log.curves`` may be saved, and set to go on with.
@@ -190,7 +184,7 @@ class Log:
         self.curves = curves
 
     def save(self, title: str, log_scale: Collection[str] = (), draw: Callable[[Axes], None] | None = None) -> None:
-        """Write the curves; a port draws them too, with torch's over them where torch's file is of the same settings.
+        """Write and draw the curves, with those of OUT/torch over them where these are of the same settings.
 
         ``draw(axes)`` draws one panel more.
         """
@@ -198,22 +192,21 @@ class Log:
         with whole(place) as file:
             file.write_text(json.dumps({"settings": self.settings, "curves": self.curves}, default=str) + "\n")
         wrote(place)
-        if not self.name.endswith("_torch"):
-            theirs = self._torchs()
-            place = self.out / f"{self.name}.png"
-            with whole(place) as file:
-                picture(title, self.unit, self.curves, theirs, log_scale, draw).savefig(file)
-            wrote(place, " (torch's curve is drawn over ours)" if theirs else "")
-            for name in theirs:
-                pairs = zip(self.curves[name], theirs[name], strict=False)  # a line search may evaluate once more
-                apart = max(abs(a[1] - b[1]) for a, b in pairs)
-                print(f"{name.replace('_', ' ')}: at most {apart:.1g} from torch's")
+        theirs = self._torchs()
+        place = self.out / f"{self.name}.png"
+        with whole(place) as file:
+            picture(title, self.unit, self.curves, theirs, log_scale, draw).savefig(file)
+        wrote(place, f" (the curves in {self.out / 'torch'} are drawn over these)" if theirs else "")
+        for name in theirs:
+            pairs = zip(self.curves[name], theirs[name], strict=False)  # a line search may evaluate once more
+            apart = max(abs(a[1] - b[1]) for a, b in pairs)
+            print(f"{name.replace('_', ' ')}: at most {apart:.1g} from torch's")
         print(f"time {time.perf_counter() - self.began:.0f} s")
 
     def _torchs(self) -> dict[str, list[list[float]]]:
-        """torch's curves, or nothing."""
+        """The curves in OUT/torch, or nothing."""
         try:
-            saved = json.loads((self.out / f"{self.name}_torch.json").read_text())
+            saved = json.loads((self.out / "torch" / f"{self.name}.json").read_text())
         except FileNotFoundError:
             return {}
         return saved["curves"] if saved["settings"] == json.loads(json.dumps(self.settings, default=str)) else {}
@@ -237,14 +230,14 @@ def picture(
     log_scale: Collection[str] = (),
     draw: Callable[[Axes], None] | None = None,
 ) -> Figure:
-    """A panel for each curve: ours broad, torch's dashed over it."""
+    """A panel for each curve: this run's broad, torch's dashed over it."""
     panels = len(ours) + (draw is not None)
     figure = Figure(figsize=(5 * panels + (panels == 1), 4), dpi=120, layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     for panel, name in zip(axes, ours, strict=False):
         each = -(-len(ours[name]) // POINTS)
-        panel.plot(*means(ours[name], each), label="torchish_mlx", color="#1f77b4", linewidth=5, alpha=0.45)
+        panel.plot(*means(ours[name], each), label="this run", color="#1f77b4", linewidth=5, alpha=0.45)
         if name in theirs:
             panel.plot(*means(theirs[name], each), label="torch", color="#d62728", linewidth=1.5, linestyle="--")
         note = f", means of {each} {unit}s" if each > 1 else ""

@@ -1,10 +1,10 @@
-"""Train with an optimizer of one's own, LAMB, that is written against optim.Optimizer. Ported to MLX.
+"""Train with an optimizer of one's own, LAMB, that is written against optim.Optimizer.
 
     python examples/custom_optimizer.py [--epochs 40] [--batch-size 512] [--lr 0.03] [--out out] [--quick]
 
 LAMB (You et al. 2020, https://arxiv.org/abs/1904.00962) makes each array's step as long as a share lr of the array, in
-Adam's direction: made for large batches, here of 512 handwritten digits. Not a line of the class changes in the port.
-Writes OUT/custom_optimizer.json, its curves, and OUT/custom_optimizer.png, with custom_optimizer_torch.py's over them.
+Adam's direction: made for large batches, here of 512 handwritten digits.
+Writes OUT/custom_optimizer.json, its curves, and OUT/custom_optimizer.png.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import mlx.core as mx
 import numpy as np
-from mlx import nn
+import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-
-import torchish_mlx as torch
-from torchish_mlx import optim
-from torchish_mlx.optim.lr_scheduler import OneCycleLR
+from torch import nn, optim
+from torch.optim.lr_scheduler import OneCycleLR
 
 
 class Lamb(optim.Optimizer):
@@ -72,33 +69,32 @@ class Lamb(optim.Optimizer):
 class Classifier(nn.Module):
     """Three linear layers: 64 grey values -> 10 logits."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.layers = [nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 10)]
-        for name, p in torch.named_parameters(self):
-            p.data = mx.array(common.initial(name, p.shape, seed))
+        self.layers = nn.ModuleList([nn.Linear(64, 256), nn.Linear(256, 256), nn.Linear(256, 10)])
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         *body, head = self.layers
         for layer in body:
-            x = mx.tanh(layer(x))
+            x = torch.tanh(layer(x))
         return head(x)
 
 
-def loss_fn(model: Classifier, x: mx.array, y: mx.array) -> mx.array:
-    return nn.losses.cross_entropy(model(x), y, reduction="mean")
+def loss_fn(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(model(x), y)
 
 
-def accuracy(model: Classifier, x: mx.array, y: mx.array) -> float:
-    return (model(x).argmax(1) == y).mean().item()
+@torch.no_grad()
+def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> float:
+    return (model(x).argmax(1) == y).float().mean().item()
 
 
-def data() -> list[mx.array]:
+def data() -> list[torch.Tensor]:
     """Images (n, 64) in [0, 1] to train and to test on, and their labels (n,)."""
     images, labels = load_digits(return_X_y=True)
     images = (images / 16).astype(np.float32)
     parts = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
-    return [mx.array(part) for part in parts]
+    return [torch.tensor(part) for part in parts]
 
 
 def options() -> argparse.Namespace:
@@ -111,8 +107,9 @@ def options() -> argparse.Namespace:
 
 def train(args: argparse.Namespace) -> tuple[Classifier, Lamb]:
     x_train, x_test, y_train, y_test = data()
-    model = Classifier(args.seed)
-    optimizer = Lamb(model, lr=args.lr)
+    torch.manual_seed(args.seed)
+    model = Classifier()
+    optimizer = Lamb(model.parameters(), lr=args.lr)
     steps_per_epoch = math.ceil(len(x_train) / args.batch_size)
     scheduler = OneCycleLR(optimizer, max_lr=args.lr, epochs=args.epochs, steps_per_epoch=steps_per_epoch)
     print(f"{len(x_train)} images to train on, {len(x_test)} to test on, {args.epochs} epochs")
@@ -122,7 +119,8 @@ def train(args: argparse.Namespace) -> tuple[Classifier, Lamb]:
         total = 0.0
         for batch in common.batches(len(x_train), args.batch_size, args.seed, epoch):
             optimizer.zero_grad()
-            loss = torch.backward(model, loss_fn, x_train[mx.array(batch)], y_train[mx.array(batch)])
+            loss = loss_fn(model, x_train[batch], y_train[batch])
+            loss.backward()
             optimizer.step()
             scheduler.step()
             total += loss.item() * len(batch)

@@ -1,6 +1,6 @@
-"""What `make demo` runs: digits.py, the same training in MLX's words, and its checkpoint read back.
+"""What `make demo` runs last: mlx_digits.py, the same training in MLX's words, and its checkpoint read back.
 
-    python examples/demo.py [options of digits.py]
+    python examples/demo.py [options of mlx_digits.py]
 
 Both trainings must give the same weights, bit for bit, and the checkpoint the same accuracy and the same next step.
 """
@@ -13,8 +13,8 @@ import argparse
 import math
 import sys
 
-import digits
 import mlx.core as mx
+import mlx_digits as digits
 import numpy as np
 from mlx import nn
 from mlx.utils import tree_flatten
@@ -50,11 +50,11 @@ def largest_difference(one: nn.Module, other: nn.Module) -> float:
 
 
 def check_checkpoint(args: argparse.Namespace, model: digits.Classifier, optimizer: optim.Optimizer) -> None:
-    """Read digits.pt into a model of other weights; training must go on the same."""
+    """Read mlx_digits.pt into a model of other weights; training must go on the same."""
     x_train, x_test, y_train, y_test = digits.data()
     again = digits.Classifier(args.seed + 1)
     resumed, _ = digits.optimizer_and_scheduler(again, args, len(x_train))
-    checkpoint.resume(args.out / "digits.pt", model=again, optimizer=resumed)
+    checkpoint.resume(args.out / "mlx_digits.pt", model=again, optimizer=resumed)
     before, after = digits.accuracy(model, x_test, y_test), digits.accuracy(again, x_test, y_test)
     if before != after:
         sys.exit(f"The checkpoint gives a test accuracy of {after:.4f} instead of {before:.4f}.")

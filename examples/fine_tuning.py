@@ -1,11 +1,11 @@
-"""Fine-tune a classifier: a learning rate per layer, and layers that are unfrozen one by one. Ported to MLX.
+"""Fine-tune a classifier: a learning rate per layer, and layers that are unfrozen one by one.
 
     python examples/fine_tuning.py [--epochs 40] [--samples 3] [--lr 0.003] [--decay 0.6] [--out out] [--quick]
 
 The network learns upright digits, then slanted ones, of which there are only 3 of each. Each layer below the head has
 0.6 times the learning rate of the one above, and the layers are unfrozen from the head downwards. For comparison, a
 network that begins with nothing learns the same images.
-Writes OUT/fine_tuning.json, its curves, and OUT/fine_tuning.png, with fine_tuning_torch.py's curves over them.
+Writes OUT/fine_tuning.json, its curves, and OUT/fine_tuning.png.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ import common
 import argparse
 from collections.abc import Iterator
 
-import mlx.core as mx
 import numpy as np
+import torch
 from matplotlib.axes import Axes
-from mlx import nn
 from sklearn.datasets import load_digits
+from torch import nn, optim
 from tqdm import tqdm
-
-import torchish_mlx
-from torchish_mlx import optim
 
 UPRIGHT = 1000  # images to learn first; the others are slanted
 
@@ -31,28 +28,27 @@ UPRIGHT = 1000  # images to learn first; the others are slanted
 class Classifier(nn.Module):
     """Four linear layers: 64 grey values -> 10 logits."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.layers = [nn.Linear(64, 128), nn.Linear(128, 128), nn.Linear(128, 128), nn.Linear(128, 10)]
-        for name, p in torchish_mlx.named_parameters(self):
-            p.data = mx.array(common.initial(name, p.shape, seed))
+        self.layers = nn.ModuleList([nn.Linear(64, 128), nn.Linear(128, 128), nn.Linear(128, 128), nn.Linear(128, 10)])
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         *body, head = self.layers
         for layer in body:
-            x = nn.relu(layer(x))
+            x = torch.relu(layer(x))
         return head(x)
 
 
-def loss_fn(model: Classifier, x: mx.array, y: mx.array) -> mx.array:
-    return nn.losses.cross_entropy(model(x), y, reduction="mean")
+def loss_fn(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(model(x), y)
 
 
-def accuracy(model: Classifier, x: mx.array, y: mx.array) -> float:
-    return (model(x).argmax(1) == y).mean().item()
+@torch.no_grad()
+def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> float:
+    return (model(x).argmax(1) == y).float().mean().item()
 
 
-def data(samples: int) -> list[mx.array]:
+def data(samples: int) -> list[torch.Tensor]:
     """Upright images (n, 64) in [0, 1] and labels (n,); slanted ones, ``samples`` of each digit; those to test on."""
     digits = load_digits()
     images, labels = (digits.images / 16).astype(np.float32), digits.target
@@ -61,17 +57,18 @@ def data(samples: int) -> list[mx.array]:
     few = np.concatenate([UPRIGHT + np.flatnonzero(labels[UPRIGHT:] == digit)[:samples] for digit in range(10)])
     rest = np.setdiff1d(np.arange(UPRIGHT, len(images)), few)
     parts = (np.arange(UPRIGHT), few, rest)
-    return [mx.array(array[part]) for part in parts for array in (images.reshape(-1, 64), labels)]
+    return [torch.tensor(array[part]) for part in parts for array in (images.reshape(-1, 64), labels)]
 
 
 def learn(
-    model: Classifier, optimizer: optim.Optimizer, x: mx.array, y: mx.array, batches: Iterator[np.ndarray]
+    model: Classifier, optimizer: optim.Optimizer, x: torch.Tensor, y: torch.Tensor, batches: Iterator[np.ndarray]
 ) -> float:
     """One epoch; returns the mean loss."""
     total = 0.0
     for batch in batches:
         optimizer.zero_grad()
-        loss = torchish_mlx.backward(model, loss_fn, x[mx.array(batch)], y[mx.array(batch)])
+        loss = loss_fn(model, x[batch], y[batch])
+        loss.backward()
         optimizer.step()
         total += loss.item() * len(batch)
     return total / len(x)
@@ -98,34 +95,35 @@ def options() -> argparse.Namespace:
     return common.parse(parser, quick={"first_epochs": 3, "epochs": 8})
 
 
-def train(args: argparse.Namespace) -> Classifier:
+def train(args: argparse.Namespace) -> None:
     x_first, y_first, x_few, y_few, x_test, y_test = data(args.samples)
     log = common.Log(__file__, args)
 
-    model = Classifier(args.seed)
-    optimizer = optim.AdamW(model, lr=2e-3)
+    torch.manual_seed(args.seed)
+    model = Classifier()
+    optimizer = optim.AdamW(model.parameters(), lr=2e-3)
     for epoch in tqdm(range(args.first_epochs), "upright images", leave=False, disable=None):
         learn(model, optimizer, x_first, y_first, common.batches(len(x_first), 50, args.seed, epoch))
     print(f"{len(x_first)} upright images: accuracy {accuracy(model, x_first, y_first):.4f}")
     print(f"{len(x_test)} slanted ones: accuracy {accuracy(model, x_test, y_test):.4f}")
 
     *body, head = model.layers
-    groups = [{"params": head}]
+    groups = [{"params": head.parameters()}]
     for depth, layer in enumerate(reversed(body), 1):
-        groups.append({"params": layer, "lr": args.lr * args.decay**depth})
-        layer.freeze()
+        groups.append({"params": layer.parameters(), "lr": args.lr * args.decay**depth})
+        layer.requires_grad_(False)
     optimizer = optim.AdamW(groups, lr=args.lr)
     every = max(1, args.epochs // 8)
     unfrozen = []
     for epoch in log.steps(args.epochs, "epoch"):
         if epoch % every == 0 and body:
-            body.pop().unfreeze()
+            body.pop().requires_grad_(True)
             unfrozen.append(epoch)
         loss = learn(model, optimizer, x_few, y_few, common.batches(len(x_few), 10, args.seed, epoch))
         log.add(epoch, loss=loss, test_accuracy=accuracy(model, x_test, y_test))
 
-    new = Classifier(args.seed + 1)
-    optimizer = optim.AdamW(new, lr=args.lr)
+    new = Classifier()
+    optimizer = optim.AdamW(new.parameters(), lr=args.lr)
     beside = []
     for epoch in tqdm(range(1, args.epochs + 1), "from nothing", leave=False, disable=None):
         learn(new, optimizer, x_few, y_few, common.batches(len(x_few), 10, args.seed, epoch))
@@ -138,7 +136,6 @@ def train(args: argparse.Namespace) -> Classifier:
         log_scale=["loss"],
         draw=lambda axes: draw(axes, log, beside, unfrozen),
     )
-    return model
 
 
 if __name__ == "__main__":

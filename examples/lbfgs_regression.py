@@ -1,10 +1,10 @@
-"""Ridge regression with L-BFGS and a closure, compared with AdamW. Ported to MLX.
+"""Ridge regression with L-BFGS and a closure, compared with AdamW.
 
     python examples/lbfgs_regression.py [--steps 6] [--evaluations 400] [--ridge 0.01] [--out out] [--quick]
 
 How far diabetes went in a year, from 10 measurements, their squares and their products: 65 columns, some of which are
 nearly the same as others. The exact minimum is known, and AdamW needs many evaluations to come near it.
-Writes OUT/lbfgs_regression.json, its curves, and OUT/lbfgs_regression.png, with lbfgs_regression_torch.py's over them.
+Writes OUT/lbfgs_regression.json, its curves, and OUT/lbfgs_regression.png.
 """
 
 from __future__ import annotations
@@ -12,32 +12,28 @@ from __future__ import annotations
 import common
 
 import argparse
+import copy
 
-import mlx.core as mx
 import numpy as np
+import torch
 from matplotlib.axes import Axes
-from mlx import nn
 from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import PolynomialFeatures, scale
-
-import torchish_mlx
-from torchish_mlx import optim
+from torch import nn, optim
 
 
 class Regression(nn.Module):
     """65 columns -> how far the disease went. Without a bias: all columns and the target have mean 0."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(65, 1, bias=False)
-        for name, p in torchish_mlx.named_parameters(self):
-            p.data = mx.array(common.initial(name, p.shape, seed))
 
-    def __call__(self, x: mx.array) -> mx.array:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.linear(x)
 
 
-def loss_fn(model: Regression, x: mx.array, y: mx.array, ridge: float) -> mx.array:
+def loss_fn(model: Regression, x: torch.Tensor, y: torch.Tensor, ridge: float) -> torch.Tensor:
     return 0.5 * ((model(x) - y) ** 2).mean() + 0.5 * ridge * (model.linear.weight**2).sum()
 
 
@@ -73,33 +69,36 @@ def options() -> argparse.Namespace:
     return common.parse(parser, quick={"steps": 2, "evaluations": 100})
 
 
-def train(args: argparse.Namespace) -> Regression:
+def train(args: argparse.Namespace) -> None:
     columns, target = data()
     least = minimum(columns, target, args.ridge)
-    x, y = mx.array(columns.astype(np.float32)), mx.array(target.astype(np.float32))
+    x, y = torch.tensor(columns.astype(np.float32)), torch.tensor(target.astype(np.float32))
     print(f"{len(x)} people, {x.shape[1]} columns; the smallest loss is {least:.7f}")
     log = common.Log(__file__, args)
     evaluations = 0
 
-    model = Regression(args.seed)
-    optimizer = optim.LBFGS(model, max_iter=10, line_search_fn="strong_wolfe")
+    torch.manual_seed(args.seed)
+    model = Regression()
+    other = copy.deepcopy(model)
+    optimizer = optim.LBFGS(model.parameters(), max_iter=10, line_search_fn="strong_wolfe")
 
-    def closure() -> torchish_mlx.Tensor:
+    def closure() -> torch.Tensor:
         nonlocal evaluations
         evaluations += 1
         optimizer.zero_grad()
-        loss = torchish_mlx.backward(model, loss_fn, x, y, args.ridge)
+        loss = loss_fn(model, x, y, args.ridge)
+        loss.backward()
         log.add(evaluations, loss=loss.item())
         return loss
 
     for _ in log.steps(args.steps):
         optimizer.step(closure)
 
-    beside = Regression(args.seed)
-    adamw = optim.AdamW(beside, lr=args.lr, weight_decay=0)
+    adamw = optim.AdamW(other.parameters(), lr=args.lr, weight_decay=0)
     for evaluation in log.steps(args.evaluations, "evaluation"):
         adamw.zero_grad()
-        loss = torchish_mlx.backward(beside, loss_fn, x, y, args.ridge)
+        loss = loss_fn(other, x, y, args.ridge)
+        loss.backward()
         adamw.step()
         log.add(evaluation, loss_of_AdamW=loss.item())
 
@@ -108,7 +107,6 @@ def train(args: argparse.Namespace) -> Regression:
         print(f"{name.replace('_', ' ')}: {apart:.0e} from the smallest after {len(curve)} evaluations")
 
     log.save("Ridge regression", draw=lambda axes: draw(axes, log, least))
-    return model
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Paint a photograph with a small network, by AdaBelief, an optimizer of one's own, written for MLX.
+"""Paint a photograph as photograph.py does, by AdaBelief written as an optimizer of MLX, with torch's face.
 
     python examples/mlx_optimizer.py [--steps 600] [--batch-size 512] [--lr 0.01] [--out out] [--quick]
 
-Writes OUT/mlx_optimizer.json, its curves, OUT/mlx_optimizer.png, with mlx_optimizer_torch.py's curves over them, and
-OUT/mlx_optimizer.pt, the state dicts.
+Writes OUT/mlx_optimizer.json, its curves, OUT/mlx_optimizer.png, and OUT/mlx_optimizer.pt, the state dicts.
 """
 
 from __future__ import annotations

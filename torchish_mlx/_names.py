@@ -120,6 +120,16 @@ from .ops.ranges import logspace as logspace
 from .ops.ranges import range as range
 from .ops.ranges import tril_indices as tril_indices
 from .ops.ranges import triu_indices as triu_indices
+from .ops.tensor_types import BFloat16Tensor as BFloat16Tensor
+from .ops.tensor_types import BoolTensor as BoolTensor
+from .ops.tensor_types import ByteTensor as ByteTensor
+from .ops.tensor_types import CharTensor as CharTensor
+from .ops.tensor_types import DoubleTensor as DoubleTensor
+from .ops.tensor_types import FloatTensor as FloatTensor
+from .ops.tensor_types import HalfTensor as HalfTensor
+from .ops.tensor_types import IntTensor as IntTensor
+from .ops.tensor_types import LongTensor as LongTensor
+from .ops.tensor_types import ShortTensor as ShortTensor
 from .ops.types import can_cast as can_cast
 from .ops.types import is_complex as is_complex
 from .ops.types import is_floating_point as is_floating_point

@@ -272,6 +272,7 @@ NEEDS_APART = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Using torch.cross without:UserWarning")  # torch warns once in a process
 @pytest.mark.parametrize("name", [n for n, row in TABLE.items() if row.is_function and row.op])
 def test_needs(name: str) -> None:
     """Overwriting a tensor between forward and backward is an error exactly where it is one in torch."""

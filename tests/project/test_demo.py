@@ -1,4 +1,4 @@
-"""The examples, run as `make demo` and the like run them."""
+"""The examples, run as `make demo` and the like run them, without torch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import pytest
 import torchish_mlx
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, str(ROOT / "examples" / "demo.py")]
+DIGITS = [sys.executable, "-m", "torchish_mlx", "run", str(ROOT / "examples" / "digits.py")]
+DEMO = [sys.executable, str(ROOT / "examples" / "demo.py")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}  # the package of this checkout
 
 
-def run(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], *options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *options], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False
+        [*command, *options], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -31,33 +32,35 @@ for _name in ("matplotlib", "sklearn", "tqdm"):
 
 @pytest.mark.long
 def test_from_start_to_end(tmp_path):
-    """As people run it, in an empty folder: the accuracy, both doors, the picture, the checkpoint."""
-    process = run(cwd=tmp_path)
-    out = process.stdout
-    assert process.returncode == 0, out + process.stderr
+    """As people run it, in an empty folder: torch's file; then a model of mlx.nn, both of its doors, its checkpoint."""
+    for name, command in (("digits", DIGITS), ("mlx_digits", DEMO)):
+        process = run(command, cwd=tmp_path)
+        out = process.stdout
+        assert process.returncode == 0, out + process.stderr
 
-    epochs = re.findall(r"^epoch +(\d+)/15 +loss (\d+\.\d+)  test accuracy \d\.\d+$", out, re.MULTILINE)
-    assert [int(epoch) for epoch, _ in epochs] == list(range(1, 16))
-    assert float(epochs[-1][1]) < float(epochs[0][1]) / 10
-    assert float(re.search(r"^test accuracy (\d\.\d+)$", out, re.MULTILINE)[1]) >= 0.97
+        epochs = re.findall(r"^epoch +(\d+)/15 +loss (\d+\.\d+)  test accuracy \d\.\d+$", out, re.MULTILINE)
+        assert [int(epoch) for epoch, _ in epochs] == list(range(1, 16))
+        assert float(epochs[-1][1]) < float(epochs[0][1]) / 10
+        assert float(re.search(r"^test accuracy (\d\.\d+)$", out, re.MULTILINE)[1]) >= 0.97
+
+        picture = (tmp_path / "out" / f"{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 10_000
+        place = tmp_path / re.search(r"^wrote (\S+\.pt)$", out, re.MULTILINE)[1]
+        saved = torchish_mlx.load(place)
+        layers = ("conv1", "conv2", "head")
+        assert set(saved["model"]) == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
+        assert sum("exp_avg" in entries for entries in saved["optimizer"]["state"].values()) == len(saved["model"])
     assert "the same weights, bit for bit\n" in out
-
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["digits.json", "digits.png", "digits.pt"]
-    picture = (tmp_path / "out" / "digits.png").read_bytes()
-    assert picture.startswith(b"\x89PNG")
-    assert len(picture) > 10_000
-
     assert "the checkpoint read back: same test accuracy, same next step\n" in out
-    place = tmp_path / re.search(r"^wrote (\S+\.pt)$", out, re.MULTILINE)[1]
-    saved = torchish_mlx.load(place)
-    layers = ("conv1", "conv2", "head")
-    assert set(saved["model"]) == {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
-    assert sum("exp_avg" in entries for entries in saved["optimizer"]["state"].values()) == len(saved["model"])
+    wanted = [f"{name}.{kind}" for name in ("digits", "mlx_digits") for kind in ("json", "png", "pt")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == wanted
 
 
 @pytest.mark.long
-def test_ctrl_c_ends_in_one_line_and_leaves_nothing(tmp_path):
-    command = [*COMMAND, "--epochs", "10000"]
+@pytest.mark.parametrize("command", [DIGITS, DEMO], ids=["digits", "demo"])
+def test_ctrl_c_ends_in_one_line_and_leaves_nothing(tmp_path, command):
+    command = [*command, "--epochs", "10000"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, **pipes) as process:
         line = ""
@@ -94,6 +97,6 @@ def test_the_picture_of_the_schedulers(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--lr"])
 def test_refuses_what_cannot_train(tmp_path, option):
-    process = run(option, "0", cwd=tmp_path)
+    process = run(DEMO, option, "0", cwd=tmp_path)
     assert process.returncode == 2
     assert f"argument {option}: must be greater than 0" in process.stderr

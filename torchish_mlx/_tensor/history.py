@@ -37,8 +37,8 @@ class ViewNode(Node):
     def again(self) -> Pull:
         return Pull(lambda g: self.pull([g]), [None], [], [])
 
-    def name(self) -> str:
-        return f"{type(self.steps[-1]).__name__ if self.steps else 'View'}Backward0"
+    def usual_name(self) -> str:
+        return self.steps[-1].call() if self.steps else "ViewBackward0"
 
 
 class PartsNode(Node):
@@ -60,7 +60,7 @@ class PartsNode(Node):
     def _outs(self) -> list[Any]:
         return [(step.after, self.dtype) for step in self.parts.steps]
 
-    def name(self) -> str:
+    def usual_name(self) -> str:
         return "UnbindBackward0" if self.parts.stacked else "SplitBackward0"
 
 
@@ -91,5 +91,5 @@ class WriteNode(Node):
     def again(self) -> Pull:
         return Pull(lambda g: self.pull([g]), [None], [], [])
 
-    def name(self) -> str:
+    def usual_name(self) -> str:
         return "CopySlices"

@@ -15,6 +15,7 @@ from .._core.promotion import INEXACT
 from .._core.sparse import RowSparse
 from .modes import mode
 from .tape import AFTER, BEFORE, Edge, Node, Pull, traces
+from .written import unread
 
 
 def run_backward(
@@ -25,6 +26,7 @@ def run_backward(
     recorded: Callable[[Pull, list[Any]], list[Any]],
     shown: Callable[[Any], Any],
     inputs: Sequence[Edge] | None = None,
+    also: Sequence[mx.array] = (),
 ) -> list[Any]:
     """Send gradients from ``roots``, pairs of (edge, gradient), to the leaves.
 
@@ -36,6 +38,9 @@ def run_backward(
 
     With ``inputs`` only what leads to them is computed, no leaf changes, and their gradients are returned, with None
     for one that was not reached.
+
+    ``also`` are arrays that are scheduled with the gradients, because they hold the activations as long as nobody
+    evaluates them: the losses, and with them what was written in place.
     """
     pending: dict[int, tuple[Node, list[Any]]] = {}
     queue: list[int] = []
@@ -86,14 +91,14 @@ def run_backward(
             if not retain_graph:
                 node.release()
         if only is not None:
-            return only.collected(leaves)
-        _accumulate(leaves)
+            return only.collected(leaves, also)
+        _accumulate(leaves, also)
         return []
     finally:
         mode.enabled = before
 
 
-def _accumulate(leaves: dict[int, tuple[Any, Any]]) -> None:
+def _accumulate(leaves: dict[int, tuple[Any, Any]], also: Sequence[mx.array]) -> None:
     """Add the gradients of a pass to those that the leaves have."""
     wanted = [
         (to, gradient if to._hooks is None else to._hooked(gradient))
@@ -102,7 +107,7 @@ def _accumulate(leaves: dict[int, tuple[Any, Any]]) -> None:
     ]
     with Alone("backward()", leaves, lambda: [to for to, _ in wanted]):
         added = [to for to, _ in wanted if to._grad is not None]
-        schedule_given("arrays behind the loss", arrays_in([gradient for _, gradient in wanted]))
+        schedule_given("arrays behind the loss", also, unread(), arrays_in([gradient for _, gradient in wanted]))
         for to, gradient in wanted:
             to._accumulate(gradient)
         if added:
@@ -156,7 +161,7 @@ class _Wanted:
                 self._found[node.order, index] = grads[index]
         return node.order in self._leading
 
-    def collected(self, leaves: dict[int, tuple[Any, Any]]) -> list[Any]:
+    def collected(self, leaves: dict[int, tuple[Any, Any]], also: Sequence[mx.array]) -> list[Any]:
         """The gradients of the inputs, in their order."""
         made = list[Any]()
         for to, index in self.inputs:
@@ -165,7 +170,7 @@ class _Wanted:
                 made.append(gradient if gradient is None or to._hooks is None else to._hooked(gradient))
             else:
                 made.append(self._found.get((to.order, index)))
-        schedule_given("arrays behind the outputs", arrays_in(made))
+        schedule_given("arrays behind the outputs", also, unread(), arrays_in(made))
         return made
 
 

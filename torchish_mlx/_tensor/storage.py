@@ -29,7 +29,7 @@ class Storage:
     (3.0, 1)
     """
 
-    __slots__ = ("_array", "places", "pointer", "version")
+    __slots__ = ("__weakref__", "_array", "places", "pointer", "version")
     #: What ``Tensor.data_ptr`` counts from; unset until somebody asks.
     pointer: int
 

@@ -45,10 +45,11 @@ class Node(ABC):
     ``hooks`` are pairs (which result, function) that see the gradient of a result and may return another one. In place
     of a result, ``BEFORE`` is for functions that see the gradients of all results, and ``AFTER`` for those that see
     what the call makes of them. ``metadata`` is for users.
-    ``retained`` are weak references to the Tensors that ``retain_grad`` was called on, by result.
+    ``retained`` are weak references to the Tensors that ``retain_grad`` was called on, by result. ``called`` is torch's
+    name of the call, where it is another one than its class gives; most calls don't set it.
     """
 
-    __slots__ = ("__weakref__", "edges", "hooks", "order", "outputs", "retained")
+    __slots__ = ("__weakref__", "called", "edges", "hooks", "order", "outputs", "retained")
 
     def __init__(self, edges: list[Any], outputs: int = 1) -> None:
         self.edges, self.outputs, self.order = edges, outputs, next_order()
@@ -85,6 +86,11 @@ class Node(ABC):
 
     def name(self) -> str:
         """Torch's name of the call, ``"AddBackward0"``."""
+        called: str | None = getattr(self, "called", None)
+        return self.usual_name() if called is None else called
+
+    def usual_name(self) -> str:
+        """The name, where the call was not given another one."""
         return type(self).__name__
 
     @property

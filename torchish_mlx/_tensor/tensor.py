@@ -445,8 +445,7 @@ def send(
 ) -> list[Any]:
     """Send ``gradients`` of ``outputs`` back: to the leaves, or to ``inputs`` alone, whose gradients are returned.
 
-    A gradient of None is 1, for a Tensor of one element. Those that are returned are arrays, or Tensors with
-    ``create_graph``.
+    A gradient of None is 1, for a Tensor of one element. What is returned are arrays, Tensors with ``create_graph``.
     """
     seeds: list[Any] = []
     for i, (output, gradient) in enumerate(zip(outputs, gradients, strict=True)):
@@ -477,6 +476,7 @@ def send(
         recorded=recorded,
         shown=shown,
         inputs=None if inputs is None else [tensor._to() for tensor in inputs],
+        also=[output.array for output in outputs],
     )
 
 

@@ -16,13 +16,21 @@ Shape = tuple[int, ...]
 
 
 class Step(ABC):
-    """One step of a view, from an array of shape ``before`` to one of shape ``after``."""
+    """One step of a view, from an array of shape ``before`` to one of shape ``after``.
 
-    __slots__ = ("before", "after")
+    ``called`` is torch's name of the recorded call, where the function that made the step gave one.
+    """
+
+    __slots__ = ("before", "after", "called")
 
     def __init__(self, before: Shape, after: Shape) -> None:
         self.before = tuple(before)
         self.after = tuple(after)
+        self.called: str | None = None
+
+    def call(self) -> str:
+        """Torch's name of the recorded call, ``"PermuteBackward0"``."""
+        return self.called or f"{type(self).__name__}Backward0"
 
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle holds, of any protocol."""
@@ -111,6 +119,23 @@ class Index(Step):
             axis += 1
         super().__init__(before, (*after, *before[axis:]))
         self.key = key
+
+    def call(self) -> str:
+        if self.called:
+            return self.called
+        if len(self.key) == 1 and isinstance(self.key[0], slice):
+            return "SliceBackward0"
+        taken, axis = "Alias", 0
+        for k in self.key:  # torch takes them one after the other, and leaves out slices of everything
+            if k is None:
+                taken = "Unsqueeze"
+                continue
+            if not isinstance(k, slice):
+                taken = "Select"
+            elif k.indices(self.before[axis]) != (0, self.before[axis], 1):
+                taken = "Slice"
+            axis += 1
+        return f"{taken}Backward0"
 
     def forward(self, x: mx.array) -> mx.array:
         return x[self.key]

@@ -18,8 +18,9 @@ from ._arguments import Arguments, as_tensor, tensors
 from ._autocast import AUTOCAST, autocasted, uncast
 from ._call import ARRAYS, public
 from ._dtypes import supported
-from ._op import NUMPY_NAMES, Op, Vjp, vjp
+from ._op import NUMPY_NAMES, Op, Vjp, node_name, vjp
 from ._out import EXACT_IN_PLACE, WITHOUT, write_out
+from ._recorded import call_it
 from ._registry import FUNCTIONAL, REGISTRY, Entry, attach, dressed, enter, entered, place
 from ._view import overwrite, refuse_write, show
 
@@ -48,6 +49,7 @@ def op(
     function: bool = True,
     method: bool = True,
     shape: str = "",
+    node: str | tuple[str, str] | Callable[..., str] = "",
 ) -> Callable[[Any], Any]:
     """Declare an op: a pure function of arrays, from which everything else of it is made.
 
@@ -80,11 +82,15 @@ def op(
         function: whether torch has it as a function.
         method: whether torch has it as a method of Tensor.
         shape: the shape of the result in words, where it is not the usual one of its parameters.
+        node: torch's name of the recorded call, which ``grad_fn`` shows, where it is not ``<Name>Backward0``. A pair
+            (argument, name) says that the name is for calls with this argument: where it may be a Tensor, with a
+            Tensor, and else with anything but None. A function takes the indices of those that are Tensors and all
+            arguments, of which Tensors may be None.
     """
 
     def declare(fn: Any) -> Any:
         own = name or fn.__name__
-        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels, random, always)
+        declared = Op(fn, own, grad, promote, residuals, check, casts, number_first, channels, random, always, node)
         call = public(declared)
         write = _inplace(call, casts, uniform) if inplace else None
         for alias in (own, *aliases):
@@ -99,16 +105,18 @@ def view(fn: Callable[..., Step]) -> Callable[..., Any]: ...
 
 
 @overload
-def view(*, name: str) -> Callable[[Callable[..., Step]], Callable[..., Any]]: ...
+def view(*, name: str = "", node: str = "") -> Callable[[Callable[..., Step]], Callable[..., Any]]: ...
 
 
-def view(fn: Any = None, *, name: str = "") -> Any:
+def view(fn: Any = None, *, name: str = "", node: str = "") -> Any:
     """Declare a view: ``fn(shape, ...)`` gives the Step, once for each shape and arguments.
+
+    ``node`` is torch's name of the recorded call, where the function does not say it itself or its own name.
 
     A name with a dot, such as ``view.shape``, is that of a view behind a function of torch, and is no function itself.
     """
     if fn is None:
-        return functools.partial(view, name=name)
+        return functools.partial(view, name=name, node=node)
 
     own = name or fn.__name__
     arguments = Arguments(own, fn, skip=1)
@@ -122,7 +130,10 @@ def view(fn: Any = None, *, name: str = "") -> Any:
 
     def checked(shape: tuple[int, ...], args: Any, kwargs: Any) -> Any:
         args, kwargs = arguments(args, kwargs)
-        return fn(shape, *args, **kwargs)
+        step = fn(shape, *args, **kwargs)
+        if isinstance(step, Step) and step.called is None:
+            step.called = node or node_name(own)
+        return step
 
     def function(input: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(input, Tensor):
@@ -157,6 +168,7 @@ def composed(
     outs: bool = False,
     lists: bool = False,
     shape: str = "",
+    node: str = "",
 ) -> Callable[[F], F]: ...
 
 
@@ -172,10 +184,12 @@ def composed(
     outs: bool = False,
     lists: bool = False,
     shape: str = "",
+    node: str = "",
 ) -> Any:
     """Declare a function of Tensors that is made of ops and needs nothing of its own.
 
-    With ``outs`` it takes ``out``. With ``lists`` its Tensors may be in lists. The other words are those of ``op``.
+    ``node`` is the name that torch gives to the recorded call, where the last op of ``fn`` does not have it. With
+    ``outs`` it takes ``out``. With ``lists`` its Tensors may be in lists. The other words are those of ``op``.
     """
     if fn is None:
         return functools.partial(
@@ -189,6 +203,7 @@ def composed(
             outs=outs or bool(inplace),
             lists=lists,
             shape=shape,
+            node=node,
         )
     own = name or fn.__name__
     lifts = FUNCTIONAL in module
@@ -227,6 +242,8 @@ def composed(
         if real is not None:
             real(*[a.array for a in given if isinstance(a, Tensor)])
         made = fn(*given, **named) if named else fn(*given)
+        if node:
+            call_it(node, made, given)
         if LABELLED:
             labelled = (*given, *named.values())
             return made if any(made is each for each in labelled) else carried(made, labelled)

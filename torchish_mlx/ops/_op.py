@@ -74,6 +74,7 @@ class Op:
         channels: str = "",
         random: bool = False,
         always: bool = False,
+        node: str | tuple[str, str] | Callable[..., str] = "",
     ) -> None:
         self.channels = channels
         self.fn, self.name, self.promote, self.grad, self.check = positional(fn), name, promote, grad, check
@@ -83,7 +84,8 @@ class Op:
                 f"{name}: an op that draws random numbers needs formulas as grad, because MLX's derivative runs the "
                 "body again, which would draw other numbers"
             )
-        self.node_name = "".join(part.capitalize() for part in name.replace(".", "_").split("_")) + "Backward0"
+        self.node_name = node if node and isinstance(node, str) else node_name(name)
+        self.form = None if isinstance(node, str) else node
         self.usual = checked(check, self.fn) if always else self.fn  # where all operands are of float32
         real = supported(name)
         if real is not None and promote is None:
@@ -189,11 +191,29 @@ class Op:
         first = out[0]
         return (cast(first, dtype) if self.single else first._make([cast(x, dtype) for x in first]), *out[1:]), dtype
 
+    def named(self, tensors: Sequence[int], known: Sequence[Any]) -> str:
+        """Torch's name of a recorded call, where it depends on the arguments.
+
+        ``tensors`` are the indices of those that are Tensors, which may be None in ``known``.
+        """
+        if not isinstance(self.form, tuple):
+            assert self.form is not None
+            return self.form(tensors, *known[: self.arity])
+        argument, name = self.form
+        i = self.names.index(argument)
+        given = i in tensors if i in self.tensors else known[i] is not None
+        return name if given else self.node_name
+
     def results(self, arrays: Sequence[Any]) -> list[mx.array]:
         """What the body returns without the residuals, as a list."""
         out = self.fn(*arrays)
         out = out[0] if self.residuals else out
         return [out] if self.single else list(out)
+
+
+def node_name(name: str) -> str:
+    """Torch's usual name of a recorded call: ``log1p`` is ``Log1PBackward0``. What is behind a dot is our own."""
+    return name.partition(".")[0].title().replace("_", "") + "Backward0"
 
 
 class Recipe:
@@ -218,13 +238,14 @@ class Recipe:
         "results",
         "shapes",
         "spare",
+        "tensors",
         "unknown",
         "wants",
     )
 
     def __init__(self, op: Op, key: int) -> None:
         self.op = op
-        at = [i for i in range(op.arity) if key >> i & 1]
+        self.tensors = at = [i for i in range(op.arity) if key >> i & 1]
         wanted = [i for i in at if key >> i + WANTED & 1]
         if isinstance(op.grad, Vjp):
             self.wants = [i for i in wanted if op.names[i] in op.grad.needs]

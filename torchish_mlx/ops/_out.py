@@ -12,6 +12,7 @@ from .._core.promotion import IN_C, INEXACT, NAMES, category
 from .._tensor.modes import mode
 from .._tensor.storage import Storage, View
 from .._tensor.tensor import Tensor
+from .._tensor.written import note
 from ._view import refuse_overlap
 
 #: Functions that take no ``out`` in torch, and none here.
@@ -158,6 +159,7 @@ def _write(out: Tensor, array: mx.array, silently: bool) -> None:
             storage.version += 1
             out._storage = storage = Storage(had)
     storage.array = array.astype(had.dtype)
+    note(storage)
 
 
 def write_out(name: str, result: Any, out: Any, given: Iterable[Any] = (), silently: bool = False) -> Any:

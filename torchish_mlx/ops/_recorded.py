@@ -33,8 +33,9 @@ class Recorded(Node):
         self.spare: Any = ()
         self.outs: Any = None
 
-    def name(self) -> str:
-        return self.recipe.op.node_name
+    def usual_name(self) -> str:
+        op, known = self.recipe.op, self.known
+        return op.node_name if op.form is None or known is None else op.named(self.recipe.tensors, known)
 
     def _checked(self) -> list[Any]:
         """What is known, after a look at whether it is still what it was."""
@@ -109,6 +110,8 @@ class Recorded(Node):
 
     def release(self) -> None:
         if self.kept or self.recipe.results:
+            if self.recipe.op.form is not None:
+                self.called = self.name()
             self.known = None
             self.kept, self.spare = [], ()
 
@@ -188,3 +191,11 @@ def _first(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _transposed(g: Any, axes: tuple[int, ...]) -> Any:
     return mx.transpose(g, axes) if type(g) is ARRAY else g.permute(axes)
+
+
+def call_it(name: str, made: Any, given: Sequence[Any] = ()) -> None:
+    """Give the call that made these Tensors torch's name; but not where a function returned what it was ``given``."""
+    for tensor in made if isinstance(made, tuple) else (made,):
+        edge = tensor._edge
+        if edge is not None and edge[1] is not None and not any(tensor is each for each in given):
+            edge[0].called = name

@@ -16,6 +16,7 @@ from .._tensor.storage import View, view_of
 from .._tensor.tape import Edge
 from .._tensor.tensor import Tensor
 from .._tensor.views import Permute, Step, overlapping
+from .._tensor.written import note
 from ._record import NEW
 
 
@@ -109,7 +110,9 @@ def overwrite(tensor: Tensor, out: Tensor, casts: bool = False, uniform: bool = 
         refuse_overlap(new.shape, storage.strides())
     edge = out._edge if out._requires_grad else None
     storage.array = new
-    if edge is not None:
+    if edge is None:
+        note(storage)
+    else:
         if tensor._base is not None:
             write_part(tensor._base, steps, edge, new.shape)
         else:

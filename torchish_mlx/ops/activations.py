@@ -51,6 +51,7 @@ def celu(input: Operand, alpha: Scalar = 1.0) -> mx.array:
     module="torch nn.functional",
     method=False,
     channels="any",
+    node="EluBackward0",
 )
 def selu(input: Matched) -> mx.array:
     """1.0507 * input where it is positive, else 1.0507 * 1.6733 * (exp(input) - 1)."""
@@ -147,7 +148,11 @@ def hardtanh(input: Array, min_val: float = -1.0, max_val: float = 1.0) -> mx.ar
 
 
 @op(
-    grad={"input": lambda g, input: _inside(g, input, 0, 6)}, inplace="argument", module="nn.functional", channels="any"
+    grad={"input": lambda g, input: _inside(g, input, 0, 6)},
+    inplace="argument",
+    module="nn.functional",
+    channels="any",
+    node="HardtanhBackward0",
 )
 def relu6(input: Array) -> mx.array:
     """The input, at least 0 and at most 6; the slope at these bounds is 0.
@@ -230,7 +235,7 @@ def _softsign_gradient(g: mx.array, input: mx.array) -> mx.array:
     return g / (size * size)
 
 
-@op(grad={"input": _softsign_gradient}, promote="float", module="nn.functional", channels="any")
+@op(grad={"input": _softsign_gradient}, promote="float", module="nn.functional", channels="any", node="DivBackward0")
 def softsign(input: Operand) -> mx.array:
     """input / (1 + the size of input).
 
@@ -249,6 +254,7 @@ def softsign(input: Operand) -> mx.array:
     },
     promote="same",
     name="prelu.kernel",
+    node="PreluKernelBackward0",
     function=False,
     method=False,
     channels="any",

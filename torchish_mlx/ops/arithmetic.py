@@ -66,6 +66,7 @@ def _check_difference(input: Any, other: Any, alpha: Any) -> None:
     number_first="alpha",
     aliases=("subtract",),
     channels="any",
+    node=lambda tensors, *_: "SubBackward0" if 0 in tensors else "RsubBackward1",
 )
 def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     """input - alpha * other."""
@@ -74,7 +75,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1) -> mx.array:
     return mx.subtract(input, _times(other, alpha))
 
 
-@composed(method=False)
+@composed(method=False, node="RsubBackward0")
 def rsub(input: Tensor, other: Any, alpha: Any = 1) -> Tensor:
     """other - alpha * input."""
     return sub(other, input, alpha=alpha)
@@ -109,6 +110,7 @@ def true_divide(input: Operand, other: Operand) -> mx.array:
     grad={"input": lambda g: mx.zeros_like(g), "other": lambda g: mx.zeros_like(g)},
     promote="same",
     name="div.floor",
+    node="DivBackward2",
     function=False,
     method=False,
     check=check_division,
@@ -123,6 +125,7 @@ def _floored(input: Operand, other: Operand) -> mx.array:
     grad={"input": lambda g: mx.zeros_like(g), "other": lambda g: mx.zeros_like(g)},
     promote="compare",  # torch rounds the quotient of halves before it truncates it
     name="div.trunc",
+    node="DivBackward2",
     function=False,
     method=False,
     check=check_division,
@@ -212,6 +215,7 @@ def _exponent_gradient(g: mx.array, input: Any, exponent: mx.array, result: mx.a
     inplace=True,
     check=_check_power,
     channels="any",
+    node=lambda tensors, *_: f"PowBackward{2 if 0 not in tensors else int(1 in tensors)}",
 )
 def pow(input: Operand, exponent: Exponent) -> mx.array:
     """input ** exponent."""
@@ -235,6 +239,7 @@ def _check_lerp(input: mx.array, end: mx.array, weight: Any) -> None:
     inplace=True,
     check=_check_lerp,
     channels="any",
+    node=("weight", "LerpBackward1"),
 )
 def lerp(input: Matched, end: Matched, weight: Operand) -> mx.array:
     """input + weight (end - input), taken from the nearer side, as torch does."""
@@ -317,7 +322,7 @@ def sgn(input: Array) -> mx.array:
     return mx.sign(input)
 
 
-@op(grad={"input": lambda g, input: g * (2 * input)}, inplace=True, channels="any")
+@op(grad={"input": lambda g, input: g * (2 * input)}, inplace=True, channels="any", node="PowBackward0")
 def square(input: Array) -> mx.array:
     """input * input; of booleans int64."""
     return input * input if input.dtype != mx.bool_ else input.astype(mx.int64)
@@ -386,6 +391,7 @@ def _clamped(g: mx.array, input: mx.array, min: Any, max: Any, to: str) -> mx.ar
     inplace=True,
     aliases=("clip",),
     channels="any",
+    node=lambda tensors, *_: f"ClampBackward{int(len(tensors) < 2)}",
 )
 def clamp(input: Matched, min: Operand | None = None, max: Operand | None = None) -> mx.array:
     """min(max(input, min), max); the slope at a bound is 1."""

@@ -43,7 +43,7 @@ def _moved(shape: tuple[int, ...], source: Any, destination: Any) -> Step:
     return Permute(shape, order)
 
 
-@view
+@view(node="PermuteBackward0")
 def movedim(shape: tuple[int, ...], source: int | Sequence[int], destination: int | Sequence[int]) -> Step:
     """The dimensions ``source`` at the places ``destination``, and the others in their order."""
     return _moved(shape, source, destination)
@@ -155,7 +155,7 @@ def roll(input: Array, shifts: int | Sequence[int], dims: int | Sequence[int] = 
     return _rolled(input, shifts, dims)
 
 
-@composed
+@composed(node="Rot90Backward0")
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """A quarter turn from the first of ``dims`` to the second, ``k`` times."""
     n, given = input.array.ndim, [*dims]

@@ -58,6 +58,7 @@ def _scores_gradients(
     promote="same",
     residuals=("weights",),
     name="attention.kernel",
+    node="ScaledDotProductFlashAttentionForCpuBackward0",
     function=False,
     method=False,
 )

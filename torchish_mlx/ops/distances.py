@@ -148,7 +148,7 @@ def pdist(input: Array, p: float = 2) -> mx.array:
     return _length(input[first] - input[second], p)
 
 
-@composed(shape="()")
+@composed(shape="()", node="DistBackward0")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference of two tensors."""
     length: Tensor = norm(sub(input, other), p)
@@ -159,6 +159,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     module="torch nn.functional",
     method=False,
     shape="the common one of the vectors, without the last dimension unless ``keepdim``",
+    node="NormBackward1",
 )
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""

@@ -42,6 +42,7 @@ def _work(dtype: mx.Dtype) -> Any:
     residuals=("noise",),
     grad={"input": lambda g, noise: g * noise},
     name="dropout.kernel",
+    node="MulBackward0",
     function=False,
     method=False,
 )
@@ -57,6 +58,7 @@ def _dropped(input: Array, p: float, shape: tuple[int, ...], order: tuple[int, .
     residuals=("noise",),
     grad={"input": lambda g, noise: g * noise},
     name="alpha_dropout.kernel",
+    node="AddBackward0",
     function=False,
     method=False,
 )
@@ -256,6 +258,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> Any:
     residuals=("noise",),
     grad={"input": lambda g, noise: g * noise},
     name="rrelu.kernel",
+    node="RreluWithNoiseBackward0",
     function=False,
     method=False,
 )
@@ -273,6 +276,7 @@ def _leaked(input: Array, lower: float, upper: float, generator: Any) -> Any:
     grad={"input": lambda g, input, slope: mx.where(input > 0, g, g * mx.array(slope, g.dtype))},
     promote="same",
     name="rrelu.mean",
+    node="RreluWithNoiseBackward0",
     function=False,
     method=False,
 )

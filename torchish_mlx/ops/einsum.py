@@ -194,6 +194,7 @@ def _fitted(g: mx.array, shape: Sequence[int]) -> mx.array:
     name="einsum.pair",
     function=False,
     method=False,
+    node="ViewBackward0",
 )
 def _pair(input: Array, other: Array, left: Any, right: Any, output: Any) -> mx.array:
     """The product of two operands, summed over the letters of both that are needed no more."""

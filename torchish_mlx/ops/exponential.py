@@ -72,7 +72,7 @@ def _ldexp(input: Matched, other: Array) -> mx.array:
     return input * factors[2] * factors[1] * factors[0]  # the largest is the last, so that the others do not round
 
 
-@composed(inplace=True)
+@composed(inplace=True, node="LdexpBackward0")
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2^other, as floats."""
     if input.dtype in FLOATS and other.dtype not in INEXACT:

@@ -41,6 +41,7 @@ def _image(columns: mx.array, sizes: Sequence[int], w: Windows) -> mx.array:
 @op(
     grad={"input": lambda g, input_shape, windows: _image(g, input_shape[2:], Windows(*windows))},
     name="fold.columns",
+    node="Im2ColBackward0",
     function=False,
     method=False,
 )
@@ -52,6 +53,7 @@ def _unfolded(input: Array, windows: Any) -> mx.array:
 @op(
     grad={"input": lambda g, windows: _columns(g, Windows(*windows))},
     name="fold.image",
+    node="Col2ImBackward0",
     function=False,
     method=False,
 )

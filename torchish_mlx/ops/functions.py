@@ -11,6 +11,7 @@ from . import (  # noqa: F401 - each adds its functions to the registry
     arithmetic,
     arranging,
     attention,
+    binary,
     bits,
     classification,
     closeness,

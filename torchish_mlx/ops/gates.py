@@ -126,7 +126,14 @@ def _logsigmoid_gradient(g: mx.array, input: mx.array, power: mx.array) -> mx.ar
     return g * mx.where(input < 0, 1 - gate, gate)
 
 
-@op(grad={"input": _logsigmoid_gradient}, promote="same", residuals=("power",), module="nn.functional", channels="any")
+@op(
+    grad={"input": _logsigmoid_gradient},
+    promote="same",
+    residuals=("power",),
+    module="nn.functional",
+    channels="any",
+    node="LogSigmoidBackward0",
+)
 def logsigmoid(input: Operand) -> Any:
     """log(sigmoid(input)).
 

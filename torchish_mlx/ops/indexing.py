@@ -18,6 +18,7 @@ from .._tensor.storage import View
 from .._tensor.tape import unbroadcast
 from .._tensor.tensor import Tensor
 from .._tensor.views import Index
+from .._tensor.written import note
 from ._declare import attach, composed, op
 from ._op import Array, Operand
 from ._view import overwrite, refuse_overlap, refuse_write, show, write_part
@@ -302,7 +303,9 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
         write_part(base, (*steps, step), edge, new.shape, value.array.dtype if isinstance(value, Tensor) else None)
     View(storage, (step,)).write(shown)
     storage.version += 1
-    if recording and input._base is not None:
+    if not recording:
+        note(storage)
+    elif input._base is not None:
         input._renew()
 
 

@@ -36,6 +36,7 @@ def relu(input: Array) -> mx.array:
     promote="compare",
     inplace=True,
     channels="any",
+    node=("min", "ClampMinBackward1"),
 )
 def clamp_min(input: Matched, min: Operand) -> mx.array:
     """The larger of input and ``min``; the slope of input is 1 where they are equal."""
@@ -50,6 +51,7 @@ def clamp_min(input: Matched, min: Operand) -> mx.array:
     promote="compare",
     inplace=True,
     channels="any",
+    node=("max", "ClampMaxBackward1"),
 )
 def clamp_max(input: Matched, max: Operand) -> mx.array:
     """The smaller of input and ``max``; the slope of input is 1 where they are equal."""
@@ -129,6 +131,7 @@ def _copysign_gradient(g: mx.array, input: Any, result: mx.array) -> mx.array:
     promote="float",
     inplace=True,
     channels="any",
+    node=lambda tensors, *_: f"CopysignBackward{int(1 not in tensors)}",
 )
 def copysign(input: Matched, other: Operand) -> mx.array:
     """The size of input with the sign of other, as floats."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import mlx.core as mx
 
@@ -57,10 +58,21 @@ def _usual(input: mx.array, weight: mx.array, bias: mx.array) -> bool:
     return input.ndim > 1 and input.shape[-1] == into and bias.shape == (out,) and out > 0 and input.dtype in INEXACT
 
 
+def _node(tensors: Sequence[int], input: Any, *_: Any) -> str:
+    """Torch calls functions of matrices, and views their result."""
+    dims, biased = 2 if input is None else input.ndim, 2 in tensors
+    if dims == 1:
+        return "ViewBackward0" if biased else "SqueezeBackward4"
+    if dims == 2:
+        return "AddmmBackward0" if biased else "MmBackward0"
+    return "ViewBackward0" if biased else "UnsafeViewBackward0"
+
+
 @op(
     grad={"input": _input_gradient, "weight": _weight_gradient, "bias": _bias_gradient},
     module="nn.functional",
     shape="(..., n) and (m, n) give (..., m)",
+    node=_node,
 )
 def linear(input: Array, weight: Array, bias: Array | None = None) -> mx.array:
     """input times the transposed weight, plus bias.

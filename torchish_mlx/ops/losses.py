@@ -82,7 +82,7 @@ def _check_weight(weight: Tensor, input: Tensor) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
-@composed(module="nn.functional", shape=SHAPE)
+@composed(module="nn.functional", shape=SHAPE, node="MseLossBackward0")
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -140,7 +140,7 @@ def l1_loss(
     return weighted(mul(_absolute(input, target), weight), weight, reduction)
 
 
-@composed(module="nn.functional", shape=SHAPE)
+@composed(module="nn.functional", shape=SHAPE, node="SmoothL1LossBackward0")
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -166,7 +166,7 @@ def smooth_l1_loss(
     return reduced(_absolute(input, target) if beta == 0 else _smooth(input, target, beta), reduction)
 
 
-@composed(module="nn.functional", shape=SHAPE)
+@composed(module="nn.functional", shape=SHAPE, node="HuberLossBackward0")
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:

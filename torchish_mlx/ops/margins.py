@@ -37,7 +37,9 @@ def _soft(input: Operand, target: Operand) -> mx.array:
     return mx.log1p(exponential(input * -target))
 
 
-@composed(module="nn.functional", shape='() or, with ``reduction="none"``, that of ``input``')
+@composed(
+    module="nn.functional", shape='() or, with ``reduction="none"``, that of ``input``', node="SoftMarginLossBackward0"
+)
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -170,7 +172,7 @@ def _multi(input: Array, target: Array, p: int, margin: float, weight: Array | N
     return fold(mx.sum, each, (1,), False, 0.0) / input.shape[1]
 
 
-@composed(module="nn.functional", shape=_SAMPLES)
+@composed(module="nn.functional", shape=_SAMPLES, node="MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -230,7 +232,7 @@ def _multilabel(input: Array, target: Array) -> mx.array:
     return mx.sum(mx.where(counts, off, 0), axis=(1, 2)) / input.shape[1]
 
 
-@composed(module="nn.functional", shape=_SAMPLES)
+@composed(module="nn.functional", shape=_SAMPLES, node="MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,

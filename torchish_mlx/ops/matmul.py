@@ -72,7 +72,15 @@ def _right(g: mx.array, input: mx.array, other_shape: tuple[int, ...]) -> mx.arr
     return unbroadcast(mx.squeeze(rows @ mx.expand_dims(g, -1), -1), other_shape)
 
 
-@op(grad={"input": _left, "other": _right}, shape="(..., n, k) and (..., k, m) give (..., n, m)")
+def _node(_: Any, input: Any, other: Any) -> str:
+    """Torch calls functions of vectors, matrices and batches, and views their result."""
+    a, b = [2 if x is None else x.ndim for x in (input, other)]
+    if max(a, b) > 2:
+        return "UnsafeViewBackward0"
+    return ("DotBackward0" if b == 1 else "SqueezeBackward4") if a == 1 else "MvBackward0" if b == 1 else "MmBackward0"
+
+
+@op(grad={"input": _left, "other": _right}, shape="(..., n, k) and (..., k, m) give (..., n, m)", node=_node)
 def matmul(input: Array, other: Array) -> mx.array:
     """The matrix product, batched over leading dimensions; vectors are rows or columns as they must be."""
     check_factors(input, other)
@@ -166,6 +174,7 @@ def dot(input: Array, tensor: Array) -> mx.array:
     promote="same",
     aliases=("ger",),
     shape="(n,) and (m,) give (n, m)",
+    node="MulBackward0",
 )
 def outer(input: Matched, vec2: Matched) -> mx.array:
     """The outer product of two vectors."""

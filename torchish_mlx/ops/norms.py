@@ -63,6 +63,7 @@ def _bias_gradient(g: mx.array, bias: mx.array, spread: Sequence[int]) -> mx.arr
     grad={"input": _input_gradient, "weight": _weight_gradient, "bias": _bias_gradient},
     residuals=("unit", "rstd"),
     name="norm.blocks",
+    node="NativeLayerNormBackward0",
     function=False,
     method=False,
 )
@@ -87,12 +88,18 @@ def _normal(
 ) -> Any:
     if not input.size:
         return input, input, input
-    x = _in(widened(input), blocks)
-    off = x - mx.mean(x, axis=over, keepdims=True)
-    rstd = mx.rsqrt(mx.mean(mx.square(off), axis=over, keepdims=True) + eps)
+    off, _, var = _moments(_in(widened(input), blocks), over)
+    rstd = mx.rsqrt(var + eps)
     unit = _in(off * rstd, input.shape)
     out = _scaled(unit, weight, spread)
     return cast(out if bias is None else out + _in(widened(bias), spread), input.dtype), unit, rstd
+
+
+def _moments(x: mx.array, over: tuple[int, ...]) -> tuple[mx.array, mx.array, mx.array]:
+    """What is left without the mean, the mean, and the variance, whose dimensions stay."""
+    mean = mx.mean(x, axis=over, keepdims=True)
+    off = x - mean
+    return off, mean, mx.mean(mx.square(off), axis=over, keepdims=True)
 
 
 def _shape_of(tensor: Tensor | None) -> tuple[int, ...] | None:
@@ -192,7 +199,7 @@ def layer(
     return normal
 
 
-@composed(method=False, shape="that of ``input``")
+@composed(method=False, shape="that of ``input``", node="NativeGroupNormBackward0")
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -237,9 +244,10 @@ def _along(size: tuple[int, ...], dim: int) -> tuple[tuple[int, ...], tuple[int,
 
 
 def _batch_gradients(
-    g: mx.array, weight: mx.array | None, bias: mx.array | None, unit: mx.array, rstd: mx.array, dim: int
+    g: Any, weight: mx.array | None, bias: mx.array | None, unit: mx.array, rstd: mx.array, dim: int
 ) -> Any:
     """Those of the input, the weight and the bias: two sums serve all of them."""
+    g = g[0]  # nothing is differentiated by the statistics
     over, spread = _along(g.shape, dim)
     wide = widened(g)
     total = mx.sum(wide, axis=over, keepdims=True)
@@ -253,32 +261,35 @@ def _batch_gradients(
     )
 
 
-@op(
-    grad={"input, weight, bias": _batch_gradients},
-    residuals=("unit", "rstd"),
-    name="norm.batch",
-    channels="dim",
-    function=False,
-    method=False,
-)
-def _normalized_batch(input: Array, weight: Array | None, bias: Array | None, dim: int, eps: float) -> Any:
-    """Mean 0 and variance 1 for each place along ``dim``; times weight, plus bias. What is before that is kept."""
-    return _normal(input, weight, bias, input.shape, *_along(input.shape, dim), eps)
+class Normalized(NamedTuple):
+    """The result, and the mean and the unbiased variance for each place along a dimension."""
 
-
-class Statistics(NamedTuple):
-    """The mean and the unbiased variance for each place along a dimension."""
-
+    result: Any
     mean: Any
     var: Any
 
 
-@op(name="norm.statistics", channels="dim", function=False, method=False)
-def _statistics(input: Array, dim: int) -> Statistics:
-    """The mean and the unbiased variance over all dimensions but ``dim``."""
-    over, _ = _along(input.shape, dim)
-    x = widened(input)
-    return Statistics(mx.mean(x, axis=over), mx.var(x, axis=over, ddof=1))
+@op(
+    grad={"input, weight, bias": _batch_gradients},
+    residuals=("unit", "rstd"),
+    name="norm.batch",
+    node="NativeBatchNormBackward0",
+    channels="dim",
+    function=False,
+    method=False,
+)
+def _normalized_batch(input: Array, weight: Array | None, bias: Array | None, dim: int, eps: float) -> Normalized:
+    """Mean 0 and variance 1 for each place along ``dim``; times weight, plus bias. What is before that is kept."""
+    over, spread = _along(input.shape, dim)
+    off, mean, var = _moments(widened(input), over)
+    rstd = mx.rsqrt(var + eps)
+    unit = off * rstd
+    out = _scaled(unit, weight, spread)
+    count = input.size // input.shape[dim]
+    unbiased = var * (count / (count - 1) if count > 1 else math.nan)
+    made = cast(out if bias is None else out + _in(widened(bias), spread), input.dtype)
+    kept = Normalized(made, mx.reshape(mean, (-1,)), mx.reshape(unbiased, (-1,)))
+    return kept, unit, rstd  # type: ignore[return-value]
 
 
 def _fixed(mean: mx.array, var: mx.array, eps: float, spread: Sequence[int]) -> tuple[mx.array, mx.array]:
@@ -310,6 +321,7 @@ def _fixed_weight_gradient(
         "bias": lambda g, bias, dim: _bias_gradient(g, bias, _along(g.shape, dim)[1]),
     },
     name="norm.fixed",
+    node="NativeBatchNormBackward0",
     channels="dim",
     function=False,
     method=False,
@@ -374,11 +386,11 @@ def batch(
             raise RuntimeError(f"{name} should contain {size[1]} elements not {tensor.numel()}")
     _check_running(running_mean, running_var, defined=training)
     if training:
-        normal: Tensor = _normalized_batch(input, weight, bias, 1, eps)
+        now = _normalized_batch(input, weight, bias, 1, eps)
+        normal: Tensor = now.result
         if running_mean is None and running_var is None:
             return normal
         with no_grad():
-            now = _statistics(input, 1)
             if running_mean is not None:
                 running_mean.copy_(now.mean * momentum + running_mean * (1 - momentum))
             if running_var is not None:
@@ -391,7 +403,7 @@ def batch(
     return fixed
 
 
-@composed(method=False, shape="that of ``input``")
+@composed(method=False, shape="that of ``input``", node="ViewBackward0")
 def instance_norm(
     input: Tensor,
     weight: Tensor | None,
@@ -451,6 +463,7 @@ def _rms_gradient(g: mx.array, input: mx.array, weight: mx.array | None, scale: 
     },
     residuals=("scale",),
     name="norm.rms",
+    node="MulBackward0",
     function=False,
     method=False,
 )

@@ -38,7 +38,7 @@ def _opposite(g: mx.array, widths: Widths) -> mx.array:
     return _padded(g, tuple((-a, -b) for a, b in widths), 0)
 
 
-@op(grad={"input": _opposite}, name="pad.constant", function=False, method=False)
+@op(grad={"input": _opposite}, name="pad.constant", node="ConstantPadNdBackward0", function=False, method=False)
 def _constant(input: Array, widths: Widths, value: Any) -> mx.array:
     return _padded(input, widths, value)
 
@@ -79,7 +79,15 @@ def _given_back(g: mx.array, input_shape: Sequence[int], widths: Widths, mode: s
     return cast(out, g.dtype)
 
 
-@op(grad={"input": _given_back}, name="pad.copies", function=False, method=False)
+def _padded_node(_tensors: Any, _input: Any, widths: Widths, mode: str) -> str:
+    """Torch has a call for each number of dimensions; its circular padding is made of writes."""
+    if mode == "circular":
+        return "CopySlices"
+    first = next((d for d, pair in enumerate(widths) if pair != (0, 0)), len(widths) - 1)
+    return f"{'Reflection' if mode == 'reflect' else 'Replication'}Pad{len(widths) - first}DBackward0"
+
+
+@op(grad={"input": _given_back}, name="pad.copies", node=_padded_node, function=False, method=False)
 def _copies(input: Array, widths: Widths, mode: str) -> mx.array:
     return _taken(input, widths, mode)
 

@@ -42,7 +42,7 @@ def _pieces(size: int, piece: int) -> tuple[int, ...]:
     return tuple(min(piece, size - at) for at in range(0, size, piece)) or (0,)
 
 
-@composed
+@composed(node="SplitWithSizesBackward0")
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Any:
     """Views of the given sizes along ``dim``, as a tuple."""
     shape = input.array.shape
@@ -257,7 +257,7 @@ def column_stack(tensors: Any) -> Tensor:
     return hstack([reshape(t, (t.array.size, 1)) if t.array.ndim <= 1 else t for t in _listed("column_stack", tensors)])
 
 
-@composed(method=False, lists=True)
+@composed(method=False, lists=True, node="BlockDiagBackward0")
 def block_diag(*tensors: Any) -> Tensor:
     """The matrices along the diagonal of a matrix of zeros."""
     blocks = [_two(t) for t in (tensors or (wrap(mx.zeros((1, 0))),))]

@@ -16,7 +16,12 @@ def _check_image(name: str, input: Tensor, factor: str, by: int) -> None:
         raise RuntimeError(f"{name} expects a positive {factor}, but got {by}")
 
 
-@composed(module="torch nn.functional", method=False, shape="(..., c r^2, h, w) gives (..., c, h r, w r)")
+@composed(
+    module="torch nn.functional",
+    method=False,
+    shape="(..., c r^2, h, w) gives (..., c, h r, w r)",
+    node="PixelShuffleBackward0",
+)
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Each r^2 channels as r times r pixels, where r is ``upscale_factor``.
 
@@ -40,7 +45,12 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return copied(reshape(moved, (*lead, c, height * r, width * r)))
 
 
-@composed(module="torch nn.functional", method=False, shape="(..., c, h r, w r) gives (..., c r^2, h, w)")
+@composed(
+    module="torch nn.functional",
+    method=False,
+    shape="(..., c, h r, w r) gives (..., c r^2, h, w)",
+    node="PixelUnshuffleBackward0",
+)
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Each r times r pixels as r^2 channels, where r is ``downscale_factor``.
 
@@ -66,7 +76,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return copied(reshape(moved, (*lead, c * r * r, height // r, width // r)))
 
 
-@composed(module="torch nn.functional", method=False, shape="that of ``input``")
+@composed(module="torch nn.functional", method=False, shape="that of ``input``", node="ChannelShuffleBackward0")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """The channels in another order: the first of each group, then the second of each, and so on.
 

@@ -9,6 +9,7 @@ from .._tensor.tensor import Tensor
 from ._arguments import Truth
 from ._declare import composed
 from ._pool_checks import adaptive_counts, windows_of
+from ._recorded import call_it
 from .reduction import mean
 from .shaping import squeeze, unsqueeze
 from .windows import MaxPooled, adaptive_max_pooled, adaptive_mean_pooled, max_pooled, mean_pooled
@@ -82,8 +83,9 @@ def _max_pools(n: int) -> None:
     function.__doc__ = what.format("")
     functional.__doc__ = what.format(" With ``return_indices`` the place of each element in its channel comes too.")
     shape = f"``(n, c, *sizes)``, each {_SIZE}"
-    composed(method=False, name=name, shape=shape)(function)
-    composed(method=False, name=name, module="nn.functional", shape=shape)(functional)
+    node = "SqueezeBackward1" if n == 1 else f"MaxPool{n}DWithIndicesBackward0"
+    composed(method=False, name=name, shape=shape, node=node)(function)
+    composed(method=False, name=name, module="nn.functional", shape=shape, node=node)(functional)
     if n == 1:
 
         def with_indices(
@@ -97,7 +99,7 @@ def _max_pools(n: int) -> None:
             """``max_pool1d``, and the place of each element in its channel."""
             return tuple(largest(input, kernel_size, stride, padding, dilation, ceil_mode, True))
 
-        composed(method=False, name="max_pool1d_with_indices", shape=shape)(with_indices)
+        composed(method=False, name="max_pool1d_with_indices", shape=shape, node=node)(with_indices)
 
 
 #: ``avg_pool{n}d`` by n.
@@ -154,7 +156,8 @@ def _mean_pools(n: int) -> None:
     """
     where = "torch nn.functional" if n == 1 else "nn.functional"
     shape = "``(n, c, *sizes)``, each ``(size + 2 * padding - kernel_size) // stride + 1``"
-    MEANS[n] = composed(method=False, name=name, module=where, shape=shape, outs=n > 1)(function)
+    node = "SqueezeBackward1" if n == 1 else f"AvgPool{n}DBackward0"
+    MEANS[n] = composed(method=False, name=name, module=where, shape=shape, outs=n > 1, node=node)(function)
 
 
 #: ``adaptive_avg_pool{n}d`` by n.
@@ -171,6 +174,7 @@ def _adaptive_pools(n: int) -> None:
             whole: Tensor = mean(input, tuple(range(-n, 0)), True)
             return whole
         made: Tensor = _batched(lambda x: adaptive_mean_pooled(x, counts), input, n)
+        call_it(f"AdaptiveAvgPool{n}DBackward0", made)
         return made
 
     def largest(input: Tensor, output_size: Any) -> Any:
@@ -192,10 +196,11 @@ def _adaptive_pools(n: int) -> None:
     )
     both = "torch nn.functional" if n == 1 else "nn.functional"
     shape = "``(n, c, *output_size)``"
-    AREA[n] = composed(method=False, name=of_mean, module=both, shape=shape)(averaged)
+    node = "SqueezeBackward1" if n == 1 else f"AdaptiveMaxPool{n}DBackward0"
+    AREA[n] = composed(method=False, name=of_mean, module=both, shape=shape, node=node if n == 1 else "")(averaged)
     if n == 1:
-        composed(method=False, name=of_max, shape=shape)(largest)
-    composed(method=False, name=of_max, module="nn.functional", shape=shape)(functional)
+        composed(method=False, name=of_max, shape=shape, node=node)(largest)
+    composed(method=False, name=of_max, module="nn.functional", shape=shape, node=node)(functional)
 
 
 for _n in (1, 2, 3):

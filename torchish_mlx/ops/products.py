@@ -131,7 +131,7 @@ def addr(input: Matched, vec1: Matched, vec2: Matched, *, beta: Number = 1, alph
     return repeated(scaled(input, beta), term.shape) + term * alpha
 
 
-@composed(outs=True, shape="()")
+@composed(outs=True, shape="()", node="VdotBackward0")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors, as ``dot``."""
     found: Tensor = dot(input, other)
@@ -268,6 +268,7 @@ def _check_cross(input: Any, other: Any, dim: int | None = None) -> None:
     },
     promote="same",
     check=_check_cross,
+    node="LinalgCrossBackward0",
 )
 def cross(input: Matched, other: Matched, dim: int | None = None) -> mx.array:
     """The cross product of the vectors of three along ``dim``, by default the first dimension of size 3."""

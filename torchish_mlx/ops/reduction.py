@@ -13,6 +13,7 @@ from .._tensor.tensor import Tensor
 from ._arguments import Scalar
 from ._declare import REGISTRY, composed, op
 from ._op import Array
+from ._recorded import call_it
 from .arithmetic import power
 
 Dim = int | Sequence[int] | None
@@ -80,7 +81,10 @@ def _reduced(fn: Any, x: mx.array, dim: Dim, keepdim: bool, dtype: mx.Dtype, emp
     return cast(fold(fn, cast(x, wide), axes(x.ndim, dim), keepdim, empty), dtype)
 
 
-@op(grad={"input": lambda g, input_shape, dim, keepdim: _spread(g, input_shape, dim, keepdim)})
+@op(
+    grad={"input": lambda g, input_shape, dim, keepdim: _spread(g, input_shape, dim, keepdim)},
+    node=("dim", "SumBackward1"),
+)
 def sum(input: Array, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> mx.array:
     """The sum; that of integers and booleans is int64."""
     return _reduced(mx.sum, input, dim, keepdim, summed_dtype(input.dtype) if dtype is None else dtype)
@@ -90,7 +94,7 @@ def _mean_gradient(g: mx.array, input_shape: Sequence[int], dim: Dim, keepdim: b
     return _spread(g, input_shape, dim, keepdim) / max(1, _count(input_shape, dim))
 
 
-@op(grad={"input": _mean_gradient})
+@op(grad={"input": _mean_gradient}, node=("dim", "MeanBackward1"))
 def mean(input: Array, dim: Dim = None, keepdim: bool = False, *, dtype: Any = None) -> mx.array:
     """The mean of floating numbers."""
     which = "Input" if dtype is None else "Optional"
@@ -296,7 +300,9 @@ def _extreme(name: str, both: str, of_all: Any, along: Any) -> None:
                     f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction "
                     "dim with the 'dim' argument."
                 )
-            return of_all(input)
+            whole = of_all(input)
+            call_it(f"{name.title()}Backward1", whole)
+            return whole
         shape = input.array.shape
         if shape and not shape[axis(len(shape), dim)]:
             raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
@@ -349,7 +355,7 @@ def norm_gradient(
     return x * power(size, order - 2) * scale
 
 
-@op(grad={"input": norm_gradient})
+@op(grad={"input": norm_gradient}, node="LinalgVectorNormBackward0")
 def norm(
     input: Array,
     p: float | str | None = "fro",

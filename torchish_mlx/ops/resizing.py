@@ -20,6 +20,7 @@ from .._tensor.tensor import Tensor
 from ._arguments import Truth
 from ._declare import composed, op
 from ._op import Array
+from ._recorded import call_it
 from ._sizes import integers
 from .pooling import AREA
 from .windows import along_each
@@ -258,6 +259,7 @@ def interpolate(
     each = zip(input.shape[2:], new, factors, strict=True)
     ways = [Way(mode, old, count, factor, bool(align_corners), antialias) for old, count, factor in each]
     made: Tensor = _resized(input, tuple(ways))
+    call_it(f"Upsample{mode.title().replace('-', '')}{n - 2}D{'Aa' if antialias else ''}Backward0", made)
     return made
 
 

@@ -81,6 +81,7 @@ def _check_remainder(name: str) -> Any:
     inplace=True,
     check=_check_remainder("remainder"),
     channels="any",
+    node=("other", "RemainderBackward1"),
 )
 def remainder(input: Operand, other: Operand) -> mx.array:
     """What is left of input by a division that is rounded down; it has the sign of other."""
@@ -96,6 +97,7 @@ def remainder(input: Operand, other: Operand) -> mx.array:
     inplace=True,
     check=_check_remainder("fmod"),
     channels="any",
+    node=("other", "FmodBackward1"),
 )
 def fmod(input: Matched, other: Operand) -> mx.array:
     """What is left of input by a division that is rounded towards zero; it has the sign of input."""

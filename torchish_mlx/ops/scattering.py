@@ -90,6 +90,7 @@ def _read_at(g: mx.array, dim: int, index: mx.array, src_shape: tuple[int, ...])
         "src": lambda g, dim, index, src_shape: _read_at(g, dim, index, src_shape),
     },
     name="scatter.src",
+    node=lambda tensors, *_: f"ScatterBackward{int(3 not in tensors)}",
     function=False,
     method=False,
 )

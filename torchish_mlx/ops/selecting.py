@@ -36,6 +36,7 @@ def _check_mask(name: str, mask: mx.array) -> None:
     inplace=True,
     casts=True,
     channels="any",
+    node=("value", "MaskedFillBackward1"),
 )
 def masked_fill(input: Array, mask: Array, value: Operand) -> mx.array:
     """``input`` with ``value``, a number or a tensor without dimensions, where ``mask`` is true."""
@@ -49,7 +50,7 @@ def masked_fill(input: Array, mask: Array, value: Operand) -> mx.array:
     return mx.where(mask, stored(value, input.dtype), input)
 
 
-@composed(outs=True)
+@composed(outs=True, node="MaskedSelectBackward0")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """A vector of the elements where ``mask`` is true."""
     if mask.array.dtype != mx.bool_:
@@ -280,6 +281,7 @@ def _fill_gradient(g: mx.array, dim: int, index: mx.array) -> mx.array:
     grad={"input": lambda g, dim, index: _replaced(g, dim, index, 0), "value": _fill_gradient},
     inplace=True,
     casts=True,
+    node=("value", "IndexFillBackward1"),
 )
 def index_fill(input: Array, dim: int, index: Array, value: Operand) -> mx.array:
     """``input`` with ``value``, a number or a tensor without dimensions, along ``dim`` at the places of ``index``."""

@@ -30,7 +30,11 @@ def copied(input: Array) -> mx.array:
 
 
 @op(
-    grad={"input": lambda g, input_shape: mx.reshape(g, input_shape)}, name="reshape.copy", function=False, method=False
+    grad={"input": lambda g, input_shape: mx.reshape(g, input_shape)},
+    name="reshape.copy",
+    function=False,
+    method=False,
+    node="UnsafeViewBackward0",
 )
 def _copied_in(input: Array, shape: tuple[int, ...]) -> mx.array:
     """The same elements in another shape, in a storage of their own."""
@@ -196,7 +200,7 @@ def t(shape: tuple[int, ...]) -> Step:
     return Permute(shape, range(len(shape))[::-1])
 
 
-@view(name="T.axes")
+@view(name="T.axes", node="PermuteBackward0")
 def _reversed_axes(shape: tuple[int, ...]) -> Step:
     """The dimensions in reverse order."""
     return Permute(shape, range(len(shape))[::-1])
@@ -222,7 +226,9 @@ def unsqueeze(shape: tuple[int, ...], dim: int) -> Step:
 def squeeze(shape: tuple[int, ...], dim: int | Sequence[int] | None = None) -> Step:
     """Without the dimensions of size one, or those of ``dim`` that are."""
     where = [d for d in axes(len(shape), dim, empty_is_all=False) if shape[d] == 1]
-    return Index(shape, tuple(0 if d in where else slice(None) for d in range(len(shape))))
+    step = Index(shape, tuple(0 if d in where else slice(None) for d in range(len(shape))))
+    step.called = f"SqueezeBackward{0 if dim is None else 1 if isinstance(dim, int) else 2}"
+    return step
 
 
 @view(name="expand.sizes")
@@ -273,7 +279,7 @@ def _narrow(shape: tuple[int, ...], dim: int, start: int, length: int) -> Step:
     return Index(shape, (slice(None),) * where + (slice(first, first + length),))
 
 
-@composed
+@composed(node="SliceBackward0")
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """``length`` elements from ``start`` along ``dim``; ``start`` may be a Tensor without dimensions."""
     if isinstance(start, (Tensor, mx.array)):

@@ -56,7 +56,7 @@ _SORTED = {"input": lambda g, indices, input_shape, dim: _back(g, indices, input
 _CHOSEN = {"input": lambda g, indices, input_shape, dim, keepdim: _back(g, indices, input_shape, dim, keepdim)}
 
 
-@op(grad=_SORTED, shape="that of ``input``, both")
+@op(grad=_SORTED, shape="that of ``input``, both", node=("stable", "SortBackward1"))
 def sort(input: Array, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> SortResult:
     """The elements in order along ``dim``, and where they were; the order is always stable."""
     del stable
@@ -163,7 +163,7 @@ def _median(name: str, ignore_nan: bool, words: str) -> None:
     of_all.__doc__ = f"The median of all elements{words}."
     along.__doc__ = f"The medians along ``dim``{words}, and where they are."
     whole = op(grad={"input": _equal_shares}, name=name + ".all", function=False, method=False)(of_all)
-    part = op(grad=_CHOSEN, name=name + ".dim", function=False, method=False)(along)
+    part = op(grad=_CHOSEN, name=name + ".dim", function=False, method=False, node=f"{name.title()}Backward1")(along)
 
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         return whole(input) if dim is None else part(input, dim, keepdim)

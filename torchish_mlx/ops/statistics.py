@@ -13,7 +13,7 @@ from .._tensor.tensor import Tensor, wrap
 from ._arguments import Scalar, several
 from ._arguments import sizes as as_sizes
 from ._declare import composed, op
-from ._op import Array
+from ._op import Array, node_name
 from .arithmetic import clamp, lerp, mul, sub, true_divide, where
 from .comparison import isnan, logical_not, logical_xor
 from .indexing import gather
@@ -49,7 +49,7 @@ def _product_gradient(g: mx.array, input: mx.array, result: mx.array, dim: int |
     return mx.reshape(g * chosen_by_zeros(x, others, lambda safe: product / safe), input.shape)
 
 
-@op(grad={"input": _product_gradient})
+@op(grad={"input": _product_gradient}, node=("dim", "ProdBackward1"))
 def prod(input: Array, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> mx.array:
     """The product; that of integers and booleans is int64."""
     dtype = summed_dtype(input.dtype) if dtype is None else dtype
@@ -111,7 +111,7 @@ def _pair_of(name: str, spread: Any, what: str) -> None:
         return spread(input, dim, unbiased, keepdim, correction=correction), mean(input, over, keepdim)
 
     function.__doc__ = f"The {what} and the mean over ``dim``."
-    composed(name=name, method=False)(function)
+    composed(name=name, method=False, node=node_name(name))(function)
 
 
 _pair_of("var_mean", var, "variance")
@@ -392,7 +392,7 @@ def corrcoef(input: Tensor) -> Tensor:
     return clamp(c / unsqueeze(deviation, 1) / unsqueeze(deviation, 0), -1, 1)
 
 
-@composed(function=False)
+@composed(function=False, node="SumBackward1")
 def sum_to_size(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """The sum over the dimensions that an expansion of ``size`` to the shape of ``input`` repeats."""
     sizes = as_sizes("sum_to_size", "size", several("sum_to_size", "size", size, named))

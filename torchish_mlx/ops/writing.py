@@ -22,7 +22,7 @@ from .shaping import clone
 _TYPES = {f"torch.{name}Tensor": dtype for dtype, name in NAMES.items()}
 
 
-@op(grad={"input": lambda g: g}, name="to.dtype", function=False, method=False, channels="any")
+@op(grad={"input": lambda g: g}, name="to.dtype", node="ToCopyBackward0", function=False, method=False, channels="any")
 def _cast_to(input: Array, dtype: Any) -> mx.array:
     """In another dtype."""
     return input.astype(dtype)
@@ -147,6 +147,7 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
 
     Source: ``torch.Tensor.type``.
     """
+    dtype = getattr(dtype, "torch_name", dtype)  # of an old type of Tensors
     if dtype is None:
         return f"torch.{NAMES[self.array.dtype]}Tensor"
     if isinstance(dtype, str):

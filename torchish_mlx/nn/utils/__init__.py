@@ -1,9 +1,12 @@
-"""Functions on the gradients of Parameters, spelled like ``torch.nn.utils``; and ``average_gradients_``."""
+"""Functions on Parameters and their gradients, spelled like ``torch.nn.utils``; and ``average_gradients_``."""
 
 import typing as _typing
 
 from ..._absent import getter as _getter
+from . import convert_parameters as convert_parameters
 from . import rnn as rnn
+from .convert_parameters import parameters_to_vector as parameters_to_vector
+from .convert_parameters import vector_to_parameters as vector_to_parameters
 
 if _typing.TYPE_CHECKING:
     from . import clip_grad as clip_grad
@@ -20,7 +23,9 @@ __all__ = [
     "clip_grad_value_",
     "clip_grads_with_norm_",
     "get_total_norm",
+    "parameters_to_vector",
     "rnn",
+    "vector_to_parameters",
     "average_gradients_",
 ]
 

@@ -1,9 +1,8 @@
-"""Paint a photograph with a small network, by AdaBelief, an optimizer of one's own. The original, in PyTorch.
+"""Paint a photograph with a small network, by AdaBelief, an optimizer of one's own.
 
-    python examples/mlx_optimizer_torch.py [--steps 600] [--batch-size 512] [--lr 0.01] [--out out] [--quick]
+    python examples/photograph.py [--steps 600] [--batch-size 512] [--lr 0.01] [--out out] [--quick]
 
-Writes OUT/mlx_optimizer_torch.json, its curves, which mlx_optimizer.py draws over its own, and
-OUT/mlx_optimizer_torch.pt, the state dicts.
+Writes OUT/photograph.json, its curves, OUT/photograph.png, and OUT/photograph.pt, the state dicts.
 """
 
 from __future__ import annotations
@@ -43,14 +42,12 @@ class AdaBelief(torch.optim.Optimizer):
 class Painter(nn.Module):
     """Places (n, 2) in [-1, 1] -> colours (n, 3) in [0, 1]; sines and cosines of the places first."""
 
-    def __init__(self, seed: int, waves: int = 64, width: int = 96) -> None:
+    def __init__(self, waves: int = 64, width: int = 96) -> None:
         super().__init__()
-        self.waves = torch.tensor(np.random.default_rng(seed).normal(0, 20, (2, waves)).astype(np.float32))
+        self.register_buffer("waves", 20 * torch.randn(2, waves))
         self.first = nn.Linear(2 * waves, width)
         self.second = nn.Linear(width, width)
         self.last = nn.Linear(width, 3)
-        for name, p in self.named_parameters():
-            p.data = torch.tensor(common.initial(name, p.shape, seed))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x @ self.waves
@@ -79,7 +76,8 @@ def main() -> None:
     grid = np.stack(np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height)), -1)
     places, colours = torch.tensor(grid.reshape(-1, 2).astype(np.float32)), torch.tensor(picture.reshape(-1, 3))
 
-    model = Painter(args.seed)
+    torch.manual_seed(args.seed)
+    model = Painter()
     groups = [
         {"params": [*model.first.parameters(), *model.second.parameters()], "weight_decay": 0.01},
         {"params": model.last.parameters(), "lr": args.lr / 3},
@@ -89,7 +87,7 @@ def main() -> None:
 
     log = common.Log(__file__, args)
     for step in log.steps(args.steps):
-        batch = torch.tensor(np.random.default_rng([args.seed, step]).integers(0, len(places), args.batch_size))
+        batch = torch.randint(len(places), (args.batch_size,))
         optimizer.zero_grad()
         loss = loss_fn(model, places[batch], colours[batch])
         loss.backward()
@@ -104,7 +102,7 @@ def main() -> None:
         axes.set(title="the photograph, and the network's", xticks=[], yticks=[])
 
     log.save("AdaBelief, an optimizer of one's own", log_scale=["loss"], draw=painting)
-    place = args.out / "mlx_optimizer_torch.pt"
+    place = args.out / "photograph.pt"
     with common.whole(place) as file:
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
     common.wrote(place)

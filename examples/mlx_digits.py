@@ -1,8 +1,8 @@
-"""Train a classifier on handwritten digits: two parameter groups, warm-up and a cosine. The original, in PyTorch.
+"""The training of digits.py with a model of mlx.nn, to which torch's optimizer and schedulers are given.
 
-    python examples/digits_torch.py [--epochs 15] [--batch-size 32] [--lr 0.015] [--seed 0] [--out out] [--quick]
+    python examples/mlx_digits.py [--epochs 15] [--batch-size 32] [--lr 0.015] [--seed 0] [--out out] [--quick]
 
-Writes OUT/digits_torch.json, its curves, which digits.py draws over its own, and OUT/digits_torch.pt, a checkpoint.
+Writes OUT/mlx_digits.json, its curves, OUT/mlx_digits.png, and OUT/mlx_digits.pt, a checkpoint.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import common
 import argparse
 import math
 
+import mlx.core as mx
 import numpy as np
-import torch
+from mlx import nn
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import nn, optim
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+
+import torchish_mlx
+from torchish_mlx import checkpoint, optim
+from torchish_mlx.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 
 class Classifier(nn.Module):
@@ -29,37 +32,36 @@ class Classifier(nn.Module):
         self.conv2 = nn.Conv2d(8, 16, kernel_size=3, padding=1)
         self.pool = nn.MaxPool2d(2)
         self.head = nn.Linear(16 * 4 * 4, 10)
-        for name, p in self.named_parameters():
-            p.data = torch.tensor(common.initial(name, p.shape, seed))
+        for name, p in torchish_mlx.named_parameters(self):
+            p.data = mx.array(common.initial(name, p.shape, seed))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.relu(self.conv1(x))
-        x = self.pool(torch.relu(self.conv2(x)))
-        return self.head(x.flatten(1))
-
-
-def loss_fn(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return nn.functional.cross_entropy(model(x), y)
+    def __call__(self, x: mx.array) -> mx.array:
+        x = nn.relu(self.conv1(x))
+        x = self.pool(nn.relu(self.conv2(x)))
+        return self.head(mx.moveaxis(x, -1, 1).flatten(1))  # in the order of torch's flatten
 
 
-def accuracy(model: Classifier, x: torch.Tensor, y: torch.Tensor) -> float:
-    with torch.no_grad():
-        return (model(x).argmax(1) == y).float().mean().item()
+def loss_fn(model: Classifier, x: mx.array, y: mx.array) -> mx.array:
+    return nn.losses.cross_entropy(model(x), y, reduction="mean")
 
 
-def data() -> list[torch.Tensor]:
-    """Images (n, 1, 8, 8) in [0, 1] to train and to test on, and their labels (n,)."""
+def accuracy(model: Classifier, x: mx.array, y: mx.array) -> float:
+    return (model(x).argmax(1) == y).mean().item()
+
+
+def data() -> list[mx.array]:
+    """Images (n, 8, 8, 1) in [0, 1] to train and to test on, and their labels (n,)."""
     images, labels = load_digits(return_X_y=True)
-    images = (images / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+    images = (images / 16).astype(np.float32).reshape(-1, 8, 8, 1)
     parts = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
-    return [torch.tensor(part) for part in parts]
+    return [mx.array(part) for part in parts]
 
 
 def optimizer_and_scheduler(
     model: Classifier, args: argparse.Namespace, samples: int
 ) -> tuple[optim.Optimizer, SequentialLR]:
     """Two parameter groups: weights decay, biases do not. Linear warm-up over a tenth of the steps, then a cosine."""
-    named = dict(model.named_parameters())
+    named = dict(torchish_mlx.named_parameters(model))
     weights = [p for name, p in named.items() if name.endswith("weight")]
     biases = [p for name, p in named.items() if name.endswith("bias")]
     groups = [{"params": weights, "weight_decay": 0.05}, {"params": biases, "weight_decay": 0.0}]
@@ -88,19 +90,17 @@ def train(args: argparse.Namespace) -> tuple[Classifier, optim.Optimizer]:
     for epoch in log.steps(args.epochs, "epoch"):
         total = 0.0
         for batch in common.batches(len(x_train), args.batch_size, args.seed, epoch):
-            x, y = x_train[batch], y_train[batch]
+            x, y = x_train[mx.array(batch)], y_train[mx.array(batch)]
             optimizer.zero_grad()
-            loss = loss_fn(model, x, y)
-            loss.backward()
+            loss = torchish_mlx.backward(model, loss_fn, x, y)
             optimizer.step()
             scheduler.step()
             total += loss.item() * len(batch)
         log.add(epoch, loss=total / len(x_train), test_accuracy=accuracy(model, x_test, y_test))
 
-    log.save("Handwritten digits", log_scale=["loss"])
-    place = args.out / "digits_torch.pt"
-    with common.whole(place) as file:
-        torch.save({"step": args.epochs, "model": model.state_dict(), "optimizer": optimizer.state_dict()}, file)
+    log.save("Handwritten digits, a model of mlx.nn", log_scale=["loss"])
+    place = args.out / "mlx_digits.pt"
+    checkpoint.save(place, step=args.epochs, model=model, optimizer=optimizer)
     common.wrote(place)
     return model, optimizer
 
