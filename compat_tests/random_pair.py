@@ -47,6 +47,12 @@ def seed_both(seed: int) -> None:
 
 
 def equal(mine: Any, theirs: Any) -> None:
+    """Equal to the bit, and equal states of the generators."""
+    same_numbers(mine, theirs)
+    same_state()
+
+
+def same_numbers(mine: Any, theirs: Any) -> None:
     """Equal to the bit; the first difference is shown."""
     a, b = bits(mine), bits(theirs)
     assert a[:2] == b[:2]
@@ -54,6 +60,10 @@ def equal(mine: Any, theirs: Any) -> None:
         x, y = (np.array(t.detach().tolist()).ravel() for t in (mine, theirs))
         assert x.tolist() == y.tolist()  # shows the values
         raise AssertionError(f"{mine} and {theirs} differ in signs of zeros or in NaNs")
+
+
+def same_state() -> None:
+    """Equal states of the default generators. What was drawn ahead is put back for it."""
     mine_state, their_state = states()
     assert mine_state == their_state, "the states of the generators differ"
 

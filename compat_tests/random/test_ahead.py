@@ -46,12 +46,11 @@ def test_small_and_large_draws_in_any_order(seed):
         equal(mine, theirs)
 
 
-@pytest.mark.parametrize("n", [16, 1000, 16_384, 50_003])
-def test_many_normals_are_looked_up(n, monkeypatch):
-    monkeypatch.setattr(_normals, "_MANY", 0)
-    monkeypatch.setattr(_normals, "SMALL", 0)
-    both(lambda m: m.randn(n), n)
-    both(lambda m: m.zeros(n).normal_(0.3, 1.7), n)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("n", [*(_normals._CHUNK + i for i in (-1, 0, 1, 15, 16, 17)), 3 * _normals._CHUNK + 5])
+def test_normals_around_the_limits_of_what_is_made_at_a_time(n, dtype):
+    both(lambda m: m.randn(n, dtype=getattr(m, dtype)), n)
+    both(lambda m: m.zeros(n, dtype=getattr(m, dtype)).normal_(0.3, 1.7), n)
 
 
 @pytest.mark.parametrize("n", [299, 300, 301, 302, 1000, 65_535, 65_536, 65_537, 200_000])

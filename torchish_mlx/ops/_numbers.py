@@ -26,19 +26,26 @@ from .ranges import made
 Draw = tuple[Any, ...]
 
 
-def drawn(source: Generator, draw: Draw, dtype: mx.Dtype, shape: Sequence[int], order: Sequence[int]) -> mx.array:
-    """An array of numbers of a shape, drawn in an order of its axes."""
-    n = math.prod(shape)
+def drawn(
+    source: Generator, draw: Draw, dtype: mx.Dtype, shape: Sequence[int], order: Sequence[int] | None = None
+) -> mx.array:
+    """An array of numbers of a shape, drawn in an order of its axes, or in the usual one."""
+    n = shape[0] if len(shape) == 1 else math.prod(shape)
     if not n:
         return mx.zeros(shape, dtype)
     function, *args = draw
-    return as_array(in_shape(source.draw(function, n, *args), shape, order), dtype)
+    numbers = source.draw(function, n, *args)
+    if order is not None:
+        numbers = in_shape(numbers, shape, order)
+    elif len(shape) != 1:
+        numbers = numbers.reshape(shape)
+    return as_array(numbers, dtype)
 
 
 def new(
     name: str,
     shape: Sequence[int],
-    order: Sequence[int],
+    order: Sequence[int] | None,
     dtype: mx.Dtype,
     draw: Draw,
     generator: Any,
@@ -75,12 +82,19 @@ def fill(name: str, self: Tensor, generator: Any, *draw: Any, by: Tensor | None 
     """
     source = chosen(name, generator)
     refuse_write(self)
-    strides = self._storage.strides()
-    refuse_overlap(self.shape, strides)
-    numbers = wrap(drawn(source, draw, self.array.dtype, self.shape, memory_order(self.shape, strides)))
-    if by is None and not (self._requires_grad and mode.enabled):
-        return overwrite(self, numbers)  # nothing to record
-    return self.copy_(numbers if by is None else replaced(by, numbers))
+    storage, array = self._storage, self._read()
+    shape, order = array.shape, None
+    if not storage.contiguous:
+        strides = storage.strides()
+        refuse_overlap(shape, strides)
+        order = memory_order(shape, strides)
+    numbers = drawn(source, draw, array.dtype, shape, order)
+    if by is not None or (self._requires_grad and mode.enabled):
+        return self.copy_(wrap(numbers) if by is None else replaced(by, wrap(numbers)))
+    if self._base is not None:
+        return overwrite(self, wrap(numbers))
+    storage.array = numbers  # there is nothing to record, and it fits
+    return self
 
 
 def sizes(name: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
@@ -104,6 +118,8 @@ def number(name: str, argument: str, value: Any) -> float:
     """An argument as a float: a number, or a Tensor of one element without dimensions."""
     if type(value) is float:
         return value
+    if type(value) is int:
+        return float(value)
     if isinstance(value, (Tensor, mx.array)) and not value.ndim:
         value = value.item()
     if isinstance(value, (bool, str, complex)) or not isinstance(value, (int, float, np.number)):

@@ -5,54 +5,98 @@ Each function takes a stream and gives a flat array: the numbers in the order of
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ._rounding import DIGITS, NUMPY, VECTOR_KERNELS, by_libm, fma64, log_of, rounded, scaled32, scaled64, settled
-from ._stream import Stream
+from ._rounding import (
+    DIGITS,
+    NUMPY,
+    VECTOR_KERNELS,
+    by_libm,
+    fma64,
+    log_of,
+    rounded,
+    scaled32,
+    scaled64,
+    settled,
+    silent,
+)
+from ._stream import SMALL, Stream
 
-#: How many numbers are transformed at a time, so that they stay in the cache of the processor.
-_CHUNK = 1 << 15
+#: How many numbers are made at a time, so that they stay in the cache of the processor.
+_CHUNK = 1 << 14
+#: The largest number below 1 that is drawn in float32.
+_TOP = 1 - 2.0**-24
+#: Bounds up to this size are no surprise for float32.
+_HUGE = 1e30
 #: Up to this many numbers are permuted one after another.
 _FEW = 300
+#: Up to this many numbers are permuted by a sort; of more, those of the first places by blocks.
+_SORTED = 1 << 17
 #: From this span on torch takes two words for an integer.
 _LONG = 2**28
+
+
+def _in_parts(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """``function`` of a stream, a count, other arguments and a dtype, of many numbers in parts."""
+
+    @functools.wraps(function)
+    def draw(stream: Stream, n: int, *args: Any) -> np.ndarray:
+        if n <= _CHUNK:
+            return function(stream, n, *args)
+        out: np.ndarray = np.empty(n, NUMPY[args[-1]])
+        for start in range(0, n, _CHUNK):
+            part = out[start : start + _CHUNK]
+            part[:] = function(stream, len(part), *args)
+        return out
+
+    return draw
 
 
 def uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     """From ``low`` up to ``high``, which is left out: a number that is rounded to ``high`` becomes ``low``.
 
-    Complex numbers are two of them, the real part first.
+    Complex numbers are two of them, the real part first. The array must not be changed.
     """
+    if n <= SMALL and dtype == mx.float32:
+        if low == 0 and high == 1:
+            return stream.singles(n)
+        if -_HUGE < low <= high < _HUGE:
+            return _scaled(stream.singles(n), low, high, dtype)
     if dtype == mx.complex64:
-        return uniform(stream, 2 * n, low, high, mx.float32).view(np.complex64)
-    if dtype == mx.float64:
-        out = scaled64(stream.doubles(n), high - low, low)
-        out[out == high] = low
-        return out
-    first: Any = np.float32(low)
-    last: Any = np.float32(high)
-    if n <= _CHUNK:
-        return _scaled(stream.singles(n), first, last, dtype)
-    out = np.empty(n, NUMPY[dtype])
-    for start in range(0, n, _CHUNK):
-        part = out[start : start + _CHUNK]
-        part[:] = _scaled(stream.singles(len(part)), first, last, dtype)
+        return _uniform(stream, 2 * n, low, high, mx.float32).view(np.complex64)
+    return _uniform(stream, n, low, high, dtype)
+
+
+@silent
+@_in_parts
+def _uniform(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
+    if dtype != mx.float64:
+        return _scaled(stream.singles(n), low, high, dtype)
+    out = scaled64(stream.doubles(n), high - low, low)
+    out[out == high] = low
     return out
 
 
-def _scaled(u: np.ndarray, low: np.float32, high: np.float32, dtype: mx.Dtype) -> np.ndarray:
-    out = rounded(scaled32(u, float(high - low), float(low)), dtype)
+def _scaled(u: np.ndarray, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     if low == 0 and high == 1 and dtype == mx.float32:
-        return out  # none is 1
-    end = rounded(high, dtype)
-    out[out == end] = rounded(low, dtype)
+        return u  # none is 1
+    first, last = np.float32(low), np.float32(high)
+    span, start = float(last - first), float(first)
+    out = scaled32(u, span, start)
+    if dtype == mx.float32 and np.float32(span * _TOP + start) != last:
+        return out  # not even the largest becomes the end
+    out, end = rounded(out, dtype), rounded(last, dtype)
+    out[out == end] = rounded(first, dtype)
     return out
 
 
+@silent
 def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> np.ndarray:
     """From ``low`` up to ``high``, as ``rrelu`` draws: in float64, which torch for x86 has not fused there.
 
@@ -66,16 +110,26 @@ def slopes(stream: Stream, n: int, low: float, high: float, dtype: mx.Dtype) -> 
 
 def between(stream: Stream, n: int, low: int, span: int, dtype: mx.Dtype) -> np.ndarray:
     """Integers from ``low`` up to ``low + span``, which is left out."""
+    if n <= SMALL and span < _LONG and dtype == mx.int64:
+        out = (stream.words(n) % np.uint32(span)).astype(np.int64)
+        return out + low if low else out
+    return _between(stream, n, low, span, dtype)
+
+
+@_in_parts
+def _between(stream: Stream, n: int, low: int, span: int, dtype: mx.Dtype) -> np.ndarray:
     words = stream.long_words(n) if span >= _LONG else stream.words(n).astype(np.uint64)
     shift = np.uint64(low % 2**64)
     return rounded((words % np.uint64(span) + shift).view(np.int64), dtype)
 
 
+@_in_parts
 def any_long(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
     """All integers of 64 bits with a sign."""
     return rounded(stream.long_words(n).view(np.int64), dtype)
 
 
+@_in_parts
 def any_of(stream: Stream, n: int, dtype: mx.Dtype) -> np.ndarray:
     """The integers from 0 to the largest that ``dtype`` has; in floats to the largest below which it has all."""
     if dtype in (mx.int64, mx.float64):
@@ -97,7 +151,9 @@ def _permuted(stream: Stream, n: int) -> np.ndarray:
         steps = max(n - 1, 0)
         at = np.arange(steps, dtype=np.uint32)
         other = stream.words(steps) % (np.uint32(n) - at) + at
-        return _swapped(other) if n > _FEW else _swapped_in_turn(other)
+        if n <= _FEW:
+            return _swapped_in_turn(other)
+        return _swapped(other) if n <= _SORTED else _swapped_in_blocks(other)
     made = np.zeros(n, np.int64)
     for start in range(0, n, 1 << 20):  # the other way round, in blocks, because there are so many
         count = np.arange(start + 1, min(start + (1 << 20), n) + 1, dtype=np.uint64)
@@ -113,6 +169,36 @@ def _swapped_in_turn(other: np.ndarray) -> np.ndarray:
     for i, j in enumerate(other.tolist()):
         out[i], out[j] = out[j], out[i]
     return np.array(out, np.int64)
+
+
+def _swapped_in_blocks(other: np.ndarray) -> np.ndarray:
+    """The same for so many that they are not in the cache, where a step after another one is faster than a sort.
+
+    The steps of a block that have both of their places for themselves are done at once, and then the others in turn.
+    """
+    n = len(other) + 1
+    out = np.arange(n, dtype=np.int64)
+    each = out.data
+    last, shared = np.empty(n, np.int32), np.zeros(n, np.bool_)
+    at = 0
+    while n - at > _SORTED:
+        size = int((n - at) ** (2 / 3))  # so that about one in ten shares a place
+        steps, places = np.arange(at, at + size), other[at : at + size].astype(np.int64)
+        number = np.arange(size, dtype=np.int32)
+        last[places] = number  # of several steps with one place, the last one is kept
+        twice = places[(last[places] != number) | (places < at + size)]
+        shared[twice] = True
+        in_turn = shared[places] | shared[steps]
+        shared[twice] = False
+        alone = np.flatnonzero(~in_turn)
+        a, b = steps[alone], places[alone]
+        out[a], out[b] = out[b], out[a]
+        rest = np.flatnonzero(in_turn)
+        for i, j in zip(steps[rest].tolist(), places[rest].tolist(), strict=True):
+            each[i], each[j] = each[j], each[i]
+        at += size
+    out[at:] = out[at:][_swapped(other[at:] - np.uint32(at))]
+    return out
 
 
 def _swapped(other: np.ndarray) -> np.ndarray:
@@ -154,7 +240,18 @@ def _sorted_steps(places: np.ndarray) -> np.ndarray:
 
 def bernoulli(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     """1 with probability ``p``, else 0: a uniform number of 53 bits is less, which integers tell faster."""
-    return rounded((stream.long_words(n) & np.uint64(2**53 - 1)) < np.uint64(math.ceil(p * 2**53)), dtype)
+    if 2 * n <= SMALL:
+        return _below(stream.low_bits(n), p, dtype)
+    return _bernoulli(stream, n, p, dtype)
+
+
+@_in_parts
+def _bernoulli(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
+    return _below(stream.low_bits(n), p, dtype)
+
+
+def _below(bits: np.ndarray, p: float, dtype: mx.Dtype) -> np.ndarray:
+    return (bits < np.uint64(math.ceil(p * 2**53))).astype(NUMPY[dtype], copy=False)
 
 
 def bernoulli_each(stream: Stream, n: int, p: np.ndarray, dtype: mx.Dtype) -> np.ndarray:
@@ -162,6 +259,8 @@ def bernoulli_each(stream: Stream, n: int, p: np.ndarray, dtype: mx.Dtype) -> np
     return rounded((stream.doubles(n) if p.dtype == np.float64 else stream.singles(n)) < p, dtype)
 
 
+@silent
+@_in_parts
 def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndarray:
     """-log(1 - u) / rate."""
     u = stream.doubles(n)
@@ -172,6 +271,8 @@ def exponential(stream: Stream, n: int, rate: float, dtype: mx.Dtype) -> np.ndar
     return settled(near, lambda at: by_libm(math.log1p, -u[at]).tolist(), lambda x: rounded(scale * x, dtype))
 
 
+@silent
+@_in_parts
 def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     """How many trials it takes, with probability ``p``: log(u) / log(1 - p), rounded up."""
     u = stream.doubles(n)
@@ -180,6 +281,8 @@ def geometric(stream: Stream, n: int, p: float, dtype: mx.Dtype) -> np.ndarray:
     return settled(near, lambda at: by_libm(log_of, u[at]).tolist(), lambda x: rounded(np.ceil(x / each), dtype))
 
 
+@silent
+@_in_parts
 def cauchy(stream: Stream, n: int, median: float, sigma: float, dtype: mx.Dtype) -> np.ndarray:
     """median + sigma * tan(pi * (u - 1/2))."""
     angle = math.pi * (stream.doubles(n) - 0.5)

@@ -31,6 +31,10 @@ NUMPY = {
     mx.int32: np.int32,
     mx.int64: np.int64,
 }
+#: Around a function whose numbers may be infinite or not fit into a dtype, of which torch does not warn.
+silent = np.errstate(all="ignore")
+#: Products of random numbers and larger factors are not too small for float32.
+_TINY = 1e-20
 _SPLIT = float(2**27 + 1)
 #: NumPy's functions are nearer than this to the libm's, relative to the result.
 _NEAR = 2.0**-49
@@ -54,11 +58,21 @@ def fma64(a: Any, b: Any, c: Any) -> np.ndarray:
     return out
 
 
-def scaled32(x: np.ndarray, by: float, plus: float) -> np.ndarray:
-    """x * by + plus in float32 with one rounding, and as float32."""
+def scaled32(x: np.ndarray, by: float, plus: float, out: np.ndarray | None = None) -> np.ndarray:
+    """x * by + plus of float32 numbers with one rounding, as float32; in the array ``out`` if there is one."""
     if by == 1 and plus == 0:
-        return x + np.float32(0)  # which is no -0
-    return fma32(x, np.float32(by), np.float32(plus))
+        return np.add(x, np.float32(0), out=out)  # which is no -0
+    if plus == 0 and by > _TINY:  # one product is rounded once
+        out = np.multiply(x, np.float32(by), out=out)
+        out += np.float32(0)
+        return out
+    wide = x.astype(np.float64)
+    wide *= float(np.float32(by))
+    wide += float(np.float32(plus))
+    if out is None:
+        return wide.astype(np.float32)
+    np.copyto(out, wide, casting="same_kind")
+    return out
 
 
 def scaled64(x: np.ndarray, by: float, plus: float) -> np.ndarray:
@@ -92,7 +106,9 @@ def as_array(numbers: np.ndarray, dtype: mx.Dtype) -> mx.array:
     """The array of ``dtype`` with these numbers."""
     if dtype == mx.float64:
         return mx.array(numbers, mx.float64)
-    out = mx.array(numbers)
+    # MLX takes memory in less time than an array of NumPy, of which it asks more
+    memory: Any = numbers.data if numbers.flags.carray else numbers
+    out = mx.array(memory)
     return out if out.dtype == dtype else out.astype(dtype)
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 #: How many bytes a state has.
 SIZE = 5056
-#: How many words are drawn ahead for small draws, which are those of at most ``SMALL`` words.
-_AHEAD = 4096
+#: How many words are drawn ahead for small draws, which are those of at most ``SMALL`` words: few at first, and more
+#: where draw after draw is small, because a table of more words takes less time for each.
+_AHEAD, _MORE = 4096, 32768
 SMALL = 1024
 #: From this number of words on it takes less time to put back what was drawn ahead than to copy the words.
 _LARGE = 1 << 16
 _MASK = np.uint64(2**53 - 1)
+#: The bits of a word that a number in float32 has.
+LOW_BITS = np.uint32(2**24 - 1)
 _HEAD, _KEY, _NORMAL, _FLOAT = "<QiiQ", 24, 24 + 624 * 8, 5048
+
+
+#: Makes other numbers of words.
+Make = Callable[[np.ndarray], np.ndarray]
 
 
 class Stream:
@@ -29,7 +36,19 @@ class Stream:
         kept: the second of two normals that are made together, until it is asked for; or None.
     """
 
-    __slots__ = ("_ahead", "_at", "_before", "_fresh", "_kept_float", "_tables", "_words", "initial", "kept")
+    __slots__ = (
+        "_ahead",
+        "_at",
+        "_before",
+        "_fresh",
+        "_kept_float",
+        "_rows",
+        "_same",
+        "_tables",
+        "_words",
+        "initial",
+        "kept",
+    )
 
     def __init__(self, seed: int) -> None:
         self.seed(seed)
@@ -66,6 +85,8 @@ class Stream:
         self._at = 0
         self._before: Any = None
         self._tables: dict[Any, np.ndarray] = {}
+        self._same: Any = None  # the draw that would be the same again: (make, number of words, where they begin)
+        self._rows: Iterator[np.ndarray] = iter(())
 
     def _put_back(self) -> None:
         """Have NumPy's generator where this one is: at the first word that was drawn ahead and not used."""
@@ -89,44 +110,93 @@ class Stream:
         rest = self._drawn(n - len(first))
         return np.concatenate([first, rest]) if len(first) else rest
 
+    def skip(self, n: int) -> None:
+        """Leave out ``n`` words."""
+        if 0 < n <= len(self._ahead) - self._at:
+            self._at += n
+        elif n:
+            self.words(n)
+
     def _drawn(self, n: int) -> np.ndarray:
         """The next ``n`` words of NumPy's generator."""
         drawn: np.ndarray = self._words.randint(0, 2**32, size=n, dtype=np.uint32)
         return drawn
 
-    def looked_up(self, n: int, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """``make`` of the next ``n`` words, of ``SMALL`` at most: it is computed of all that are drawn ahead at once.
+    def looked_up(self, n: int, each: Make, size: int = 1, blocks: Make | None = None) -> np.ndarray:
+        """``each`` of the next ``n`` words, of ``SMALL`` at most: it is computed of all that are drawn ahead at once.
 
-        ``make`` keeps the axis of the words, as its last one. The array must not be changed.
+        ``each`` keeps the axis of the words, as its last one. With ``blocks`` it is ``blocks`` of that: a row for every
+        ``size`` words, which divides ``n``. The array must not be changed.
         """
         self._fresh = self._fresh and not n
         at, end = self._at, self._at + n
-        if end <= len(self._ahead):
-            self._at = end
-            return self._table(make)[..., at:end]
-        first = self._table(make)[..., at:] if at < len(self._ahead) else None
+        if end > len(self._ahead):
+            made = each(self._over_the_end(n))
+            return made if blocks is None else blocks(made)
+        self._at = end
+        if blocks is None:
+            return self._table(each)[..., at:end]
+        first = at % size
+        table = self._tables.get((blocks, first))
+        if table is None:
+            whole = (len(self._ahead) - first) // size * size
+            table = self._tables[blocks, first] = blocks(self._table(each)[..., first : first + whole])
+        return table[at // size : at // size + n // size]
+
+    def repeated(self, n: int, make: Make) -> np.ndarray | None:
+        """``make`` of the next ``n`` words where the draw before was the same, else None: then draw them otherwise.
+
+        Where a draw is repeated, ``make`` is computed of all words that are drawn ahead: of rows of ``n`` words, a row
+        for each. It takes less time than a table, in which each word has all that it might be needed for. The array
+        must not be changed.
+        """
+        at = self._at
+        same, self._same = self._same == (make, n, at), (make, n, at + n)
+        if not same:
+            self._rows = iter(())
+            return None
+        row = next(self._rows, None)
+        if row is None:
+            count = (len(self._ahead) - at) // n
+            if count and self._tables:
+                return None  # they are there already
+            words = self._ahead[at : at + count * n].reshape(-1, n) if count else self._over_the_end(n)[None]
+            rows = iter(make(words))
+            row = next(rows)
+            if not count:
+                self._same = (make, n, self._at)
+                return row
+            self._rows = rows
+        self._at = at + n
+        return row
+
+    def _over_the_end(self, n: int) -> np.ndarray:
+        """The next ``n`` words, of which there are fewer ahead: the others come from the next ones that are drawn."""
+        first = self._ahead[self._at :]
         self._draw_ahead()
-        self._at = n if first is None else n - first.shape[-1]
-        rest = self._table(make)[..., : self._at]
-        return rest if first is None else np.concatenate([first, rest], -1)
+        self._at = n - len(first)
+        return np.concatenate([first, self._ahead[: self._at]])
 
     def _draw_ahead(self) -> None:
+        size = _MORE if len(self._ahead) else _AHEAD
         self._begin(self._words)
         self._before = self._words.get_state()
-        self._ahead = self._drawn(_AHEAD)
+        self._ahead = self._drawn(size)
 
-    def _table(self, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """``make`` of all words that were drawn ahead."""
-        table = self._tables.get(make)
+    def _table(self, each: Make) -> np.ndarray:
+        """``each`` of all words that were drawn ahead."""
+        table = self._tables.get(each)
         if table is None:
-            table = self._tables[make] = make(self._ahead)
+            table = self._tables[each] = each(self._ahead)
         return table
 
     def long_words(self, n: int) -> np.ndarray:
-        """``n`` words of 64 bits."""
+        """``n`` words of 64 bits, in an array that must not be changed."""
+        if 2 * n <= SMALL:
+            return self.looked_up(2 * n, np.asarray, 2, _long)
         if 2 * n >= _LARGE:
             self._put_back()
-        if self._at == len(self._ahead) and 2 * n > SMALL:
+        if self._at == len(self._ahead):
             self._fresh = False
             drawn: np.ndarray = self._words.randint(0, 2**64, size=n, dtype=np.uint64)
             return drawn
@@ -136,8 +206,16 @@ class Stream:
         """``n`` numbers from 0 up to 1 in float32, of 24 bits of a word each, in an array that must not be changed."""
         return self.looked_up(n, as_singles) if n <= SMALL else as_singles(self.words(n))
 
+    def low_bits(self, n: int) -> np.ndarray:
+        """The lower 53 bits of ``n`` words of 64, as integers in an array that must not be changed."""
+        if 2 * n <= SMALL:
+            return self.looked_up(2 * n, np.asarray, 2, _low_bits)
+        return self.long_words(n) & _MASK
+
     def doubles(self, n: int) -> np.ndarray:
-        """``n`` numbers from 0 up to 1 in float64, of 53 bits of two words each."""
+        """``n`` numbers from 0 up to 1 in float64, of 53 bits of two words each. The array must not be changed."""
+        if 2 * n <= SMALL:
+            return self.looked_up(2 * n, np.asarray, 2, _doubles_of)
         return _doubles(self.long_words(n))
 
     def next_doubles(self, n: int) -> np.ndarray:
@@ -205,6 +283,16 @@ def _long(words: np.ndarray) -> np.ndarray:
     return out
 
 
+def _low_bits(words: np.ndarray) -> np.ndarray:
+    """The lower 53 bits of two words each."""
+    return _long(words) & _MASK
+
+
+def _doubles_of(words: np.ndarray) -> np.ndarray:
+    """The numbers in float64 of two words each."""
+    return _doubles(_long(words))
+
+
 def _doubles(long: np.ndarray) -> np.ndarray:
     """The numbers in float64 of 53 bits of each word of 64."""
     out = (long & _MASK).astype(np.float64)
@@ -214,6 +302,6 @@ def _doubles(long: np.ndarray) -> np.ndarray:
 
 def as_singles(words: np.ndarray) -> np.ndarray:
     """The numbers in float32 of 24 bits of each word."""
-    out = (words & np.uint32(0xFFFFFF)).astype(np.float32)
+    out = (words & LOW_BITS).astype(np.float32)
     out *= np.float32(2**-24)
     return out

@@ -121,7 +121,7 @@ class Generator:
                 "call would have the same ones. Draw before the call and pass the array to the function, or compute "
                 "gradients with torchish_mlx.backward() or Tensor.backward()" + see("numbers-drawn-in-a-trace")
             )
-        with self._lock, np.errstate(all="ignore"):
+        with self._lock:
             return function(self._stream, *args)
 
     def undoing(self, function: Callable[[], R]) -> R:
