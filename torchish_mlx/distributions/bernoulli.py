@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor
-from ..ops.classification import binary_cross_entropy_with_logits
+from ..ops.binary import binary_cross_entropy_with_logits
 from ..ops.drawing import bernoulli
 from ..ops.ranges import arange
 from . import constraints

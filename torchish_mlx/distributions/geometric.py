@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from .._core.limits import finfo
 from .._tensor.modes import no_grad
 from .._tensor.tensor import Tensor
-from ..ops.classification import binary_cross_entropy_with_logits
+from ..ops.binary import binary_cross_entropy_with_logits
 from ..ops.creation import zeros_like
 from . import constraints
 from ._outcomes import OfTwo
