@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
-from .. import serialization
 from .._core.messages import listed
 from .._core.undo import undone_on_error
 from ..optimizers._norm import Group
 from ..serialization._shared.where import entry
+from ..serialization.files import save_values
 from . import _random
 from ._files import find, is_folder, read, remove_older, steps_in, target_of
 from ._parts import check, description, load, parts, state_of
@@ -128,7 +128,7 @@ def save(
 
 def _written(path: Path, step: int, content: Any, keep: int | None) -> Path:
     file = target_of(path, step)
-    serialization.save(content, file)
+    save_values(content, file)
     if file != path:
         if later := [other for other in steps_in(path) if other > step]:
             warnings.warn(

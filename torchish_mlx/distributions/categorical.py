@@ -68,7 +68,7 @@ class Categorical(OfProbabilities):
 
     @property
     def mean(self) -> Tensor:
-        """NaN: outcomes are no numbers."""
+        """NaN, since outcomes are no numbers."""
         return full(self._extended_shape(), math.nan, dtype=self.probs.dtype, device=self.probs.device)
 
     @property
@@ -78,7 +78,7 @@ class Categorical(OfProbabilities):
 
     @property
     def variance(self) -> Tensor:
-        """NaN: outcomes are no numbers."""
+        """NaN, since outcomes are no numbers."""
         return self.mean
 
     def sample(self, sample_shape: Any = ()) -> Tensor:

@@ -42,7 +42,7 @@ class Cauchy(OfParameters):
 
     @property
     def mean(self) -> Tensor:
-        """NaN: there is none."""
+        """NaN, since there is none."""
         return full(self._extended_shape(), math.nan, dtype=self.loc.dtype, device=self.loc.device)
 
     @property

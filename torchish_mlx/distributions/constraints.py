@@ -80,10 +80,12 @@ class _Dependent(Constraint):
 
     @property
     def is_discrete(self) -> bool:
+        """Whether it has single numbers only."""
         return self._known("is_discrete", self._is_discrete)
 
     @property
     def event_dim(self) -> int:
+        """How many dimensions an event has."""
         return self._known("event_dim", self._event_dim)
 
     @staticmethod
@@ -137,10 +139,12 @@ class _OfOne(Constraint):
 
     @property
     def is_discrete(self) -> bool:
+        """Whether it has single numbers only."""
         return self.base_constraint.is_discrete
 
     @property
     def event_dim(self) -> int:
+        """How many dimensions an event has."""
         return self.base_constraint.event_dim
 
 
@@ -159,6 +163,7 @@ class _IndependentConstraint(_OfOne):
 
     @property
     def event_dim(self) -> int:
+        """How many dimensions an event has."""
         return self.base_constraint.event_dim + self.reinterpreted_batch_ndims
 
     def check(self, value: Any) -> Any:
@@ -190,6 +195,8 @@ def _all_of(result: Any, count: int, value: Any, least: int) -> Any:
 
 
 class _OfSeveral(Constraint):
+    """Sets that are made of several others."""
+
     def __init__(self, cseq: Sequence[Any], dim: int = 0) -> None:
         if not all(isinstance(c, Constraint) for c in cseq):
             raise AssertionError("All elements of cseq must be Constraint instances")
@@ -197,10 +204,12 @@ class _OfSeveral(Constraint):
 
     @property
     def is_discrete(self) -> bool:
+        """Whether it has single numbers only."""
         return any(c.is_discrete for c in self.cseq)
 
     @property
     def event_dim(self) -> int:
+        """How many dimensions an event has."""
         return max(c.event_dim for c in self.cseq)
 
     def _in_range(self, value: Tensor) -> None:
@@ -228,6 +237,7 @@ class _Stack(_OfSeveral):
 
     @property
     def event_dim(self) -> int:
+        """How many dimensions an event has."""
         dim = super().event_dim
         return dim + 1 if self.dim + dim < 0 else dim
 

@@ -55,7 +55,7 @@ class Uniform(OfParameters):
 
     @property
     def mode(self) -> Tensor:
-        """NaN: no number is more probable than the others."""
+        """NaN, since no number is more probable than the others."""
         return math.nan * self.high
 
     @property

@@ -90,8 +90,15 @@ class lazy_property:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
-            return self
+            return _OfClass(self.wrapped)
         with enable_grad():
             value = self.wrapped(instance)
         instance.__dict__[self.wrapped.__name__] = value
         return value
+
+
+class _OfClass(lazy_property, property):
+    """What a class has, which is a property for those who look at its documentation."""
+
+    def __init__(self, wrapped: Callable[[Any], Any]) -> None:
+        property.__init__(self, wrapped)

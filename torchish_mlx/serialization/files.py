@@ -52,10 +52,15 @@ def save(obj: Any, f: str | os.PathLike[str] | BinaryIO) -> None:
 
     Source: torch.save.
     """
+    save_values(obj, f, objects=True)
+
+
+def save_values(obj: Any, f: str | os.PathLike[str] | BinaryIO, objects: bool = False) -> None:
+    """As ``save``, in the format of the name; without ``objects`` only what ``load(f)`` reads without permission."""
     if isinstance(f, (str, os.PathLike)) and _named_safetensors(f):
         save_safetensors(obj, f)
     else:
-        save_torch(obj, f, objects=True)
+        save_torch(obj, f, objects)
 
 
 def load(f: str | os.PathLike[str] | BinaryIO, map_location: Any = None, *, weights_only: bool | None = None) -> Any:

@@ -17,11 +17,11 @@ from ...ops.creation import empty_like
 from . import _hooks
 from ._hooks import Calls
 from ._members import ON_BUFFER, ON_MODULE, ON_PARAMETER, registered
-from ._state import State, _WrappedHook
+from ._state import State
+from ._state import _WrappedHook as _WrappedHook
 
 __all__ = [
     "Module",
-    "_WrappedHook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
