@@ -12,6 +12,8 @@ import torchish_mlx
 from tests.each import check_each
 
 CALLS = [
+    "x.quantile(0.5)",
+    "x.nanquantile(0.5, 1)",
     "x[0]",
     "x[:,0]",
     "x[None]",

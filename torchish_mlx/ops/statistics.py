@@ -298,7 +298,7 @@ def _quantiles(name: str, ignore_nan: bool, words: str) -> None:
         return out if q.array.ndim else squeeze(out, 0)
 
     function.__doc__ = f"The quantiles ``q`` along ``dim``, or of all elements{words}."
-    composed(name=name, outs=True)(function)
+    composed(name=name, outs=True, node="SqueezeBackward4")(function)
 
 
 def _interpolated(x: Tensor, q: Tensor, ignore_nan: bool, interpolation: str) -> Tensor:
