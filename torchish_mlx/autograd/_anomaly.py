@@ -49,11 +49,13 @@ class detect_anomaly(set_detect_anomaly):
     >>> import warnings
     >>> import torchish_mlx as torch
     >>> x = torch.zeros(1, requires_grad=True)
-    >>> with warnings.catch_warnings(action="ignore"), torch.autograd.detect_anomaly():
-    ...     try:
-    ...         (x.sqrt() * 0).backward()
-    ...     except RuntimeError as error:
-    ...         print(error)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     with torch.autograd.detect_anomaly():
+    ...         try:
+    ...             (x.sqrt() * 0).backward()
+    ...         except RuntimeError as error:
+    ...             print(error)
     Function 'SqrtBackward0' returned nan values in its 0th output.
     """
 
