@@ -121,8 +121,9 @@ def test_memory_does_not_grow(loop: Callable[[], Callable[[], Any]]) -> None:
             gc.collect()
             mx.synchronize()
             found.append(mx.get_active_memory())
-    small = 64 * STEPS  # a number of each step
-    assert found[-1] - found[0] < small, found
+    # Without the list the smallest loop grows by 540 bytes a step. In a process that had run other tests before, 98
+    # bytes a step were seen once, and not again.
+    assert found[-1] - found[0] < 256 * STEPS, found
 
 
 def test_what_is_recorded_is_not_on_the_list() -> None:
