@@ -48,7 +48,11 @@ smartquotes_action = "D"  # only dashes: a "quote" is often a string
 # have none.
 nitpick_ignore_regex = [
     ("py:.*", r"(mx|mlx|nn|np|numpy|collections|contextlib|os|pickle|types|pathlib|typing)\..*|Path"),
-    ("py:class", r"DtypeLike|Number|Operand|torchish_mlx\.random\.generator\.R"),
+    ("py:class", r"DtypeLike|Number|Operand|AvgFn|MultiAvgFn|multiprocessing\..*"),
+    (
+        "py:class",
+        r"torchish_mlx\.(_tensor\.tape\.Pull|random\.generator\.R|utils\.data\.(dataloader\.T_co|_utils\.worker\.WorkerInfo))",
+    ),
 ]
 
 myst_heading_anchors = 4

@@ -95,7 +95,7 @@ class Node(ABC):
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """Where the gradients go that the call makes: pairs (call, which of its results)."""
+        """Where the gradients go that the call makes, as pairs (call, which of its results)."""
         return tuple([(None, 0) if edge is None else _next(*edge) for edge in self.edges])
 
     @property

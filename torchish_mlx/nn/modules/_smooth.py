@@ -220,7 +220,7 @@ class Softplus(Module):
 
 
 class Softsign(Module):
-    """x / (1 + |x|).
+    """``x / (1 + |x|)``.
 
     Source: ``torch.nn.Softsign``.
 

@@ -27,9 +27,9 @@ class Conv1d(_Convolution):
     """Convolutions of signals
 
     The input has shape (N, in_channels, length), or without N; the result (N, out_channels, ...), and each size of
-    it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape (out_channels,
-    in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where fan_in is
-    in_channels / groups times the size of the kernel.
+    it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape
+    ``(out_channels, in_channels / groups, *kernel_size)``. It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    fan_in is in_channels / groups times the size of the kernel.
 
     Args:
         in_channels, out_channels: how many channels there are before and after; multiples of ``groups``.
@@ -63,7 +63,7 @@ class Conv2d(_Convolution):
 
     The input has shape (N, in_channels, height, width), or without N; the result (N, out_channels, ...), and each size
     of it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape
-    (out_channels, in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    ``(out_channels, in_channels / groups, *kernel_size)``. It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
     fan_in is in_channels / groups times the size of the kernel.
 
     Args:
@@ -98,7 +98,7 @@ class Conv3d(_Convolution):
 
     The input has shape (N, in_channels, depth, height, width), or without N; the result (N, out_channels, ...), and
     each size of it is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1). ``weight`` has shape
-    (out_channels, in_channels / groups, *kernel_size). It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    ``(out_channels, in_channels / groups, *kernel_size)``. It and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
     fan_in is in_channels / groups times the size of the kernel.
 
     Args:
@@ -133,7 +133,7 @@ class ConvTranspose1d(_Transposed):
 
     The input has shape (N, in_channels, length), or without N; the result (N, out_channels, ...), and each size of
     it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has shape
-    (in_channels, out_channels / groups, *kernel_size); it and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    ``(in_channels, out_channels / groups, *kernel_size)``; it and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
     fan_in is out_channels / groups times the size of the kernel.
 
     Args:
@@ -170,7 +170,7 @@ class ConvTranspose2d(_Transposed):
 
     The input has shape (N, in_channels, height, width), or without N; the result (N, out_channels, ...), and each size
     of it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has shape
-    (in_channels, out_channels / groups, *kernel_size); it and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
+    ``(in_channels, out_channels / groups, *kernel_size)``; it and ``bias`` begin uniformly in +-1 / sqrt(fan_in), where
     fan_in is out_channels / groups times the size of the kernel.
 
     Args:
@@ -207,7 +207,7 @@ class ConvTranspose3d(_Transposed):
 
     The input has shape (N, in_channels, depth, height, width), or without N; the result (N, out_channels, ...), and
     each size of it is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. ``weight`` has
-    shape (in_channels, out_channels / groups, *kernel_size); it and ``bias`` begin uniformly in +-1 / sqrt(fan_in),
+    shape ``(in_channels, out_channels / groups, *kernel_size)``; it and ``bias`` begin uniformly in +-1 / sqrt(fan_in),
     where fan_in is out_channels / groups times the size of the kernel.
 
     Args:

@@ -12,7 +12,7 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
 
 class PairwiseDistance(Module):
-    """The p-norm of the differences of vectors: (sum |x1 - x2 + eps|^p)^(1/p) over the last dimension.
+    """The p-norm of the differences of vectors: ``(sum |x1 - x2 + eps|^p)^(1/p)`` over the last dimension.
 
     Args:
         p: of the norm.
@@ -43,7 +43,7 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """The cosine of the angle between vectors: x1 x2 / max(|x1| |x2|, eps).
+    """The cosine of the angle between vectors: ``x1 x2 / max(|x1| |x2|, eps)``.
 
     Args:
         dim: the dimension of the vectors.

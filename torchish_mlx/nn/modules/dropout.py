@@ -167,7 +167,7 @@ class AlphaDropout(_DropoutNd):
 class FeatureAlphaDropout(_DropoutNd):
     """``AlphaDropout`` of whole channels.
 
-    The input has shape (N, C, *), the result has the same.
+    The input has shape ``(N, C, *)``, the result has the same.
 
     Args:
         p: the probability, from 0 to 1.

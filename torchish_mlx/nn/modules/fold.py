@@ -15,7 +15,7 @@ __all__ = ["Fold", "Unfold"]
 class Fold(Module):
     """Images from columns of windows, whose elements are added where windows overlap.
 
-    The input has shape (N, C * elements of a window, windows), or without N, the result (N, C, *output_size).
+    The input has shape ``(N, C * elements of a window, windows)``, or without N, the result ``(N, C, *output_size)``.
 
     Args:
         output_size: the sizes of the images.
@@ -58,7 +58,7 @@ class Fold(Module):
 class Unfold(Module):
     """Windows of images as columns, which a convolution multiplies with its kernel.
 
-    The input has shape (N, C, height, width), or without N, the result (N, C * elements of a window, windows).
+    The input has shape (N, C, height, width), or without N, the result ``(N, C * elements of a window, windows)``.
 
     Args:
         kernel_size: the size of the windows: one number, or one for each axis.

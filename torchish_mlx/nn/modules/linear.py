@@ -43,7 +43,7 @@ class Identity(Module):
 class Linear(Module):
     """A linear map: y = x A^T + b.
 
-    The input has shape (*, in_features), the result (*, out_features). ``weight`` has shape (out_features,
+    The input has shape ``(*, in_features)``, the result ``(*, out_features)``. ``weight`` has shape (out_features,
     in_features), ``bias`` (out_features); both begin uniformly in +-1 / sqrt(in_features).
 
     Args:
@@ -99,8 +99,8 @@ class NonDynamicallyQuantizableLinear(Linear):
 class Bilinear(Module):
     """A bilinear map of two vectors: y = x1^T A x2 + b.
 
-    The inputs have shapes (*, in1_features) and (*, in2_features), the result (*, out_features). ``weight`` has shape
-    (out_features, in1_features, in2_features); it and ``bias`` begin uniformly in +-1 / sqrt(in1_features).
+    The inputs have shapes ``(*, in1_features)`` and ``(*, in2_features)``, the result ``(*, out_features)``. ``weight``
+    has shape (out_features, in1_features, in2_features); it and ``bias`` begin uniformly in +-1 / sqrt(in1_features).
 
     Args:
         in1_features: the size of the first vectors, at least 1.

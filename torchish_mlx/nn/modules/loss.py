@@ -44,9 +44,10 @@ __all__ = [
 
 
 class L1Loss(_Loss):
-    """The absolute error: |x - y|.
+    """The absolute error: ``|x - y|``.
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
@@ -73,7 +74,8 @@ class L1Loss(_Loss):
 class MSELoss(_Loss):
     """The squared error: (x - y)^2.
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
@@ -98,9 +100,10 @@ class MSELoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """The absolute error, and near 0 a parabola: (x - y)^2 / (2 beta) below beta, else |x - y| - beta / 2.
+    """The absolute error, and near 0 a parabola: (x - y)^2 / (2 beta) below beta, else ``|x - y| - beta / 2``.
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         beta: where the parabola ends, at least 0.
@@ -132,9 +135,10 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """A parabola near 0, then straight: (x - y)^2 / 2 below delta, else delta (|x - y| - delta / 2).
+    """A parabola near 0, then straight: (x - y)^2 / 2 below delta, else ``delta (|x - y| - delta / 2)``.
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         delta: where the parabola ends, above 0.
@@ -167,7 +171,7 @@ class HuberLoss(_Loss):
 class NLLLoss(_WeightedLoss):
     """The negative log likelihood of the class, whose log probabilities are given.
 
-    The input has shape (N, C, *), or (C), and the target the numbers of classes in shape (N, *), or ().
+    The input has shape ``(N, C, *)``, or (C), and the target the numbers of classes in shape ``(N, *)``, or ().
 
     Args:
         weight: one for each class; the mean is over the weights.
@@ -208,7 +212,7 @@ class NLLLoss(_WeightedLoss):
 class CrossEntropyLoss(_WeightedLoss):
     """The negative log likelihood of the class under the softmax of the input.
 
-    The input has shape (N, C, *), or (C), and the target the numbers of classes in shape (N, *), or (). A
+    The input has shape ``(N, C, *)``, or (C), and the target the numbers of classes in shape ``(N, *)``, or (). A
     target of the input's shape has probabilities of classes.
 
     Args:
@@ -260,7 +264,8 @@ class CrossEntropyLoss(_WeightedLoss):
 class PoissonNLLLoss(_Loss):
     """The negative log likelihood of Poisson's distribution: exp(x) - y x, without the logarithm x - y log(x + eps).
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         log_input: whether the input is the logarithm of the rate.
@@ -306,7 +311,8 @@ class PoissonNLLLoss(_Loss):
 class GaussianNLLLoss(_Loss):
     """The negative log likelihood of normal distributions: (log(var) + (x - y)^2 / var) / 2.
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         full: whether log(2 pi) / 2 is added.
@@ -339,7 +345,8 @@ class GaussianNLLLoss(_Loss):
 class KLDivLoss(_Loss):
     """The Kullback-Leibler divergence from the input, in logarithms, to the target: y (log(y) - x).
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         log_target: whether the target is in logarithms too.
@@ -377,7 +384,8 @@ class KLDivLoss(_Loss):
 class BCELoss(_WeightedLoss):
     """The negative log likelihood of two classes: -(y log(x) + (1 - y) log(1 - x)).
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         weight: multiplies the loss of each element.
@@ -405,7 +413,8 @@ class BCELoss(_WeightedLoss):
 class BCEWithLogitsLoss(_Loss):
     """``BCELoss`` of the sigmoid of the input, without its rounding.
 
-    Input and target have the same shape (*); the result is a number, or has shape (*) with ``reduction="none"``.
+    Input and target have the same shape ``(*)``; the result is a number, or has shape ``(*)`` with
+    ``reduction="none"``.
 
     Args:
         weight: multiplies the loss of each element.

@@ -42,7 +42,8 @@ def _shape(given: Any) -> tuple[int, ...]:
 class LayerNorm(_Scaled):
     """The last dimensions, normalized: y = (x - mean) / sqrt(var + eps) * weight + bias.
 
-    The input has shape (*, *normalized_shape), the result the same; mean and variance are over ``normalized_shape``.
+    The input has shape ``(*, *normalized_shape)``, the result the same; mean and variance are over
+    ``normalized_shape``.
 
     Args:
         normalized_shape: the last sizes of the input, or the last one as a number.
@@ -91,7 +92,7 @@ class LayerNorm(_Scaled):
 class GroupNorm(_Scaled):
     """Groups of channels, normalized in each sample: y = (x - mean) / sqrt(var + eps) * weight + bias.
 
-    The input has shape (N, num_channels, *), the result the same.
+    The input has shape ``(N, num_channels, *)``, the result the same.
 
     Args:
         num_groups: how many groups there are.
@@ -146,7 +147,7 @@ class GroupNorm(_Scaled):
 class RMSNorm(Module):
     """The last dimensions, divided by the root of their mean square: y = x / sqrt(mean(x^2) + eps) * weight.
 
-    The input has shape (*, *normalized_shape), the result the same; the mean is over ``normalized_shape``.
+    The input has shape ``(*, *normalized_shape)``, the result the same; the mean is over ``normalized_shape``.
 
     Args:
         normalized_shape: the last sizes of the input, or the last one as a number.
@@ -200,7 +201,7 @@ class RMSNorm(Module):
 class LocalResponseNorm(Module):
     """Each channel, divided by a power of the squares in channels nearby: x / (k + alpha / size sum x^2)^beta.
 
-    The input has shape (N, C, *), the result the same; the sum is over ``size`` channels around each.
+    The input has shape ``(N, C, *)``, the result the same; the sum is over ``size`` channels around each.
 
     Args:
         size: how many channels are summed.

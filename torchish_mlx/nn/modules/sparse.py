@@ -18,8 +18,8 @@ __all__ = ["Embedding"]
 class Embedding(Module):
     """Rows of a table, by their numbers.
 
-    The input has integers in any shape (*), the result shape (*, embedding_dim). ``weight``, of shape (num_embeddings,
-    embedding_dim), begins as standard normal numbers.
+    The input has integers in any shape ``(*)``, the result shape ``(*, embedding_dim)``. ``weight``, of shape
+    (num_embeddings, embedding_dim), begins as standard normal numbers.
 
     Args:
         num_embeddings: how many rows there are.

@@ -14,7 +14,7 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 class Upsample(Module):
     """Images in another size, whose elements are computed from those nearby.
 
-    The input has shape (N, C, *sizes) with 1 to 3 sizes, as the mode asks.
+    The input has shape ``(N, C, *sizes)`` with 1 to 3 sizes, as the mode asks.
 
     Args:
         size: the new sizes, or one number for all of them.
