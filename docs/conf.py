@@ -49,10 +49,8 @@ smartquotes_action = "D"  # only dashes: a "quote" is often a string
 nitpick_ignore_regex = [
     ("py:.*", r"(mx|mlx|nn|np|numpy|collections|contextlib|os|pickle|types|pathlib|typing)\..*|Path"),
     ("py:class", r"DtypeLike|Number|Operand|AvgFn|MultiAvgFn|multiprocessing\..*"),
-    (
-        "py:class",
-        r"torchish_mlx\.(_tensor\.tape\.Pull|random\.generator\.R|utils\.data\.(dataloader\.T_co|_utils\.worker\.WorkerInfo))",
-    ),
+    ("py:class", r"torchish_mlx\.(_tensor\.tape\.Pull|random\.generator\.R)"),
+    ("py:class", r"torchish_mlx\.utils\.data\.(dataloader\.T_co|_utils\.worker\.WorkerInfo)"),
 ]
 
 myst_heading_anchors = 4

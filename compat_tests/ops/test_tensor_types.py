@@ -29,7 +29,17 @@ CALLS = [
     *("str(T)", "T.__name__", "T.__module__", "T.dtype", "T.is_cuda", "type(T).__name__", "issubclass(T, lib.Tensor)"),
     *("lib.ones(2).type(T)", "lib.ones(2).type(T).type()", "lib.zeros(1).type(T.__module__ + '.' + T.__name__)"),
 ]
-REFUSED = ["T(5.0)", "T('a')", "T(-1)", "T([[1, 2], [3]])", "T(None)", "T({1})", "T(True)", "T(x for x in [1])"]
+REFUSED = [
+    "T(5.0)",
+    "T('a')",
+    "T(-1)",
+    "T([[1, 2], [3]])",
+    "T(None)",
+    "T({1})",
+    "T(True)",
+    "T(x for x in [1])",
+    "T({1: 2})",
+]
 REFUSED += [
     "T(2, 'a')",
     "T(np.float32(3))",

@@ -18,8 +18,8 @@ import torchish_mlx as torch
 from tests.cases import Net, gradients, inputs, squared_error
 from tests.marks import mostly_long
 from torchish_mlx import optim
+from torchish_mlx._core.cpu import on_cpu
 from torchish_mlx.optimizers import _paths
-from torchish_mlx.optimizers._kernels import on_cpu
 
 STEPS = 2000
 FEWER = 500  # where a variant of the loop is looked at

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import numpy as np
 
+from .cpu import on_cpu
 from .trace import of_a_trace
 
 LOOKED_AT = 2**16  # indices; the values of more are not waited for
@@ -61,7 +62,7 @@ def seen(array: mx.array, known: bool = False) -> np.ndarray | None:
 
     (MLX would compute the least and the largest behind all the work that is scheduled, and so wait for that.)
     """
-    if not known and (array.size > LOOKED_AT or mx.default_device() != mx.Device(mx.cpu)):
+    if not known and (array.size > LOOKED_AT or not on_cpu()):
         return None
     try:
         return np.asarray(array)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -11,7 +10,7 @@ import numpy as np
 
 from .._core.origin import MLX, Origin, of_another_library
 from .._core.promotion import DEFAULTS, FLOATING, INEXACT, cast, number_category, promoted
-from .irregular import check_range, irregular, unequal
+from .irregular import check_range, irregular, is_sequence, unequal
 from .storage import unaliased
 from .tensor import Tensor
 
@@ -72,7 +71,7 @@ def _of_another_kind(data: Any) -> Any:
         return mx.array(data)
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
-    if isinstance(data, Mapping) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+    if not is_sequence(data):
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     return list(data)
 

@@ -5,13 +5,13 @@ There are numbers in sequences of several lengths behind an empty one, in ints o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import mlx.core as mx
 import numpy as np
 
-from .._core.promotion import DEFAULTS, FLOATING, INEXACT, cast, category, name_of, number_category
+from .._core.promotion import DEFAULTS, FLOATING, cast, category, name_of, number_category
 
 #: Torch looks into a sequence of this many dimensions, and no further.
 DEEPEST = 128
@@ -35,15 +35,16 @@ def irregular(data: Sequence[Any], dtype: mx.Dtype | None) -> mx.array:
     return cast(mx.array(np.array(_listed(data, len(sizes)), wide)), kind)
 
 
-def _is_sequence(value: Any) -> bool:
+def is_sequence(value: Any) -> bool:
+    """Whether torch looks into ``value`` for numbers; texts count, and dicts do not."""
     return isinstance(value, (list, tuple, range, str, bytes)) or (
-        hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, dict)
+        hasattr(value, "__len__") and hasattr(value, "__getitem__") and not isinstance(value, Mapping)
     )
 
 
 def _sizes(data: Any) -> list[int]:
     sizes = list[int]()
-    while _is_sequence(data):
+    while is_sequence(data):
         sizes.append(len(data))
         if len(sizes) > DEEPEST:
             raise ValueError(f"too many dimensions '{type(data).__name__}'")
@@ -62,7 +63,7 @@ def _leaves(data: Any) -> Iterator[Any]:
     if not len(data):
         yield 0.0
     for each in data:
-        if isinstance(each, (str, bytes)) or not _is_sequence(each):
+        if isinstance(each, (str, bytes)) or not is_sequence(each):
             yield each
         else:
             yield from _leaves(each)
@@ -84,7 +85,7 @@ def _refuse(data: Any, sizes: Sequence[int], dim: int, kind: int) -> None:
     if dim == len(sizes):
         _check_number(data, kind)
         return
-    if not _is_sequence(data):
+    if not is_sequence(data):
         raise TypeError("not a sequence")
     if len(data) != sizes[dim]:
         raise ValueError(f"expected sequence of length {sizes[dim]} at dim {dim} (got {len(data)})")
@@ -108,7 +109,7 @@ def check_range(numbers: np.ndarray, data: Any, dtype: mx.Dtype) -> None:
 
     As in torch a negative int is counted from the end in a dtype without a sign, and a negative float is refused.
     """
-    if dtype in INEXACT or dtype == mx.bool_ or numbers.dtype.kind not in "iuf" or not numbers.size:
+    if dtype == mx.bool_ or numbers.dtype.kind not in "iuf" or not numbers.size:
         return
     limits = mx.iinfo(dtype)
     low = limits.min

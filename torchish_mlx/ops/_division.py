@@ -8,6 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from .._core.bounds import LOOKED_AT
+from .._core.cpu import on_cpu
 from .._core.promotion import FLOATS, INEXACT, result_type
 from .._core.trace import value
 
@@ -29,7 +30,7 @@ def check_division(input: Any, other: Any) -> None:
     if not isinstance(other, mx.array):
         zero = other == 0
     else:
-        looked_at = 0 < other.size <= LOOKED_AT and mx.default_device() == mx.Device(mx.cpu)
+        looked_at = 0 < other.size <= LOOKED_AT and on_cpu()
         zero = looked_at and bool(value(mx.any(other == 0)))
     if zero:
         raise RuntimeError("ZeroDivisionError")

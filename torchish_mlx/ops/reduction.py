@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from .._core.cpu import in_two_stages, on_cpu
 from .._core.promotion import FLOATS, HALVES, INEXACT, NAMES, cast, promoted, summed_dtype, widened
 from .._tensor.tensor import Tensor
 from ._arguments import Scalar
@@ -18,7 +19,7 @@ from .arithmetic import power
 
 Dim = int | Sequence[int] | None
 
-MANY = 4096  # elements that are added in two steps: of fewer, the second step takes longer than it saves
+MANY = 4096  # elements that are added in two stages: of fewer, the second takes longer than it saves
 
 
 def axes(ndim: int, dim: Dim, empty_is_all: bool = True) -> tuple[int, ...]:
@@ -44,28 +45,14 @@ def axis(ndim: int, dim: int) -> int:
     return dim % size
 
 
-def _total(x: mx.array) -> mx.array:
-    """The sum of all elements, in two steps: of the columns of a square, and of these sums.
-
-    MLX's CPU backend adds up one element after the other: the sum of a million positive numbers is off by 1e-5, and
-    this one by 5e-7, in a fifth of the time, because columns are added several at once.
-    """
-    if mx.default_device() != mx.cpu:
-        return mx.sum(x)
-    width = 1 << (x.size.bit_length() - 1) // 2
-    flat, rest = mx.reshape(x, (-1,)), x.size % width
-    square = mx.reshape(flat[: x.size - rest] if rest else flat, (-1, width))
-    whole = mx.sum(mx.sum(square, axis=0))
-    return whole + mx.sum(flat[x.size - rest :]) if rest else whole
-
-
 def fold(fn: Any, x: mx.array, where: Sequence[int], keepdim: bool, empty: float) -> mx.array:
     """fn over the axes ``where``; ``empty`` where there is nothing to reduce.
 
     MLX's CPU backend reads past the end of an array without elements when it reduces one, and may not return.
     """
-    if x.size >= MANY and len(where) == x.ndim and fn in (mx.sum, mx.mean) and x.dtype in FLOATS:
-        whole = _total(x) if fn is mx.sum else _total(x) / x.size
+    if x.size >= MANY and len(where) == x.ndim and fn in (mx.sum, mx.mean) and x.dtype in FLOATS and on_cpu():
+        total = in_two_stages(mx.sum, mx.reshape(x, (-1,)))
+        whole = total if fn is mx.sum else total / x.size
         return mx.reshape(whole, (1,) * x.ndim) if keepdim else whole
     if x.size:
         return fn(x, axis=where, keepdims=keepdim)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from .._core.cpu import on_cpu
 from .._core.promotion import cast, summed_dtype, widened
 from .._core.trace import value
 from .._tensor.tensor import Tensor
@@ -53,7 +54,7 @@ def chosen_by_zeros(x: mx.array, others: Callable[[], mx.array], quotients: Call
     """
     zeros = x == 0
     some = mx.any(zeros)
-    known = value(some) if mx.default_device() == mx.Device(mx.cpu) else None
+    known = value(some) if on_cpu() else None
     if known is None:
         return mx.where(some, others(), quotients(x + zeros))
     return others() if known else quotients(x)

@@ -12,6 +12,7 @@ from .._core.device import CPU, Device
 from .._core.layout import strided
 from .._core.promotion import IN_C, NAMES
 from .._tensor.arraylike import Size
+from .._tensor.irregular import is_sequence
 from .._tensor.tensor import Tensor
 from .creation import tensor
 from .shaping import as_view
@@ -65,7 +66,7 @@ class tensortype(type):
             return as_view(given, given.shape)  # torch's alias, through which gradients go
         if isinstance(given, str):
             raise TypeError("new(): invalid data type 'str'")
-        if isinstance(given, np.generic) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
+        if isinstance(given, np.generic) or not is_sequence(given):
             raise TypeError(f"new(): data must be a sequence (got {_name_of(type(given))})")
         return tensor(given, dtype=cls.dtype)
 

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from .._core.cpu import on_cpu
 from .._core.sparse import RowSparse
 from .._core.trace import traced
 from .._docs import see
 from ._hyper import FIRST, STRUCTURE
 from ._join import Plan
-from ._kernels import WORTHWHILE, after, computed_once, on_cpu
+from ._kernels import WORTHWHILE, after, computed_once
 from ._state import State
 from ._together import GroupIndex, at, each_of_stack, give_back, merged, several
 

@@ -19,6 +19,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from .._core.cpu import on_cpu
 from .._core.trace import tracing
 from ._hyper import FIRST
 from ._together import GroupIndex, group_indices
@@ -186,7 +187,7 @@ def _copied(arrays: Sequence[Any]) -> mx.array | None:
     It needs values, and memory that the processor reads: None where MLX traces, on an accelerator, for few arrays, and
     where one of them is not contiguous.
     """
-    if len(arrays) < MANY or mx.default_device() != mx.cpu or tracing():
+    if len(arrays) < MANY or not on_cpu() or tracing():
         return None
     mx.eval(arrays)
     memory = [memoryview(a) for a in arrays]

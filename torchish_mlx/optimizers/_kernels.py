@@ -21,11 +21,6 @@ T = TypeVar("T")
 WORTHWHILE = 2**13  # elements of a parameter: for fewer, several kernels cost more than they save
 
 
-def on_cpu() -> bool:
-    """Whether MLX computes on the CPU."""
-    return mx.default_device() == mx.Device(mx.cpu)
-
-
 def cut(h: Hypers, x: mx.array) -> mx.array:
     """``x`` itself. Where kernels are kept apart, one kernel ends here, and ``x`` is in row-major order."""
     return mx.contiguous(x) if h.apart else x

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import mlx.core as mx
 
+from .._core.cpu import on_cpu
 from .._core.trace import traced
 from .._docs import see
 from ._core import Inputs, Results, Task, formulas
 from ._hyper import STRUCTURE
-from ._kernels import on_cpu
 
 SMALL = 2**20  # elements
 KINDS = 8  # for how many different sets of parameters a group is compiled by default

@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from ...._core.cpu import on_cpu
 from ...._core.promotion import DEFAULTS, FLOATING
 from ...._tensor.modes import mode
 from ...._tensor.storage import View
@@ -170,8 +171,7 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
         if any(array.shape != shape or array.dtype != dtype for array in arrays):
             return stack(batch)
         # A GPU may be in the middle of a training step, which the evaluation of a sample would wait for.
-        on_cpu = mx.default_device().type == mx.cpu
-        made = wrap(_joined(arrays) if on_cpu and arrays[0].size else mx.stack(arrays))
+        made = wrap(_joined(arrays) if on_cpu() and arrays[0].size else mx.stack(arrays))
     made._keep_label(next((each._label for each in batch if each._label is not None), None))
     return made
 
